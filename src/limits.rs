@@ -1,0 +1,97 @@
+//! Every bound in one table, each with its reason. A number that answers "how large can it get" stands here and nowhere else.
+
+use std::time::Duration;
+
+// --- the wire -----------------------------------------------------------------------------------------------
+
+/// The default port (OpenClaw 2026.3.13 and 2026.9.6).
+pub const PORT_DEFAULT: u16 = 18789;
+/// Bytes of one message before `connect` has succeeded, inclusive (OpenClaw 2026.3.13).
+pub const PREAUTH_MESSAGE_BYTES: usize = 65_536;
+/// Bytes of one message after `connect`; announced as `policy.maxPayload` (OpenClaw 2026.3.13).
+pub const MESSAGE_BYTES: usize = 26_214_400;
+/// Announced as `policy.maxBufferedBytes` (OpenClaw 2026.3.13): what a slow reader may have queued at most.
+pub const BUFFERED_BYTES: usize = 52_428_800;
+/// Messages a slow reader may have queued before its connection is closed; bounds the count where each is small.
+pub const BUFFERED_MESSAGES: usize = 4_096;
+/// Announced as `policy.tickIntervalMs`; clients give up after two silent intervals (OpenClaw 2026.3.13).
+pub const TICK: Duration = Duration::from_secs(30);
+/// A socket that has not finished `connect` by then is closed with 1000 (OpenClaw 2026.3.13).
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
+/// How long the HTTP head may take to arrive.
+pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// Bytes of an HTTP head.
+pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
+/// Read buffer of one socket: the library's 128 KiB costs 133 kB an idle connection, this costs 4.6 kB.
+pub const READ_BUFFER_BYTES: usize = 2 * 1024;
+/// A close reason: RFC 6455 allows 123 bytes.
+pub const CLOSE_REASON_BYTES: usize = 123;
+/// What OpenClaw 2026.3.13 cuts its close reasons at.
+pub const CLOSE_REASON_UPSTREAM_BYTES: usize = 120;
+/// How far a client's clock may be off, either way (OpenClaw 2026.3.13).
+pub const SIGNED_AT_SKEW_MS: u64 = 120_000;
+/// Consecutive `unauthorized role` answers before a socket is closed (OpenClaw 2026.3.13).
+pub const UNAUTHORIZED_CALLS: u32 = 10;
+/// How long a closing peer may take to answer our close frame.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+/// How long all connections together may take to end when the gateway stops.
+pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+/// Sockets open at once.
+pub const CONNECTIONS: usize = 12_000;
+
+// --- what a client may say ----------------------------------------------------------------------------------
+
+/// Bytes kept of any free string a client sends.
+pub const TEXT_BYTES: usize = 128;
+/// Scopes in one ask.
+pub const SCOPES: usize = 32;
+/// Bytes of one scope.
+pub const SCOPE_BYTES: usize = 64;
+/// Capabilities, and commands, in one ask.
+pub const CAPABILITIES: usize = 128;
+
+// --- pairing ------------------------------------------------------------------------------------------------
+
+/// Requests pending at once. A device ever paired has its slot beside them.
+pub const PENDING_REQUESTS: usize = 1_024;
+/// Resolved requests remembered of one device that was ever paired.
+pub const RESOLVED_PER_DEVICE: usize = 16;
+/// Resolved requests remembered of all other devices together.
+pub const RESOLVED_OTHERS: usize = 4_096;
+/// Retired tokens remembered per device and role, so that their bearer gets a true answer.
+pub const RETIRED_TOKENS: usize = 4;
+/// Bytes of a policy document.
+pub const POLICY_BYTES: usize = 64 * 1024;
+/// Nesting of a JSON5 document; the parser has no bound of its own and would overflow the stack.
+pub const JSON5_DEPTH: usize = 32;
+/// Bytes of `openclaw.json` and `pairing/settings.json5`.
+pub const SETTINGS_BYTES: u64 = 1024 * 1024;
+/// First retry hint of a refused device, and the longest; it doubles with each attempt of the same request.
+pub const RETRY_AFTER_MS: (u64, u64) = (1_000, 60_000);
+
+// --- the authority ------------------------------------------------------------------------------------------
+
+/// Commands waiting for the writer; when full, callers wait.
+pub const COMMAND_QUEUE: usize = 1_024;
+/// Commands decided and synced as one batch.
+pub const BATCH_COMMANDS: usize = 256;
+/// How often requests past their time are looked for.
+pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
+/// How often `devices/paired.json` may be rewritten.
+pub const COPY_INTERVAL: Duration = Duration::from_secs(5);
+
+// --- the journal (journal-format.md, Limits) ----------------------------------------------------------------
+
+/// Bytes of one record's payload.
+pub const RECORD_BYTES: usize = 1024 * 1024;
+/// Bytes of one batch, all its frames included.
+pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
+/// Records of one batch.
+pub const BATCH_RECORDS: u32 = 4_096;
+
+// --- logs (OpenClaw 2026.3.13, logs.tail) -------------------------------------------------------------------
+
+/// Lines of one `logs.tail` answer: the default and the most.
+pub const LOG_LINES: (usize, usize) = (500, 5_000);
+/// Bytes of one `logs.tail` answer: the default and the most.
+pub const LOG_BYTES: (usize, usize) = (250_000, 1_000_000);

@@ -1,0 +1,385 @@
+//! What somebody wants, what is handed in to decide it, and what they are told. A refusal is data with the facts that the
+//! asker needs to act; it is not an error, and it leaves the state as it was.
+
+use serde::{Deserialize, Serialize};
+
+use super::coded::coded;
+use super::event::{
+    Actor, Attempt, AuthMode, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue, JournalRepaired, Reason, Rule,
+};
+use super::ids::{DeviceId, Digest, Millis, PublicKey, RequestId, Seq};
+use super::scopes::{Role, ScopeSet};
+
+/// What somebody wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Come in. The key stands beside the attempt because only a first request has to write it down.
+    Connect {
+        /// The try, with all verdicts made.
+        attempt: Box<Attempt>,
+        /// The key that was proved.
+        key: Option<PublicKey>,
+    },
+    /// Say that an admitted connection ended.
+    Close {
+        /// Its admission.
+        admission: Seq,
+        /// The close code.
+        code: u16,
+    },
+    /// Grant what a request shows.
+    Approve {
+        /// The request.
+        request: RequestId,
+    },
+    /// Turn a request down.
+    Reject {
+        /// The request.
+        request: RequestId,
+    },
+    /// Take away a device and all that it holds.
+    Remove {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Replace a role's token.
+    Rotate {
+        /// The device.
+        device: DeviceId,
+        /// The role.
+        role: Role,
+        /// Exactly these scopes; without, the token keeps its own.
+        scopes: Option<ScopeSet>,
+    },
+    /// Take a role away.
+    Revoke {
+        /// The device.
+        device: DeviceId,
+        /// The role.
+        role: Role,
+    },
+    /// End the requests whose time is over.
+    Expire,
+    /// Note that a gateway started.
+    Start(GatewayStarted),
+    /// Note that a gateway stopped.
+    Stop(GatewayStopped),
+    /// Note that a torn end was put aside.
+    Repair(JournalRepaired),
+}
+
+/// What the core may not fetch itself.
+pub struct Context<'a> {
+    /// Who asks.
+    pub actor: Actor,
+    /// The time; never before the last record's.
+    pub now: Millis,
+    /// A fresh id, should a request be made.
+    pub request: RequestId,
+    /// Where fresh tokens come from.
+    pub mint: &'a dyn Mint,
+}
+
+/// Offers what a new token needs; answered from the record where history is decided again.
+pub trait Mint {
+    /// A fresh issue for the role of this device, or none while the token key cannot be used.
+    fn mint(&self, device: &DeviceId, role: Role) -> Option<Issue>;
+}
+
+/// What a command leads to. A refusal has events too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What happened, with who did each.
+    pub events: Vec<(Actor, Event)>,
+    /// What the asker is told.
+    pub outcome: Outcome,
+}
+
+/// What the asker is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Come in.
+    Admitted(Admission),
+    /// The request was granted, or had been before by whom it says.
+    Approved {
+        /// Its device.
+        device: DeviceId,
+        /// The request.
+        request: RequestId,
+        /// Who had granted it before, and when.
+        before: Option<(Actor, Millis)>,
+    },
+    /// The request was turned down.
+    Rejected {
+        /// Its device.
+        device: DeviceId,
+        /// The request.
+        request: RequestId,
+    },
+    /// The device is gone.
+    Removed {
+        /// It.
+        device: DeviceId,
+    },
+    /// The token was replaced.
+    Rotated {
+        /// The new one.
+        token: Granted,
+        /// Whether the asker is the device itself, and may see the new token.
+        own: bool,
+    },
+    /// The role is gone.
+    Revoked {
+        /// The device.
+        device: DeviceId,
+        /// The role.
+        role: Role,
+        /// When.
+        at: Millis,
+    },
+    /// It is noted.
+    Noted,
+    /// No.
+    Refused(Box<Refusal>),
+}
+
+/// The terms on which a connection is let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// By which rule.
+    pub rule: Rule,
+    /// As what.
+    pub role: Role,
+    /// With which scopes.
+    pub scopes: ScopeSet,
+    /// The device that proved itself, where it is paired.
+    pub device: Option<DeviceId>,
+    /// The device's live token for the role, to be told to it again.
+    pub token: Option<Granted>,
+}
+
+/// A token that a device holds, by everything but its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The device.
+    pub device: DeviceId,
+    /// The role.
+    pub role: Role,
+    /// What it carries.
+    pub scopes: ScopeSet,
+    /// What is known of it; absent for an imported one, which cannot be made again.
+    pub issue: Option<Issue>,
+    /// When it was issued or last rotated.
+    pub at: Millis,
+}
+
+// --- refusals ---------------------------------------------------------------------------------------------------
+
+coded!(
+    /// Why credentials do not do (OpenClaw 2026.3.13 `authReason`).
+    AuthReason {
+        /// No token.
+        TokenMissing = 1 => "token_missing",
+        /// Another token.
+        TokenMismatch = 2 => "token_mismatch",
+        /// The gateway has no token.
+        TokenNotConfigured = 3 => "token_missing_config",
+        /// No password.
+        PasswordMissing = 4 => "password_missing",
+        /// Another password.
+        PasswordMismatch = 5 => "password_mismatch",
+        /// The gateway has no password.
+        PasswordNotConfigured = 6 => "password_missing_config",
+        /// A setup code that is not valid.
+        BootstrapTokenInvalid = 7 => "bootstrap_token_invalid",
+        /// Not the device's token, or no longer.
+        DeviceTokenMismatch = 8 => "device_token_mismatch",
+    }
+);
+
+coded!(
+    /// How a request ended.
+    Ending {
+        /// Granted.
+        Approved = 1 => "approved",
+        /// Turned down.
+        Rejected = 2 => "rejected",
+        /// Replaced by another ask of the same device.
+        Superseded = 3 => "superseded",
+        /// Ran out of time.
+        Expired = 4 => "expired",
+        /// Its device was removed.
+        Removed = 5 => "removed",
+    }
+);
+
+/// How and by whom a request was resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Resolution {
+    /// How.
+    pub ending: Ending,
+    /// When.
+    pub at: Millis,
+    /// By whom.
+    pub by: Actor,
+    /// The request that replaced it, and what that asks beyond it.
+    pub successor: Option<(RequestId, ScopeSet)>,
+}
+
+/// What a device lacks, and the request that would give it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PairingNeed {
+    /// The first reason.
+    pub reason: Reason,
+    /// The pending request.
+    pub request: RequestId,
+    /// The scopes of this ask that are not held.
+    pub missing: ScopeSet,
+    /// The scopes held now.
+    pub held: ScopeSet,
+    /// Whether approval covers the ask and only the token is narrower.
+    pub token_is_narrow: bool,
+    /// When the role was revoked and by whom, where that is why it is not held.
+    pub revoked: Option<(Millis, Actor)>,
+    /// How long to wait before the next try.
+    pub retry_after_ms: u64,
+}
+
+/// No, and what is needed to do something about it. Closed: every reason there is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "RefusalImage", try_from = "RefusalImage")]
+pub enum Refusal {
+    /// The connect itself was wrong.
+    Fault(Fault),
+    /// A Control UI without a device key.
+    ControlUiNeedsDevice,
+    /// Neither a device nor a right shared secret that would do without.
+    DeviceRequired,
+    /// The credentials do not do.
+    Unauthorized {
+        /// Why.
+        reason: AuthReason,
+        /// Whether the client may try again with its device token.
+        may_retry_with_device_token: bool,
+        /// When the presented device token was rotated.
+        rotated_at: Option<Millis>,
+    },
+    /// A person is needed.
+    PairingRequired(PairingNeed),
+    /// A person would be needed, but too many requests wait already.
+    PendingTableFull,
+    /// The actor does not hold this scope.
+    MissingScope(ScopeSet),
+    /// Acting on another device, or on a role that is not operator, needs `operator.admin`.
+    NeedsAdmin,
+    /// No such request, or none that the actor may know of.
+    UnknownRequest,
+    /// The request was resolved already.
+    Resolved(Resolution),
+    /// No such device.
+    UnknownDevice,
+    /// The device does not hold this role, and a rotation never creates one.
+    RoleNotHeld(Role),
+    /// The token key cannot be used, so no token can be issued.
+    TokenKeyUnusable,
+}
+
+/// A refusal as bytes see it: its number, then whichever parts it has.
+#[derive(Serialize, Deserialize)]
+struct RefusalImage {
+    number: u8,
+    fault: Option<Fault>,
+    auth: Option<AuthReason>,
+    retry: bool,
+    at: Option<Millis>,
+    need: Option<Box<PairingNeed>>,
+    scopes: Option<ScopeSet>,
+    role: Option<Role>,
+    resolution: Option<Box<Resolution>>,
+}
+
+impl From<Refusal> for RefusalImage {
+    fn from(refusal: Refusal) -> Self {
+        let empty = |number| Self {
+            number,
+            fault: None,
+            auth: None,
+            retry: false,
+            at: None,
+            need: None,
+            scopes: None,
+            role: None,
+            resolution: None,
+        };
+        match refusal {
+            Refusal::Fault(fault) => Self { fault: Some(fault), ..empty(1) },
+            Refusal::ControlUiNeedsDevice => empty(2),
+            Refusal::DeviceRequired => empty(3),
+            Refusal::Unauthorized { reason, may_retry_with_device_token, rotated_at } => {
+                Self { auth: Some(reason), retry: may_retry_with_device_token, at: rotated_at, ..empty(4) }
+            }
+            Refusal::PairingRequired(need) => Self { need: Some(Box::new(need)), ..empty(5) },
+            Refusal::PendingTableFull => empty(6),
+            Refusal::MissingScope(scopes) => Self { scopes: Some(scopes), ..empty(7) },
+            Refusal::NeedsAdmin => empty(8),
+            Refusal::UnknownRequest => empty(9),
+            Refusal::Resolved(resolution) => Self { resolution: Some(Box::new(resolution)), ..empty(10) },
+            Refusal::UnknownDevice => empty(11),
+            Refusal::RoleNotHeld(role) => Self { role: Some(role), ..empty(12) },
+            Refusal::TokenKeyUnusable => empty(13),
+        }
+    }
+}
+
+impl TryFrom<RefusalImage> for Refusal {
+    type Error = Incoherent;
+
+    fn try_from(image: RefusalImage) -> Result<Self, Incoherent> {
+        let refusal = match image.number {
+            1 => image.fault.map(Self::Fault),
+            2 => Some(Self::ControlUiNeedsDevice),
+            3 => Some(Self::DeviceRequired),
+            4 => image.auth.map(|reason| Self::Unauthorized {
+                reason,
+                may_retry_with_device_token: image.retry,
+                rotated_at: image.at,
+            }),
+            5 => image.need.map(|need| Self::PairingRequired(*need)),
+            6 => Some(Self::PendingTableFull),
+            7 => image.scopes.map(Self::MissingScope),
+            8 => Some(Self::NeedsAdmin),
+            9 => Some(Self::UnknownRequest),
+            10 => image.resolution.map(|resolution| Self::Resolved(*resolution)),
+            11 => Some(Self::UnknownDevice),
+            12 => image.role.map(Self::RoleNotHeld),
+            13 => Some(Self::TokenKeyUnusable),
+            _ => None,
+        };
+        refusal.ok_or(Incoherent("refusal"))
+    }
+}
+
+/// What was presented as a device token, before the registry is asked about it. It is never recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// SHA-256 of the text, which is either the token or a wrong guess.
+    pub digest: Digest,
+    /// Whether it came in a field of its own.
+    pub explicit: bool,
+}
+
+impl AuthReason {
+    /// The reason why a shared secret is not right in `mode`.
+    #[must_use]
+    pub fn of(mode: AuthMode, verdict: super::event::SharedVerdict) -> Self {
+        use super::event::SharedVerdict as V;
+        match (mode, verdict) {
+            (AuthMode::Password, V::Missing) => Self::PasswordMissing,
+            (AuthMode::Password, V::NotConfigured) => Self::PasswordNotConfigured,
+            (AuthMode::Password, _) => Self::PasswordMismatch,
+            (_, V::Missing) => Self::TokenMissing,
+            (_, V::NotConfigured) => Self::TokenNotConfigured,
+            (_, _) => Self::TokenMismatch,
+        }
+    }
+}

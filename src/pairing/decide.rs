@@ -1,0 +1,136 @@
+//! What a command leads to: one line per command, the shared checks below. Total: every command on every registry has an
+//! answer, and a refusal leaves the state as it was.
+
+mod admission;
+mod approval;
+mod tokens;
+
+use super::command::{Command, Context, Decision, Outcome, Refusal, Resolution};
+use super::event::{Actor, CommandName, CommandRefused, ConnectionClosed, Event};
+use super::ids::{DeviceId, RequestId};
+use super::policy::Policy;
+use super::registry::{Registry, Request};
+use super::scopes::{KnownScope, Role, ScopeSet};
+
+/// Decides `command` on `registry` under `policy`.
+#[must_use]
+pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &Context<'_>) -> Decision {
+    match command {
+        Command::Connect { attempt, key } => admission::connect(registry, policy, *attempt, key, context),
+        Command::Close { admission, code } => Decision::noted(context, ConnectionClosed { admission, code }),
+        Command::Approve { request } => approval::approve(registry, policy, request, context),
+        Command::Reject { request } => approval::reject(registry, policy, request, context),
+        Command::Remove { device } => approval::remove(registry, device, context),
+        Command::Rotate { device, role, scopes } => tokens::rotate(registry, policy, device, role, scopes, context),
+        Command::Revoke { device, role } => tokens::revoke(registry, device, role, context),
+        Command::Expire => approval::expire(registry, policy, context),
+        Command::Start(event) => Decision::noted(context, event),
+        Command::Stop(event) => Decision::noted(context, event),
+        Command::Repair(event) => Decision::noted(context, event),
+    }
+}
+
+impl Decision {
+    fn noted(context: &Context<'_>, event: impl Into<Event>) -> Self {
+        Self { events: vec![(context.actor.clone(), event.into())], outcome: Outcome::Noted }
+    }
+}
+
+/// What a refused command named, so that the refusal can be recorded.
+struct Subject {
+    command: CommandName,
+    request: Option<RequestId>,
+    device: Option<DeviceId>,
+    role: Option<Role>,
+    scopes: Option<ScopeSet>,
+}
+
+impl Subject {
+    fn request(command: CommandName, request: RequestId) -> Self {
+        Self { command, request: Some(request), device: None, role: None, scopes: None }
+    }
+
+    fn device(command: CommandName, device: DeviceId) -> Self {
+        Self { command, request: None, device: Some(device), role: None, scopes: None }
+    }
+
+    fn refuse(self, context: &Context<'_>, refusal: Refusal) -> Decision {
+        let Self { command, request, device, role, scopes } = self;
+        let event = CommandRefused { command, request, device, role, scopes, refusal: refusal.clone() };
+        Decision { events: vec![(context.actor.clone(), event.into())], outcome: Outcome::Refused(Box::new(refusal)) }
+    }
+}
+
+/// What an actor may do to others.
+enum Powers {
+    /// Everything: the owner, and whoever holds `operator.admin`.
+    All,
+    /// What these scopes reach, and a device's own things.
+    Within(ScopeSet, Option<DeviceId>),
+}
+
+impl Powers {
+    /// What `actor` may do now: what its connection was given, as far as it is still held.
+    fn of(registry: &Registry, actor: &Actor) -> Self {
+        let (scopes, device) = match actor {
+            Actor::Owner(_) => return Self::All,
+            Actor::Device { device, scopes } => {
+                let held = registry.device(device).map(|device| device.held(Role::Operator)).unwrap_or_default();
+                (scopes.within(Role::Operator, &held), Some(*device))
+            }
+            Actor::SharedSecret { scopes, .. } => (scopes.clone(), None),
+            Actor::Peer | Actor::Rule(_) | Actor::System => (ScopeSet::EMPTY, None),
+        };
+        if scopes.contains(KnownScope::Admin) { Self::All } else { Self::Within(scopes, device) }
+    }
+
+    fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
+
+    fn owns(&self, id: &DeviceId) -> bool {
+        matches!(self, Self::Within(_, Some(own)) if own == id)
+    }
+
+    /// Whether it may answer requests at all, and if so whether `scopes` of `role` are within its own.
+    fn check(&self, role: Role, scopes: &ScopeSet) -> Result<(), Refusal> {
+        let Self::Within(own, _) = self else { return Ok(()) };
+        if !own.allows(KnownScope::Pairing) {
+            return Err(Refusal::MissingScope([KnownScope::Pairing].into_iter().collect()));
+        }
+        if role != Role::Operator {
+            return Err(Refusal::NeedsAdmin);
+        }
+        let missing = scopes.missing_from(role, own);
+        if missing.is_empty() { Ok(()) } else { Err(Refusal::MissingScope(missing)) }
+    }
+
+    /// Whether it may act on `device` beyond answering requests.
+    fn check_device(&self, device: &DeviceId) -> Result<(), Refusal> {
+        self.check(Role::Operator, &ScopeSet::EMPTY)?;
+        if self.is_all() || self.owns(device) { Ok(()) } else { Err(Refusal::NeedsAdmin) }
+    }
+
+    /// Whether it may know of a request for these scopes of this device.
+    fn may_see(&self, device: &DeviceId, role: Role, scopes: &ScopeSet) -> bool {
+        self.owns(device) || self.check(role, scopes).is_ok()
+    }
+}
+
+/// Whether `actor` may see what concerns a request, by the same rule that `decide` answers by.
+pub(crate) fn may_see_request(registry: &Registry, actor: &Actor, request: &Request) -> bool {
+    Powers::of(registry, actor).may_see(&request.device, request.role, &request.scopes)
+}
+
+/// Whether `actor` may see a paired device.
+pub(crate) fn may_see_device(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
+    Powers::of(registry, actor).check_device(device).is_ok()
+}
+
+/// The true answer about a request that was settled, or the one for all that the actor may not know of.
+fn settled(registry: &Registry, powers: &Powers, request: RequestId) -> Result<Resolution, Refusal> {
+    match registry.settled(&request) {
+        Some(settled) if powers.may_see(&settled.device, settled.role, &settled.scopes) => Ok(settled.resolution.clone()),
+        _ => Err(Refusal::UnknownRequest),
+    }
+}

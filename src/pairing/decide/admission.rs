@@ -1,0 +1,329 @@
+//! A connection attempt: let in, asked to pair, or refused. The order of checks is OpenClaw's (2026.3.13 and 2026.9.6):
+//! faults of form and proof, missing device, credentials, pairing. One request shows all that is missing.
+
+use super::super::command::{Admission, AuthReason, Context, Decision, Granted, Outcome, PairingNeed, Refusal};
+use super::super::event::{
+    Act, Actor, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, ConnectionAdmitted, ConnectionRefused, Credential,
+    Described, Description, DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, PairingRequested, Proof, Reason, Rule,
+    SharedVerdict, TokenIssued, TokenVerdict,
+};
+use super::super::identity::SignatureForm;
+use super::super::ids::{DeviceId, Millis, PublicKey, RequestId, Seq};
+use super::super::policy::{Policy, differs};
+use super::super::registry::{Device, Grant, Registry, Request};
+use super::super::scopes::{Role, ScopeSet};
+use super::approval;
+use crate::limits;
+
+/// Decides an attempt. `key` is the proved key; it has to be there where there is a proof.
+pub(super) fn connect(
+    registry: &Registry,
+    policy: &Policy,
+    mut attempt: Attempt,
+    key: Option<PublicKey>,
+    context: &Context<'_>,
+) -> Decision {
+    let fault = attempt.fault;
+    let (None, Some(client), Some(ask), Some(credential)) = (fault, attempt.client, &mut attempt.ask, attempt.credential) else {
+        return refuse(vec![], attempt, context, Refusal::Fault(fault.unwrap_or(Fault::InvalidFrame)));
+    };
+    let description = ask.described.here.take().map(|here| *here).unwrap_or_default();
+    let Some(proof) = attempt.proof else {
+        ask.described.here = Some(Box::new(description));
+        return without_device(policy, attempt, client, credential, context);
+    };
+    // What the device said before is not written again.
+    ask.described = match registry.said(&proof.device, &description) {
+        Some(seq) => Described { like: Some(seq), here: None },
+        None => Described { like: None, here: Some(Box::new(description.clone())) },
+    };
+    let ask = ask.clone();
+    let Some(key) = registry.device(&proof.device).map(|device| device.key).or(key) else {
+        return refuse(vec![], attempt, context, Refusal::Fault(Fault::SignatureInvalid));
+    };
+    Try { registry, policy, context, client, ask, credential, proof, key, description }.decide(attempt)
+}
+
+/// No device: only the right shared secret comes in, and what scopes it has a rule must give.
+fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential: Credential, context: &Context<'_>) -> Decision {
+    let (role, asked) = attempt.ask.as_ref().map_or((Role::Operator, ScopeSet::EMPTY), |ask| (ask.role, ask.scopes.clone()));
+    if client.id == ClientId::ControlUi {
+        return refuse(vec![], attempt, context, Refusal::ControlUiNeedsDevice);
+    }
+    let secret_is_right = credential.mode != AuthMode::None && credential.shared == SharedVerdict::Right;
+    if role == Role::Operator && secret_is_right {
+        let is_local = policy.local(&attempt.source).is_ok();
+        let given = if client.mode == ClientMode::Probe {
+            (Rule::Probe, ScopeSet::EMPTY)
+        } else if let (true, Some(scopes)) = (is_local, policy.gives_cli(client, &asked)) {
+            (Rule::LocalCli, scopes)
+        } else if let (true, Some(scopes)) = (is_local, policy.gives_backend(client, &asked)) {
+            (Rule::LocalBackend, scopes)
+        } else {
+            (Rule::SharedSecret, ScopeSet::EMPTY)
+        };
+        return admit(vec![], attempt, context, Admission { rule: given.0, role, scopes: given.1, device: None, token: None });
+    }
+    let presented_wrong = credential.shared == SharedVerdict::Wrong || credential.token != TokenVerdict::Missing;
+    let refusal =
+        if role == Role::Operator && presented_wrong { unauthorized(&credential, false, None) } else { Refusal::DeviceRequired };
+    refuse(vec![], attempt, context, refusal)
+}
+
+/// One attempt of a device that proved its key.
+struct Try<'a> {
+    registry: &'a Registry,
+    policy: &'a Policy,
+    context: &'a Context<'a>,
+    client: Client,
+    ask: Ask,
+    credential: Credential,
+    proof: Proof,
+    key: PublicKey,
+    description: Description,
+}
+
+impl Try<'_> {
+    fn decide(&self, attempt: Attempt) -> Decision {
+        if !self.policy.accepts(self.proof.form) {
+            return refuse(vec![], attempt, self.context, Refusal::Fault(Fault::SignatureInvalid));
+        }
+        let trusted = self.policy.trusts(&self.credential);
+        let device = self.registry.device(&self.proof.device);
+        let revoked = device.and_then(|device| device.grants.get(&self.ask.role)).is_some_and(|grant| grant.revoked.is_some());
+        // A retired token proves who asks: of a revoked role it makes a request, but it never admits.
+        let asks_again = revoked && self.credential.token == TokenVerdict::Retired;
+        if !trusted && self.credential.token != TokenVerdict::Live && !asks_again {
+            return refuse(vec![], attempt, self.context, self.unauthorized(device.map(AsRef::as_ref)));
+        }
+        match device {
+            Some(device) => self.paired(attempt, device, trusted),
+            None => self.unpaired(attempt),
+        }
+    }
+
+    fn unauthorized(&self, device: Option<&Device>) -> Refusal {
+        let token = device.and_then(|device| device.grants.get(&self.ask.role)).and_then(|grant| grant.token.as_ref());
+        let rotated_at = token.and_then(|token| token.rotated_at).filter(|_| self.credential.token == TokenVerdict::Retired);
+        unauthorized(&self.credential, true, rotated_at)
+    }
+
+    fn unpaired(&self, attempt: Attempt) -> Decision {
+        let (role, asked) = (self.ask.role, &self.ask.scopes);
+        let device = self.proof.device;
+        if self.client.mode == ClientMode::Probe {
+            return self.admit_probe(attempt);
+        }
+        let first = self.policy.local(&attempt.source).is_ok() && !self.registry.is_barred(&device);
+        if first
+            && role == Role::Operator
+            && let Some(scopes) = self.policy.gives_backend(self.client, asked)
+        {
+            let admission = Admission { rule: Rule::LocalBackend, role, scopes, device: None, token: None };
+            return admit(vec![], attempt, self.context, admission);
+        }
+        if first && self.policy.pairs_first(role, asked) {
+            return self.pair_first(attempt);
+        }
+        self.need(attempt, Reason::NotPaired, None)
+    }
+
+    fn paired(&self, attempt: Attempt, device: &Device, trusted: bool) -> Decision {
+        let (role, asked) = (self.ask.role, &self.ask.scopes);
+        let held = device.held(role);
+        let moved = self.metadata_moved(device);
+        let reason = if moved == Moved::Beyond {
+            Some(Reason::MetadataUpgrade)
+        } else if !device.has(role) {
+            Some(Reason::RoleUpgrade)
+        } else if !held.covers(role, asked) {
+            Some(Reason::ScopeUpgrade)
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            if self.client.mode == ClientMode::Probe && trusted {
+                return self.admit_probe(attempt);
+            }
+            return self.need(attempt, reason, Some(device));
+        }
+        let mut events = vec![];
+        if moved == Moved::Within {
+            let platform = self.description.platform.clone();
+            let platform_before = device.description.platform.clone();
+            let event = DeviceMetadataChanged { device: device.id, platform, platform_before };
+            events.push((Actor::Rule(Rule::Metadata), event.into()));
+        }
+        let mut token = device.token(role);
+        if token.is_none()
+            && let Some(issue) = self.context.mint.mint(&device.id, role)
+        {
+            let event = TokenIssued { device: device.id, role, scopes: held.clone(), issue };
+            events.push((Actor::Rule(Rule::Paired), event.into()));
+            token = Some(granted(device.id, role, held, issue, self.context.now));
+        }
+        let admission = Admission { rule: Rule::Paired, role, scopes: asked.clone(), device: Some(device.id), token };
+        admit(events, attempt, self.context, admission)
+    }
+
+    /// A look at the gateway pairs nothing, asks nothing and gets no scopes.
+    fn admit_probe(&self, attempt: Attempt) -> Decision {
+        let admission = Admission { rule: Rule::Probe, role: self.ask.role, scopes: ScopeSet::EMPTY, device: None, token: None };
+        admit(vec![], attempt, self.context, admission)
+    }
+
+    /// Only what a v3 signature covers is a claim.
+    fn metadata_moved(&self, device: &Device) -> Moved {
+        if self.proof.form != SignatureForm::V3 {
+            return Moved::Not;
+        }
+        let pinned = &device.description;
+        if differs(pinned.family.as_deref(), self.description.family.as_deref()) {
+            return Moved::Beyond;
+        }
+        match (pinned.platform.as_deref(), self.description.platform.as_deref()) {
+            (was, is) if !differs(was, is) => Moved::Not,
+            (Some(was), Some(is)) if self.policy.lets_platform_change(was, is) => Moved::Within,
+            _ => Moved::Beyond,
+        }
+    }
+
+    /// Pairs by rule; a request of its own that waits does not stand in the way.
+    fn pair_first(&self, attempt: Attempt) -> Decision {
+        let old = self.registry.waiting(&self.proof.device, self.ask.role).map(|request| request.id);
+        let requested = self.request(&attempt, Reason::NotPaired, self.ask.scopes.clone(), old);
+        let (device, role, scopes) = (self.proof.device, self.ask.role, self.ask.scopes.clone());
+        let rule = Actor::Rule(Rule::LocalFirstPairing);
+        let (act, request) = (Act::FirstPairing, Some(requested.request));
+        let approved = PairingApproved { device, role, scopes: scopes.clone(), act, request };
+        let mut events: Vec<(Actor, Event)> = vec![(Actor::Peer, requested.into()), (rule.clone(), approved.into())];
+        let mut token = None;
+        if let Some(issue) = self.context.mint.mint(&device, role) {
+            events.push((rule, TokenIssued { device, role, scopes: scopes.clone(), issue }.into()));
+            token = Some(granted(device, role, scopes.clone(), issue, self.context.now));
+        }
+        let attempt = self.pointing(attempt, 0);
+        let admission = Admission { rule: Rule::LocalFirstPairing, role, scopes, device: Some(device), token };
+        admit(events, attempt, self.context, admission)
+    }
+
+    /// Refuses and names the request that would help: the one that waits, if it shows all of this ask, or a new one.
+    fn need(&self, attempt: Attempt, reason: Reason, device: Option<&Device>) -> Decision {
+        let role = self.ask.role;
+        let mut events: Vec<(Actor, Event)> = vec![];
+        let mut waiting = self.registry.waiting(&self.proof.device, role).map(AsRef::as_ref);
+        if let Some(request) = waiting.filter(|request| approval::is_due(self.policy, request, self.context)) {
+            events.push((Actor::System, approval::expired(self.policy, request).into()));
+            waiting = None;
+        }
+        let (request, attempts, attempt) = match waiting {
+            Some(request) if self.is_shown_by(request) => (request.id, request.attempts, attempt),
+            None if self.table_is_full(device) => {
+                return refuse(events, attempt, self.context, Refusal::PendingTableFull);
+            }
+            _ => {
+                let scopes = waiting.map_or_else(ScopeSet::default, |request| request.scopes.clone()).union(&self.ask.scopes);
+                let requested = self.request(&attempt, reason, scopes, waiting.map(|request| request.id));
+                let attempt = self.pointing(attempt, events.len());
+                events.push((Actor::Peer, requested.into()));
+                (self.context.request, 0, attempt)
+            }
+        };
+        let held = device.map(|device| device.held(role)).unwrap_or_default();
+        let grant = device.and_then(|device| device.grants.get(&role));
+        let is_narrow = |grant: &Grant| reason == Reason::ScopeUpgrade && grant.approved.covers(role, &self.ask.scopes);
+        let need = PairingNeed {
+            reason,
+            request,
+            missing: self.ask.scopes.missing_from(role, &held),
+            held,
+            token_is_narrow: grant.is_some_and(is_narrow),
+            revoked: grant.and_then(|grant| grant.revoked.clone()),
+            retry_after_ms: retry_after(attempts),
+        };
+        refuse(events, attempt, self.context, Refusal::PairingRequired(need))
+    }
+
+    /// Whether `request` already shows all that this attempt asks for.
+    fn is_shown_by(&self, request: &Request) -> bool {
+        let (shown, said) = (&request.description, &self.description);
+        request.scopes.covers(self.ask.role, &self.ask.scopes)
+            && !differs(shown.platform.as_deref(), said.platform.as_deref())
+            && !differs(shown.family.as_deref(), said.family.as_deref())
+            && said.caps.iter().all(|cap| shown.caps.contains(cap))
+            && said.commands.iter().all(|command| shown.commands.contains(command))
+    }
+
+    fn table_is_full(&self, device: Option<&Device>) -> bool {
+        let ever_paired = device.is_some() || self.registry.is_barred(&self.proof.device);
+        !ever_paired && self.registry.request_count() >= limits::PENDING_REQUESTS
+    }
+
+    /// A new request holds its description itself: what it might point to may be gone with the request it replaces.
+    fn request(&self, attempt: &Attempt, reason: Reason, scopes: ScopeSet, supersedes: Option<RequestId>) -> PairingRequested {
+        let described = Described { like: None, here: Some(Box::new(self.description.clone())) };
+        PairingRequested {
+            request: self.context.request,
+            reason,
+            device: self.proof.device,
+            key: self.key,
+            ask: Ask { role: self.ask.role, scopes, described },
+            client: self.client,
+            form: self.proof.form,
+            address: attempt.source.address(),
+            supersedes,
+        }
+    }
+
+    /// The attempt, pointing to the request that is event number `index` of the same decision instead of saying it again.
+    fn pointing(&self, mut attempt: Attempt, index: usize) -> Attempt {
+        let ahead = u64::try_from(index).unwrap_or(u64::MAX);
+        if let Some(ask) = &mut attempt.ask {
+            ask.described = Described { like: Some(Seq(self.registry.head().next().0.saturating_add(ahead))), here: None };
+        }
+        attempt
+    }
+}
+
+/// How far a device's claims of platform and family are from what is pinned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moved {
+    Not,
+    Within,
+    Beyond,
+}
+
+fn granted(device: DeviceId, role: Role, scopes: ScopeSet, issue: Issue, at: Millis) -> Granted {
+    Granted { device, role, scopes, issue: Some(issue), at }
+}
+
+/// Why the credentials do not do: what a device token lacked if one came in a field of its own, else what the secret lacked.
+fn unauthorized(credential: &Credential, has_device: bool, rotated_at: Option<Millis>) -> Refusal {
+    let token_failed = matches!(credential.token, TokenVerdict::Wrong | TokenVerdict::Retired);
+    let reason = if token_failed && (credential.token_is_explicit || rotated_at.is_some()) {
+        AuthReason::DeviceTokenMismatch
+    } else if credential.bootstrap {
+        AuthReason::BootstrapTokenInvalid
+    } else {
+        AuthReason::of(credential.mode, credential.shared)
+    };
+    let may_retry = reason == AuthReason::TokenMismatch && has_device && !credential.token_is_explicit;
+    Refusal::Unauthorized { reason, may_retry_with_device_token: may_retry, rotated_at }
+}
+
+/// The hint grows with each attempt of the same request.
+fn retry_after(attempts: u32) -> u64 {
+    let (first, most) = limits::RETRY_AFTER_MS;
+    first.saturating_mul(1_u64.checked_shl(attempts).unwrap_or(u64::MAX)).min(most)
+}
+
+fn admit(mut events: Vec<(Actor, Event)>, attempt: Attempt, context: &Context<'_>, admission: Admission) -> Decision {
+    let event = ConnectionAdmitted { attempt, rule: admission.rule, scopes: admission.scopes.clone() };
+    events.push((context.actor.clone(), event.into()));
+    Decision { events, outcome: Outcome::Admitted(admission) }
+}
+
+fn refuse(mut events: Vec<(Actor, Event)>, attempt: Attempt, context: &Context<'_>, refusal: Refusal) -> Decision {
+    events.push((context.actor.clone(), ConnectionRefused { attempt, refusal: refusal.clone() }.into()));
+    Decision { events, outcome: Outcome::Refused(Box::new(refusal)) }
+}

@@ -1,0 +1,135 @@
+//! Requests answered: approve, reject, expire; and devices removed. What the operator saw is what is granted.
+
+use super::super::command::{Context, Decision, Ending, Mint, Outcome, Refusal, Resolution};
+use super::super::event::{
+    Act, Actor, CommandName, DeviceRemoved, Event, PairingApproved, PairingExpired, PairingRejected, TokenIssued,
+};
+use super::super::ids::{DeviceId, RequestId};
+use super::super::policy::Policy;
+use super::super::registry::{Registry, Request};
+use super::super::scopes::ScopeSet;
+use super::{Powers, Subject, settled};
+
+/// Grants what the request shows. Approving again what is approved changes nothing and says who did it.
+pub(super) fn approve(registry: &Registry, policy: &Policy, id: RequestId, context: &Context<'_>) -> Decision {
+    let powers = Powers::of(registry, &context.actor);
+    let subject = Subject::request(CommandName::Approve, id);
+    let request = match open_request(registry, policy, &powers, id, context) {
+        Ok(request) => request,
+        Err(Closed::Settled(resolution, device)) if resolution.ending == Ending::Approved => {
+            let before = Some((resolution.by, resolution.at));
+            return Decision { events: vec![], outcome: Outcome::Approved { device, request: id, before } };
+        }
+        Err(closed) => return closed.refuse(subject, context),
+    };
+    let gained = gained(registry, request);
+    if let Err(refusal) = powers.check(request.role, &gained) {
+        return subject.refuse(context, refusal);
+    }
+    let events = grant(registry, request, Act::Approval, &context.actor, context.mint);
+    Decision { events, outcome: Outcome::Approved { device: request.device, request: id, before: None } }
+}
+
+/// The scopes that approving `request` adds to what the device holds.
+pub(super) fn gained(registry: &Registry, request: &Request) -> ScopeSet {
+    let held = registry.device(&request.device).map(|device| device.held(request.role)).unwrap_or_default();
+    request.scopes.missing_from(request.role, &held)
+}
+
+/// The events that grant `request`: a live token is widened in place by the fold, a role without one gets its first.
+pub(super) fn grant(registry: &Registry, request: &Request, act: Act, actor: &Actor, mint: &dyn Mint) -> Vec<(Actor, Event)> {
+    let (device, role) = (request.device, request.role);
+    let scopes = gained(registry, request);
+    let held = registry.device(&device).map(|device| device.held(role)).unwrap_or_default();
+    let has_token = registry.device(&device).is_some_and(|device| device.token(role).is_some());
+    let carries = held.union(&scopes);
+    let approved = PairingApproved { device, role, scopes, act, request: Some(request.id) };
+    let mut events = vec![(actor.clone(), approved.into())];
+    if !has_token && let Some(issue) = mint.mint(&device, role) {
+        events.push((actor.clone(), TokenIssued { device, role, scopes: carries, issue }.into()));
+    }
+    events
+}
+
+/// Turns a request down.
+pub(super) fn reject(registry: &Registry, policy: &Policy, id: RequestId, context: &Context<'_>) -> Decision {
+    let powers = Powers::of(registry, &context.actor);
+    let subject = Subject::request(CommandName::Reject, id);
+    let request = match open_request(registry, policy, &powers, id, context) {
+        Ok(request) => request,
+        Err(closed) => return closed.refuse(subject, context),
+    };
+    if let Err(refusal) = powers.check(request.role, &gained(registry, request)) {
+        return subject.refuse(context, refusal);
+    }
+    let event = PairingRejected { request: id, device: request.device };
+    let outcome = Outcome::Rejected { device: request.device, request: id };
+    Decision { events: vec![(context.actor.clone(), event.into())], outcome }
+}
+
+/// Takes away a device and all that it holds.
+pub(super) fn remove(registry: &Registry, device: DeviceId, context: &Context<'_>) -> Decision {
+    let subject = Subject::device(CommandName::Remove, device);
+    if let Err(refusal) = Powers::of(registry, &context.actor).check_device(&device) {
+        return subject.refuse(context, refusal);
+    }
+    if registry.device(&device).is_none() {
+        return subject.refuse(context, Refusal::UnknownDevice);
+    }
+    Decision { events: vec![(context.actor.clone(), DeviceRemoved { device }.into())], outcome: Outcome::Removed { device } }
+}
+
+/// Ends every request whose time is over.
+pub(super) fn expire(registry: &Registry, policy: &Policy, context: &Context<'_>) -> Decision {
+    let due = registry.requests().filter(|request| is_due(policy, request, context));
+    let events = due.map(|request| (Actor::System, expired(policy, request).into())).collect();
+    Decision { events, outcome: Outcome::Noted }
+}
+
+/// Whether the request's time is over, recorded or not.
+pub(super) fn is_due(policy: &Policy, request: &Request, context: &Context<'_>) -> bool {
+    policy.due(request.last_at) <= context.now
+}
+
+/// The fact that it is.
+pub(super) fn expired(policy: &Policy, request: &Request) -> PairingExpired {
+    PairingExpired { request: request.id, device: request.device, due: policy.due(request.last_at) }
+}
+
+/// Why a request cannot be answered any more.
+enum Closed {
+    Settled(Resolution, DeviceId),
+    Due(PairingExpired),
+    Unknown,
+}
+
+fn open_request<'a>(
+    registry: &'a Registry,
+    policy: &Policy,
+    powers: &Powers,
+    id: RequestId,
+    context: &Context<'_>,
+) -> Result<&'a Request, Closed> {
+    let Some(request) = registry.request(&id) else {
+        return Err(match (settled(registry, powers, id), registry.settled(&id)) {
+            (Ok(resolution), Some(settled)) => Closed::Settled(resolution, settled.device),
+            _ => Closed::Unknown,
+        });
+    };
+    if is_due(policy, request, context) { Err(Closed::Due(expired(policy, request))) } else { Ok(request) }
+}
+
+impl Closed {
+    fn refuse(self, subject: Subject, context: &Context<'_>) -> Decision {
+        match self {
+            Self::Unknown => subject.refuse(context, Refusal::UnknownRequest),
+            Self::Settled(resolution, _) => subject.refuse(context, Refusal::Resolved(resolution)),
+            Self::Due(expired) => {
+                let resolution = Resolution { ending: Ending::Expired, at: expired.due, by: Actor::System, successor: None };
+                let mut decision = subject.refuse(context, Refusal::Resolved(resolution));
+                decision.events.insert(0, (Actor::System, expired.into()));
+                decision
+            }
+        }
+    }
+}

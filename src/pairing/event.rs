@@ -1,0 +1,778 @@
+//! What happened. An event is a fact in the past tense and carries only facts, the question as well as the answer, and never
+//! a secret. Its struct is what stands in the journal: **a released struct is frozen**; another shape is another event with
+//! the next free kind number (journal-format.md, "Kinds"), old ones stay readable for ever.
+
+use serde::{Deserialize, Serialize};
+
+use super::coded::coded;
+use super::command::Refusal;
+use super::identity::SignatureForm;
+use super::ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Salt, Seq};
+use super::scopes::{Role, ScopeSet};
+
+/// An event with its place, its time and who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place in the journal.
+    pub seq: Seq,
+    /// When; never before the record in front of it.
+    pub at: Millis,
+    /// Who did it.
+    pub actor: Actor,
+    /// What happened.
+    pub event: Event,
+}
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident = $kind:literal),+ $(,)?) => {
+        /// Everything that can happen, each with its permanent kind number.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Event { $($(#[$doc])* $name($name)),+ }
+
+        impl Event {
+            /// Its kind number in the journal.
+            #[must_use]
+            pub const fn kind(&self) -> u16 {
+                match self { $(Self::$name(_) => $kind),+ }
+            }
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name)),+ }
+            }
+        }
+
+        $(impl From<$name> for Event {
+            fn from(event: $name) -> Self {
+                Self::$name(event)
+            }
+        })+
+
+        /// Every kind number with its event's name; journal-format.md lists the same.
+        pub const KINDS: &[(u16, &str)] = &[$(($kind, stringify!($name))),+];
+    };
+}
+
+// Only ever add: with the next number of its group, never one that was used before.
+events! {
+    /// The journal begins.
+    JournalCreated = 1,
+    /// A gateway started on it.
+    GatewayStarted = 2,
+    /// A gateway stopped in order.
+    GatewayStopped = 3,
+    /// A torn end was put aside.
+    JournalRepaired = 4,
+    /// A connection was let in.
+    ConnectionAdmitted = 16,
+    /// A connection was turned away.
+    ConnectionRefused = 17,
+    /// An admitted connection ended.
+    ConnectionClosed = 18,
+    /// A command was turned away.
+    CommandRefused = 19,
+    /// A device asked for something that it does not hold.
+    PairingRequested = 32,
+    /// Something was granted to a device.
+    PairingApproved = 33,
+    /// A request was turned down.
+    PairingRejected = 34,
+    /// A request ran out of time.
+    PairingExpired = 35,
+    /// A device's pinned platform or family changed.
+    DeviceMetadataChanged = 48,
+    /// A device and all that it held was removed.
+    DeviceRemoved = 49,
+    /// A role of a device got its first token.
+    TokenIssued = 64,
+    /// A role's token was replaced.
+    TokenRotated = 65,
+    /// A role was revoked and its token retired.
+    TokenRevoked = 66,
+}
+
+// --- actors ---------------------------------------------------------------------------------------------------
+
+/// Who did something. Its power follows from what it is; the record that gave that power is its *warrant*.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "ActorImage", try_from = "ActorImage")]
+pub enum Actor {
+    /// Whoever is on the socket; the attempt says who.
+    Peer,
+    /// A paired device, with the scopes of the connection on which it spoke.
+    Device {
+        /// The device.
+        device: DeviceId,
+        /// The connection's scopes.
+        scopes: ScopeSet,
+    },
+    /// A user of this machine who may write the journal directory.
+    Owner(Person),
+    /// A connection by the shared secret, without a paired device, and the rule that gave its scopes.
+    SharedSecret {
+        /// The rule.
+        rule: Rule,
+        /// The connection's scopes.
+        scopes: ScopeSet,
+    },
+    /// A rule of the policy.
+    Rule(Rule),
+    /// The gateway itself: expiry, start, repair.
+    System,
+}
+
+impl Actor {
+    /// Whether it is this device.
+    #[must_use]
+    pub fn is_device(&self, id: &DeviceId) -> bool {
+        matches!(self, Self::Device { device, .. } if device == id)
+    }
+}
+
+/// An operating-system user, as the kernel names them, and the program that spoke for them, as it names itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Person {
+    /// User id.
+    pub uid: u32,
+    /// Process id.
+    pub pid: u32,
+    /// File name of the program.
+    pub program: String,
+    /// Its terminal, where it has one.
+    pub terminal: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ActorImage(u8, Option<DeviceId>, Option<ScopeSet>, Option<Rule>, Option<Person>);
+
+impl From<Actor> for ActorImage {
+    fn from(actor: Actor) -> Self {
+        match actor {
+            Actor::Peer => Self(0, None, None, None, None),
+            Actor::Device { device, scopes } => Self(1, Some(device), Some(scopes), None, None),
+            Actor::Owner(person) => Self(2, None, None, None, Some(person)),
+            Actor::SharedSecret { rule, scopes } => Self(3, None, Some(scopes), Some(rule), None),
+            Actor::Rule(rule) => Self(4, None, None, Some(rule), None),
+            Actor::System => Self(5, None, None, None, None),
+        }
+    }
+}
+
+impl TryFrom<ActorImage> for Actor {
+    type Error = Incoherent;
+
+    fn try_from(image: ActorImage) -> Result<Self, Incoherent> {
+        match image {
+            ActorImage(0, None, None, None, None) => Ok(Self::Peer),
+            ActorImage(1, Some(device), Some(scopes), None, None) => Ok(Self::Device { device, scopes }),
+            ActorImage(2, None, None, None, Some(person)) => Ok(Self::Owner(person)),
+            ActorImage(3, None, Some(scopes), Some(rule), None) => Ok(Self::SharedSecret { rule, scopes }),
+            ActorImage(4, None, None, Some(rule), None) => Ok(Self::Rule(rule)),
+            ActorImage(5, None, None, None, None) => Ok(Self::System),
+            _ => Err(Incoherent("actor")),
+        }
+    }
+}
+
+/// Parts that decode one by one but say nothing together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the parts of this {0} do not belong together")]
+pub struct Incoherent(pub &'static str);
+
+// --- the parts of an attempt ------------------------------------------------------------------------------------
+
+coded!(
+    /// Which rule admitted or granted. The names of policy rules are their keys in the policy.
+    Rule {
+        /// The device holds what it asks for.
+        Paired = 1 => "paired",
+        /// A first local pairing with the right shared secret.
+        LocalFirstPairing = 2 => "localFirstPairing",
+        /// OpenClaw's CLI on its own host, without a device.
+        LocalCli = 3 => "localCli",
+        /// A backend helper on its own host, without a device or with one never seen.
+        LocalBackend = 4 => "localBackend",
+        /// A probe: admitted with no scopes, pairs nothing.
+        Probe = 5 => "probe",
+        /// The shared secret without a device: admitted with no scopes.
+        SharedSecret = 6 => "sharedSecret",
+        /// Another version of the same platform family.
+        Metadata = 7 => "metadata",
+    }
+);
+
+coded!(
+    /// `client.id` of a connect (OpenClaw 2026.3.13 and 2026.9.6).
+    ClientId {
+        /// webchat-ui
+        WebchatUi = 1 => "webchat-ui",
+        /// The Control UI.
+        ControlUi = 2 => "openclaw-control-ui",
+        /// webchat
+        Webchat = 3 => "webchat",
+        /// The CLI.
+        Cli = 4 => "cli",
+        /// Backend helpers.
+        GatewayClient = 5 => "gateway-client",
+        /// macOS app
+        Macos = 6 => "openclaw-macos",
+        /// iOS app
+        Ios = 7 => "openclaw-ios",
+        /// Android app
+        Android = 8 => "openclaw-android",
+        /// node host
+        NodeHost = 9 => "node-host",
+        /// test
+        Test = 10 => "test",
+        /// fingerprint
+        Fingerprint = 11 => "fingerprint",
+        /// probe
+        Probe = 12 => "openclaw-probe",
+    }
+);
+
+coded!(
+    /// `client.mode` of a connect (OpenClaw 2026.3.13 and 2026.9.6).
+    ClientMode {
+        /// webchat
+        Webchat = 1 => "webchat",
+        /// cli
+        Cli = 2 => "cli",
+        /// ui
+        Ui = 3 => "ui",
+        /// backend
+        Backend = 4 => "backend",
+        /// node
+        Node = 5 => "node",
+        /// A look at the gateway that must change nothing.
+        Probe = 6 => "probe",
+        /// test
+        Test = 7 => "test",
+    }
+);
+
+/// Which client says it connects: a claim, also in a signed text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Client {
+    /// `client.id`.
+    pub id: ClientId,
+    /// `client.mode`.
+    pub mode: ClientMode,
+}
+
+coded!(
+    /// What was wrong with a connect before any rule was asked, in the order in which it is looked for.
+    Fault {
+        /// Closed, or cut off, before a connect came.
+        Gone = 1 => "connection ended before connect",
+        /// No connect within the deadline.
+        Timeout = 2 => "handshake timeout",
+        /// A message over the limit.
+        TooLarge = 3 => "message too large",
+        /// Not JSON.
+        NotJson = 4 => "not JSON",
+        /// Not a request frame.
+        InvalidFrame = 5 => "invalid request frame",
+        /// Another method first.
+        NotConnect = 6 => "first request must be connect",
+        /// The params do not fit.
+        InvalidParams = 7 => "invalid connect params",
+        /// No protocol version in common.
+        Protocol = 8 => "protocol mismatch",
+        /// Neither operator nor node.
+        InvalidRole = 9 => "invalid role",
+        /// A browser client without Origin.
+        OriginMissing = 10 => "origin missing or invalid",
+        /// A page of another origin.
+        OriginForbidden = 11 => "origin not allowed",
+        /// The id is not the hash of the key.
+        DeviceIdMismatch = 12 => "device identity mismatch",
+        /// Signed too long ago, or in the future.
+        SignatureExpired = 13 => "device signature expired",
+        /// A blank nonce.
+        NonceMissing = 14 => "device nonce required",
+        /// The nonce of another socket.
+        NonceMismatch = 15 => "device nonce mismatch",
+        /// The signature does not verify.
+        SignatureInvalid = 16 => "device signature invalid",
+    }
+);
+
+coded!(
+    /// What the kernel says of the process at the other end of a loopback socket.
+    PeerUser {
+        /// Not asked: the peer is not on this machine, or nothing depended on it.
+        NotAsked = 0 => "not asked",
+        /// The owner of the state directory.
+        Owner = 1 => "owner",
+        /// Somebody else, root included.
+        Other = 2 => "another user",
+        /// The kernel should tell and did not.
+        Unknown = 3 => "unknown",
+        /// This system has no way to tell.
+        Untold = 4 => "untold",
+    }
+);
+
+coded!(
+    /// Whether a header says that somebody passed the request on.
+    Forwarding {
+        /// No such header.
+        None = 0 => "none",
+        /// By a proxy that the settings trust.
+        Trusted = 1 => "trusted proxy",
+        /// By anybody else: what it claims is only a claim.
+        Untrusted = 2 => "untrusted forwarding header",
+    }
+);
+
+/// An address in one canonical form: IPv6, IPv4 as mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "[u8; 16]", from = "[u8; 16]")]
+pub struct Address(pub std::net::Ipv6Addr);
+
+impl Address {
+    /// As people write it.
+    #[must_use]
+    pub fn ip(self) -> std::net::IpAddr {
+        std::net::IpAddr::V6(self.0).to_canonical()
+    }
+
+    /// Whether it is this machine.
+    #[must_use]
+    pub fn is_loopback(self) -> bool {
+        self.ip().is_loopback()
+    }
+}
+
+impl From<std::net::IpAddr> for Address {
+    fn from(ip: std::net::IpAddr) -> Self {
+        match ip {
+            std::net::IpAddr::V4(v4) => Self(v4.to_ipv6_mapped()),
+            std::net::IpAddr::V6(v6) => Self(v6),
+        }
+    }
+}
+
+impl From<Address> for [u8; 16] {
+    fn from(address: Address) -> Self {
+        address.0.octets()
+    }
+}
+
+impl From<[u8; 16]> for Address {
+    fn from(octets: [u8; 16]) -> Self {
+        Self(octets.into())
+    }
+}
+
+/// Where a connection came from, as far as we can tell and as far as it claims.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Source {
+    /// The socket's other end.
+    pub peer: Address,
+    /// Whether a header says that the request was passed on.
+    pub forwarding: Forwarding,
+    /// The address that such a header names; to be believed only from a trusted proxy.
+    pub claimed: Option<Address>,
+    /// Whether the Host header names loopback.
+    pub host_is_loopback: bool,
+    /// Whether a browser's page asked (an Origin header is there).
+    pub is_page: bool,
+    /// What the kernel says of the peer.
+    pub user: PeerUser,
+}
+
+impl Source {
+    /// The address that counts: the one a trusted proxy names, else the socket's.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        match (self.forwarding, self.claimed) {
+            (Forwarding::Trusted, Some(claimed)) => claimed,
+            _ => self.peer,
+        }
+    }
+}
+
+/// Free text of a client about itself. Strings are cut at [`crate::limits::TEXT_BYTES`]; an absent one is not a claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Description {
+    /// `client.platform`.
+    pub platform: Option<String>,
+    /// `client.deviceFamily`.
+    pub family: Option<String>,
+    /// `client.displayName`.
+    pub display_name: Option<String>,
+    /// `client.version`.
+    pub version: Option<String>,
+    /// `client.modelIdentifier`.
+    pub model: Option<String>,
+    /// `client.instanceId`.
+    pub instance: Option<String>,
+    /// `caps`.
+    pub caps: Vec<String>,
+    /// `commands`.
+    pub commands: Vec<String>,
+}
+
+/// A description, or the record that already holds the same one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Described {
+    /// The record that says it.
+    pub like: Option<Seq>,
+    /// It.
+    pub here: Option<Box<Description>>,
+}
+
+/// What a connection asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ask {
+    /// The role.
+    pub role: Role,
+    /// The scopes.
+    pub scopes: ScopeSet,
+    /// What it says of itself, capabilities and commands included.
+    pub described: Described,
+}
+
+/// A device that proved its key on this socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Proof {
+    /// The device.
+    pub device: DeviceId,
+    /// Which text it signed.
+    pub form: SignatureForm,
+}
+
+coded!(
+    /// The gateway's auth mode.
+    AuthMode {
+        /// No shared secret.
+        None = 0 => "none",
+        /// A shared token.
+        Token = 1 => "token",
+        /// A password.
+        Password = 2 => "password",
+    }
+);
+
+coded!(
+    /// What became of the shared secret that was presented.
+    SharedVerdict {
+        /// None was presented.
+        Missing = 0 => "missing",
+        /// Right, or not needed in mode none.
+        Right = 1 => "right",
+        /// Wrong.
+        Wrong = 2 => "wrong",
+        /// The gateway has none to compare with.
+        NotConfigured = 3 => "not configured",
+    }
+);
+
+coded!(
+    /// What became of the device token that was presented.
+    TokenVerdict {
+        /// None was presented.
+        Missing = 0 => "missing",
+        /// The live token of this device and role.
+        Live = 1 => "live",
+        /// A token that this device and role held before.
+        Retired = 2 => "retired",
+        /// Any other text.
+        Wrong = 3 => "wrong",
+    }
+);
+
+/// Verdicts on what was presented; never what was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Credential {
+    /// The mode then.
+    pub mode: AuthMode,
+    /// On the shared secret.
+    pub shared: SharedVerdict,
+    /// On the device token.
+    pub token: TokenVerdict,
+    /// Whether the device token came in a field of its own, not in place of the shared one.
+    pub token_is_explicit: bool,
+    /// Whether a setup code was presented.
+    pub bootstrap: bool,
+}
+
+/// One try to connect, with every input of its decision that the fold does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The socket.
+    pub connection: ConnectionId,
+    /// Where from.
+    pub source: Source,
+    /// What was wrong before any rule was asked.
+    pub fault: Option<Fault>,
+    /// The protocol version agreed on.
+    pub protocol: Option<u8>,
+    /// Which client.
+    pub client: Option<Client>,
+    /// What it asks for; absent where no well-formed connect came.
+    pub ask: Option<Ask>,
+    /// The device that proved itself.
+    pub proof: Option<Proof>,
+    /// The verdicts on its credentials.
+    pub credential: Option<Credential>,
+}
+
+coded!(
+    /// Why a device needs a person, the first that applies.
+    Reason {
+        /// Never paired, or removed.
+        NotPaired = 1 => "not-paired",
+        /// Another platform or family than the pinned one.
+        MetadataUpgrade = 2 => "metadata-upgrade",
+        /// A role it does not hold.
+        RoleUpgrade = 3 => "role-upgrade",
+        /// Scopes it does not hold.
+        ScopeUpgrade = 4 => "scope-upgrade",
+    }
+);
+
+/// What the journal knows of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Issue {
+    /// What it was derived with.
+    pub salt: Salt,
+    /// The key.
+    pub key: KeyId,
+    /// SHA-256 of its text.
+    pub digest: Digest,
+}
+
+// --- the events ---------------------------------------------------------------------------------------------------
+
+/// The journal begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalCreated {
+    /// Its id.
+    pub journal: JournalId,
+    /// The first policy, whole.
+    pub policy: String,
+}
+
+/// A gateway started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayStarted {
+    /// Our version.
+    pub version: String,
+    /// The key that tokens are derived with, where it can be read.
+    pub key: Option<KeyId>,
+    /// The device id of `identity/device.json`, where there is one.
+    pub identity: Option<DeviceId>,
+    /// Settings that matter to admission, by name; of a secret only that it is set.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A gateway stopped in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayStopped {
+    /// Why, in a word: the signal's name.
+    pub cause: String,
+}
+
+/// A torn end was put aside when the journal was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalRepaired {
+    /// The last sound record before it.
+    pub after: Seq,
+    /// Where in the segment it began.
+    pub offset: u64,
+    /// How many bytes were put aside, up to the last one that is not zero.
+    pub bytes: u64,
+    /// The file that holds them now, beside the segment.
+    pub kept: String,
+}
+
+/// A connection was let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionAdmitted {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The rule that let it in.
+    pub rule: Rule,
+    /// The scopes it may use.
+    pub scopes: ScopeSet,
+}
+
+/// A connection was turned away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionRefused {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The answer it got.
+    pub refusal: Refusal,
+}
+
+/// An admitted connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionClosed {
+    /// Its admission.
+    pub admission: Seq,
+    /// The close code, ours or the peer's; 1006 where there was none.
+    pub code: u16,
+}
+
+coded!(
+    /// Which command a refusal answers.
+    CommandName {
+        /// Approve a request.
+        Approve = 1 => "approve",
+        /// Reject a request.
+        Reject = 2 => "reject",
+        /// Remove a device.
+        Remove = 3 => "remove",
+        /// Rotate a token.
+        Rotate = 4 => "rotate",
+        /// Revoke a role.
+        Revoke = 5 => "revoke",
+    }
+);
+
+/// A command was turned away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRefused {
+    /// The command.
+    pub command: CommandName,
+    /// The request it named.
+    pub request: Option<RequestId>,
+    /// The device it named.
+    pub device: Option<DeviceId>,
+    /// The role it named.
+    pub role: Option<Role>,
+    /// The scopes it named.
+    pub scopes: Option<ScopeSet>,
+    /// The answer it got.
+    pub refusal: Refusal,
+}
+
+/// A device asked for something that it does not hold. A request never changes: another ask is another request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingRequested {
+    /// Its id.
+    pub request: RequestId,
+    /// Why a person is needed.
+    pub reason: Reason,
+    /// The device.
+    pub device: DeviceId,
+    /// The device's key.
+    pub key: PublicKey,
+    /// The whole ask: role, scopes of this and of the superseded request, description.
+    pub ask: Ask,
+    /// Which client.
+    pub client: Client,
+    /// Which text it signed; only v3 vouches for platform and family.
+    pub form: SignatureForm,
+    /// The address that counts.
+    pub address: Address,
+    /// The request that this one replaces.
+    pub supersedes: Option<RequestId>,
+}
+
+coded!(
+    /// Through which act something was granted.
+    Act {
+        /// A request was approved.
+        Approval = 1 => "approval",
+        /// A token was rotated beyond what was approved.
+        Rotation = 2 => "rotation",
+        /// A rule approved a first pairing.
+        FirstPairing = 3 => "first pairing",
+    }
+);
+
+/// Something was granted to a device: approved scopes gain `scopes`, and so does the live token of the role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingApproved {
+    /// The device.
+    pub device: DeviceId,
+    /// The role.
+    pub role: Role,
+    /// What it did not hold before.
+    pub scopes: ScopeSet,
+    /// Through which act.
+    pub act: Act,
+    /// The pending request that this settles, whose description the device has from now on.
+    pub request: Option<RequestId>,
+}
+
+/// A request was turned down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingRejected {
+    /// The request.
+    pub request: RequestId,
+    /// Its device.
+    pub device: DeviceId,
+}
+
+/// A request ran out of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairingExpired {
+    /// The request.
+    pub request: RequestId,
+    /// Its device.
+    pub device: DeviceId,
+    /// When it did; the record may come later.
+    pub due: Millis,
+}
+
+/// A device's pinned platform or family changed within what the policy lets pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceMetadataChanged {
+    /// The device.
+    pub device: DeviceId,
+    /// The platform from now on.
+    pub platform: Option<String>,
+    /// The platform before.
+    pub platform_before: Option<String>,
+}
+
+/// A device and all that it held was removed. It is never let in again without a new act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRemoved {
+    /// The device.
+    pub device: DeviceId,
+}
+
+/// A role of a device got a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenIssued {
+    /// The device.
+    pub device: DeviceId,
+    /// The role.
+    pub role: Role,
+    /// What the token carries.
+    pub scopes: ScopeSet,
+    /// What is known of it.
+    pub issue: Issue,
+}
+
+/// A role's token was replaced; the old one is retired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRotated {
+    /// The device.
+    pub device: DeviceId,
+    /// The role.
+    pub role: Role,
+    /// What the old one carried.
+    pub scopes_before: ScopeSet,
+    /// What the new one carries.
+    pub scopes: ScopeSet,
+    /// What is known of the new one.
+    pub issue: Issue,
+}
+
+/// A role was revoked: nothing of it is held any more, its token is retired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRevoked {
+    /// The device.
+    pub device: DeviceId,
+    /// The role.
+    pub role: Role,
+}

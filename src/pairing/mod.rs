@@ -1,0 +1,28 @@
+//! What is true, and what is allowed? Pure: no files, sockets, clocks, randomness, async or logging, and no text but the
+//! policy's. [`decide()`] asks, [`Registry::apply`] remembers; all rules are in the first, none in the second.
+
+mod coded;
+mod command;
+mod decide;
+mod event;
+mod identity;
+mod ids;
+mod policy;
+mod registry;
+mod scopes;
+mod token;
+
+pub use coded::UnknownCode;
+pub use command::{
+    Admission, AuthReason, Command, Context, Decision, Ending, Granted, Mint, Outcome, PairingNeed, Presented, Refusal,
+    Resolution,
+};
+pub use decide::decide;
+pub(crate) use decide::{may_see_device, may_see_request};
+pub use event::*;
+pub use identity::{SignatureForm, SignedText, normal, platform_family, signed_form};
+pub use ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq};
+pub use policy::{DEFAULT as DEFAULT_POLICY, Policy, PolicyError, json5_depth};
+pub use registry::{Activity, Device, Grant, Registry, Request, Retired, RetiredWhy, Token};
+pub use scopes::{KnownScope, MalformedScopes, Role, ScopeSet};
+pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, same};

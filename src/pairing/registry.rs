@@ -1,0 +1,655 @@
+//! The fold of all records: who is paired, what they hold, what waits, what was settled. [`Registry::apply`] only remembers;
+//! it has no rules, cannot fail and matches every event. Maps are persistent, so a clone costs nothing and readers keep theirs
+//! while the writer goes on.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use rpds::{QueueSync, RedBlackTreeMapSync};
+use sha2::{Digest as _, Sha256};
+
+use super::command::{Ending, Granted, Refusal, Resolution};
+use super::event::{
+    Actor, Address, Attempt, Client, ConnectionAdmitted, ConnectionRefused, Described, Description, Event, Issue,
+    PairingApproved, PairingRequested, Reason, Record, TokenVerdict,
+};
+use super::identity::SignatureForm;
+use super::ids::{DeviceId, Digest, JournalId, Millis, PublicKey, RequestId, Seq};
+use super::policy::Policy;
+use super::scopes::{KnownScope, Role, ScopeSet};
+use super::token::same;
+use crate::limits;
+
+type Map<K, V> = RedBlackTreeMapSync<K, V>;
+
+/// Everything that the records say, folded.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    head: Seq,
+    now: Millis,
+    journal: Option<JournalId>,
+    policy: Arc<Policy>,
+    devices: Map<DeviceId, Arc<Device>>,
+    requests: Map<RequestId, Arc<Request>>,
+    waiting: Map<(DeviceId, Role), RequestId>,
+    barred: Map<DeviceId, Millis>,
+    settled: Map<RequestId, Arc<Settled>>,
+    settled_others: QueueSync<RequestId>,
+    activity: Map<DeviceId, Arc<Activity>>,
+    starts: u64,
+}
+
+/// A paired device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Its key.
+    pub key: PublicKey,
+    /// The client it said it is when it was last approved.
+    pub client: Client,
+    /// What it said of itself then; platform and family are pinned.
+    pub description: Arc<Description>,
+    /// Where it asked from then.
+    pub address: Address,
+    /// When it was first approved.
+    pub created_at: Millis,
+    /// When it was last approved.
+    pub approved_at: Millis,
+    /// What it holds, by role, in the order of numbers.
+    pub grants: BTreeMap<Role, Grant>,
+    settled: Vec<RequestId>,
+}
+
+/// What a device holds as one role.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Grant {
+    /// What was approved and not revoked since.
+    pub approved: ScopeSet,
+    /// The live token.
+    pub token: Option<Token>,
+    /// The last tokens before it, newest first.
+    pub retired: Vec<Retired>,
+    /// When the role was revoked and by whom, if it is; nothing is held then.
+    pub revoked: Option<(Millis, Actor)>,
+}
+
+/// A live token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// What it carries.
+    pub scopes: ScopeSet,
+    /// What is known of it.
+    pub issue: Issue,
+    /// When the role got its first token.
+    pub created_at: Millis,
+    /// When it was rotated, if ever.
+    pub rotated_at: Option<Millis>,
+}
+
+/// A token that is good no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Retired {
+    /// Why.
+    pub why: RetiredWhy,
+    /// When.
+    pub at: Millis,
+    /// The token.
+    pub token: Token,
+}
+
+/// Why a token is good no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RetiredWhy {
+    /// Another replaced it.
+    Rotated,
+    /// The role was revoked.
+    Revoked,
+}
+
+/// A request that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// The record that made it.
+    pub seq: Seq,
+    /// Why a person is needed.
+    pub reason: Reason,
+    /// The device.
+    pub device: DeviceId,
+    /// Its key.
+    pub key: PublicKey,
+    /// The role it asks for.
+    pub role: Role,
+    /// All scopes it asks for.
+    pub scopes: ScopeSet,
+    /// What the device says of itself.
+    pub description: Arc<Description>,
+    /// Which client it says it is.
+    pub client: Client,
+    /// Which text it signed.
+    pub form: SignatureForm,
+    /// Where it asked from first.
+    pub address: Address,
+    /// When it was made.
+    pub created_at: Millis,
+    /// When it was last asked for; its time counts from here.
+    pub last_at: Millis,
+    /// How often it was asked for.
+    pub attempts: u32,
+    /// The request it replaced.
+    pub supersedes: Option<RequestId>,
+}
+
+/// A request that was answered, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Settled {
+    /// Its device.
+    pub device: DeviceId,
+    /// Its role.
+    pub role: Role,
+    /// Its scopes.
+    pub scopes: ScopeSet,
+    /// How it ended.
+    pub resolution: Resolution,
+}
+
+/// What a paired device did; apart from what it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Activity {
+    /// When it last connected.
+    pub last_seen: Millis,
+    /// How often it was let in.
+    pub admissions: u64,
+    /// How often it was turned away.
+    pub refusals: u64,
+    /// When each role's token last let it in.
+    pub token_used: BTreeMap<Role, Millis>,
+    /// What it last said of itself, and in which record.
+    heard: Option<(Seq, Arc<Description>)>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            head: Seq(0),
+            now: Millis(0),
+            journal: None,
+            policy: Arc::new(Policy::closed()),
+            devices: Map::default(),
+            requests: Map::default(),
+            waiting: Map::default(),
+            barred: Map::default(),
+            settled: Map::default(),
+            settled_others: QueueSync::default(),
+            activity: Map::default(),
+            starts: 0,
+        }
+    }
+}
+
+impl Registry {
+    // --- questions --------------------------------------------------------------------------------------------
+
+    /// The last record folded.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// The time of the last record; `now` never goes behind it.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// The journal's id, once it began.
+    #[must_use]
+    pub fn journal(&self) -> Option<JournalId> {
+        self.journal
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// A paired device.
+    #[must_use]
+    pub fn device(&self, id: &DeviceId) -> Option<&Arc<Device>> {
+        self.devices.get(id)
+    }
+
+    /// All paired devices, by id.
+    pub fn devices(&self) -> impl Iterator<Item = &Arc<Device>> {
+        self.devices.values()
+    }
+
+    /// How many devices are paired.
+    #[must_use]
+    pub fn device_count(&self) -> usize {
+        self.devices.size()
+    }
+
+    /// A request that waits, whether or not its time is over.
+    #[must_use]
+    pub fn request(&self, id: &RequestId) -> Option<&Arc<Request>> {
+        self.requests.get(id)
+    }
+
+    /// All requests that wait, by id.
+    pub fn requests(&self) -> impl Iterator<Item = &Arc<Request>> {
+        self.requests.values()
+    }
+
+    /// How many requests wait.
+    #[must_use]
+    pub fn request_count(&self) -> usize {
+        self.requests.size()
+    }
+
+    /// The request of this device and role that waits.
+    #[must_use]
+    pub fn waiting(&self, device: &DeviceId, role: Role) -> Option<&Arc<Request>> {
+        self.waiting.get(&(*device, role)).and_then(|id| self.requests.get(id))
+    }
+
+    /// How a request ended, as long as that is remembered.
+    #[must_use]
+    pub fn settled(&self, id: &RequestId) -> Option<&Arc<Settled>> {
+        self.settled.get(id)
+    }
+
+    /// Whether a person ever removed this device or turned it down, so that no rule pairs it by itself again.
+    #[must_use]
+    pub fn is_barred(&self, device: &DeviceId) -> bool {
+        self.barred.contains_key(device)
+    }
+
+    /// What a paired device did.
+    #[must_use]
+    pub fn activity(&self, device: &DeviceId) -> Option<&Arc<Activity>> {
+        self.activity.get(device)
+    }
+
+    /// What a presented token is for this device and role. Every comparison takes the same time.
+    #[must_use]
+    pub fn judge(&self, device: &DeviceId, role: Role, presented: &Digest) -> TokenVerdict {
+        let Some(grant) = self.devices.get(device).and_then(|device| device.grants.get(&role)) else {
+            return TokenVerdict::Wrong;
+        };
+        let live = grant.token.as_ref().is_some_and(|token| same(&token.issue.digest, presented));
+        let retired = grant.retired.iter().filter(|retired| same(&retired.token.issue.digest, presented)).count();
+        match (live, retired) {
+            (true, _) => TokenVerdict::Live,
+            (false, 0) => TokenVerdict::Wrong,
+            (false, _) => TokenVerdict::Retired,
+        }
+    }
+
+    /// The record in which this device said exactly this of itself, if it is still at hand.
+    #[must_use]
+    pub fn said(&self, device: &DeviceId, description: &Description) -> Option<Seq> {
+        let mut known = self.descriptions(device);
+        known.find(|(_, known)| ***known == *description).map(|(seq, _)| seq)
+    }
+
+    /// The description that `described` means.
+    #[must_use]
+    pub fn description(&self, device: &DeviceId, described: &Described) -> Arc<Description> {
+        if let Some(here) = &described.here {
+            return Arc::new((**here).clone());
+        }
+        let mut known = self.descriptions(device);
+        known.find(|(seq, _)| Some(*seq) == described.like).map(|(_, known)| Arc::clone(known)).unwrap_or_default()
+    }
+
+    fn descriptions(&self, device: &DeviceId) -> impl Iterator<Item = (Seq, &Arc<Description>)> {
+        let heard = self.activity.get(device).and_then(|activity| activity.heard.as_ref());
+        let asked = Role::ALL.iter().filter_map(|role| self.waiting(device, *role));
+        heard.map(|(seq, known)| (*seq, known)).into_iter().chain(asked.map(|request| (request.seq, &request.description)))
+    }
+
+    /// SHA-256 over everything in a fixed order: first what is paired, granted and asked, then what was done.
+    #[must_use]
+    pub fn digest(&self) -> (Digest, Digest) {
+        let mut pairing = DigestHasher::default();
+        (&self.journal, &self.policy, &self.devices, &self.requests, &self.barred, &self.settled).hash(&mut pairing);
+        self.settled_others.hash(&mut pairing);
+        let mut activity = DigestHasher::default();
+        (self.head, self.now, &self.activity, self.starts).hash(&mut activity);
+        (pairing.digest(), activity.digest())
+    }
+
+    // --- the fold ---------------------------------------------------------------------------------------------
+
+    /// Remembers a record.
+    pub fn apply(&mut self, record: &Record) {
+        self.head = record.seq;
+        self.now = self.now.max(record.at);
+        match &record.event {
+            Event::JournalCreated(event) => {
+                self.journal = Some(event.journal);
+                // A text that a later version wrote may be beyond us; then nothing passes without a person.
+                self.policy = Arc::new(Policy::parse(&event.policy).unwrap_or_else(|_| Policy::closed()));
+            }
+            Event::GatewayStarted(_) => self.starts = self.starts.saturating_add(1),
+            Event::ConnectionAdmitted(event) => self.admitted(record, event),
+            Event::ConnectionRefused(event) => self.refused(record, event),
+            Event::PairingRequested(event) => self.requested(record, event),
+            Event::PairingApproved(event) => self.approved(record, event),
+            Event::PairingRejected(event) => {
+                self.settle(event.request, Ending::Rejected, record.at, &record.actor);
+                self.barred.insert_mut(event.device, record.at);
+            }
+            Event::PairingExpired(event) => self.settle(event.request, Ending::Expired, event.due, &record.actor),
+            Event::DeviceMetadataChanged(event) => self.change(&event.device, |device| {
+                let mut description = (*device.description).clone();
+                description.platform.clone_from(&event.platform);
+                device.description = Arc::new(description);
+            }),
+            Event::DeviceRemoved(event) => {
+                for role in Role::ALL {
+                    if let Some(id) = self.waiting.get(&(event.device, *role)).copied() {
+                        self.settle(id, Ending::Removed, record.at, &record.actor);
+                    }
+                }
+                self.forget(&event.device);
+                self.barred.insert_mut(event.device, record.at);
+            }
+            Event::TokenIssued(event) => self.grant(&event.device, event.role, |grant| {
+                let (scopes, issue) = (event.scopes.clone(), event.issue);
+                grant.token = Some(Token { scopes, issue, created_at: record.at, rotated_at: None });
+            }),
+            Event::TokenRotated(event) => self.grant(&event.device, event.role, |grant| {
+                let created_at = grant.token.as_ref().map_or(record.at, |token| token.created_at);
+                grant.retire(RetiredWhy::Rotated, record.at);
+                let (scopes, issue) = (event.scopes.clone(), event.issue);
+                grant.token = Some(Token { scopes, issue, created_at, rotated_at: Some(record.at) });
+            }),
+            Event::TokenRevoked(event) => self.grant(&event.device, event.role, |grant| {
+                grant.retire(RetiredWhy::Revoked, record.at);
+                grant.approved = ScopeSet::EMPTY;
+                grant.revoked = Some((record.at, record.actor.clone()));
+            }),
+            Event::GatewayStopped(_) | Event::JournalRepaired(_) | Event::ConnectionClosed(_) | Event::CommandRefused(_) => {}
+        }
+    }
+
+    fn admitted(&mut self, record: &Record, event: &ConnectionAdmitted) {
+        let Some(device) = self.active(record, &event.attempt, |activity| {
+            activity.admissions = activity.admissions.saturating_add(1);
+            activity.last_seen = record.at;
+        }) else {
+            return;
+        };
+        let used_token = event.attempt.credential.is_some_and(|credential| credential.token == TokenVerdict::Live);
+        if let (true, Some(ask)) = (used_token, &event.attempt.ask) {
+            self.acted(&device, |activity| {
+                activity.token_used.insert(ask.role, record.at);
+            });
+        }
+    }
+
+    fn refused(&mut self, record: &Record, event: &ConnectionRefused) {
+        self.active(record, &event.attempt, |activity| activity.refusals = activity.refusals.saturating_add(1));
+        if let Refusal::PairingRequired(need) = &event.refusal
+            && let Some(request) = self.requests.get_mut(&need.request)
+        {
+            let request = Arc::make_mut(request);
+            request.last_at = record.at;
+            request.attempts = request.attempts.saturating_add(1);
+        }
+    }
+
+    /// Notes what a paired device did and said.
+    fn active(&mut self, record: &Record, attempt: &Attempt, note: impl FnOnce(&mut Activity)) -> Option<DeviceId> {
+        let device = attempt.proof?.device;
+        self.devices.get(&device)?;
+        self.acted(&device, |activity| {
+            note(activity);
+            if let Some(here) = attempt.ask.as_ref().and_then(|ask| ask.described.here.as_ref()) {
+                activity.heard = Some((record.seq, Arc::new((**here).clone())));
+            }
+        });
+        Some(device)
+    }
+
+    fn acted(&mut self, device: &DeviceId, note: impl FnOnce(&mut Activity)) {
+        let mut activity = self.activity.get(device).map_or_else(Arc::default, Arc::clone);
+        note(Arc::make_mut(&mut activity));
+        self.activity.insert_mut(*device, activity);
+    }
+
+    fn requested(&mut self, record: &Record, event: &PairingRequested) {
+        let description = self.description(&event.device, &event.ask.described);
+        if let Some(old) = event.supersedes {
+            let held = self.requests.get(&old).map(|request| request.scopes.clone()).unwrap_or_default();
+            let beyond = event.ask.scopes.missing_from(event.ask.role, &held);
+            self.settle(old, Ending::Superseded, record.at, &record.actor);
+            if let Some(settled) = self.settled.get_mut(&old) {
+                Arc::make_mut(settled).resolution.successor = Some((event.request, beyond));
+            }
+        }
+        let request = Request {
+            id: event.request,
+            seq: record.seq,
+            reason: event.reason,
+            device: event.device,
+            key: event.key,
+            role: event.ask.role,
+            scopes: event.ask.scopes.clone(),
+            description,
+            client: event.client,
+            form: event.form,
+            address: event.address,
+            created_at: record.at,
+            last_at: record.at,
+            attempts: 0,
+            supersedes: event.supersedes,
+        };
+        self.waiting.insert_mut((event.device, event.ask.role), event.request);
+        self.requests.insert_mut(event.request, Arc::new(request));
+    }
+
+    fn approved(&mut self, record: &Record, event: &PairingApproved) {
+        let request = event.request.and_then(|id| self.requests.get(&id)).cloned();
+        let known = self.devices.get(&event.device).map(|device| (**device).clone());
+        let Some(mut device) = known.or_else(|| request.as_deref().map(|request| Device::begun(request, record.at))) else {
+            return;
+        };
+        if let Some(request) = &request {
+            device.adopt(request);
+        }
+        device.approved_at = record.at;
+        let grant = device.grants.entry(event.role).or_default();
+        grant.revoked = None;
+        grant.approved = grant.approved.union(&event.scopes);
+        if let Some(token) = &mut grant.token {
+            token.scopes = token.scopes.union(&event.scopes);
+        }
+        self.devices.insert_mut(event.device, Arc::new(device));
+        if let Some(request) = request {
+            self.acted(&event.device, |activity| activity.heard = Some((request.seq, Arc::clone(&request.description))));
+        }
+        if let Some(id) = event.request {
+            self.settle(id, Ending::Approved, record.at, &record.actor);
+        }
+    }
+
+    fn change(&mut self, device: &DeviceId, change: impl FnOnce(&mut Device)) {
+        if let Some(device) = self.devices.get_mut(device) {
+            change(Arc::make_mut(device));
+        }
+    }
+
+    fn grant(&mut self, device: &DeviceId, role: Role, change: impl FnOnce(&mut Grant)) {
+        self.change(device, |device| change(device.grants.entry(role).or_default()));
+    }
+
+    /// Moves a request from those that wait to those that were answered; of these only so many are kept.
+    fn settle(&mut self, id: RequestId, ending: Ending, at: Millis, by: &Actor) {
+        let Some(request) = self.requests.get(&id).cloned() else { return };
+        self.requests.remove_mut(&id);
+        if self.waiting.get(&(request.device, request.role)) == Some(&id) {
+            self.waiting.remove_mut(&(request.device, request.role));
+        }
+        let resolution = Resolution { ending, at, by: by.clone(), successor: None };
+        let settled = Settled { device: request.device, role: request.role, scopes: request.scopes.clone(), resolution };
+        self.settled.insert_mut(id, Arc::new(settled));
+        let oldest = match self.devices.get_mut(&request.device).map(Arc::make_mut) {
+            Some(device) => {
+                device.settled.push(id);
+                (device.settled.len() > limits::RESOLVED_PER_DEVICE).then(|| device.settled.remove(0))
+            }
+            None => self.settle_other(id),
+        };
+        if let Some(oldest) = oldest {
+            self.settled.remove_mut(&oldest);
+        }
+    }
+
+    fn settle_other(&mut self, id: RequestId) -> Option<RequestId> {
+        self.settled_others.enqueue_mut(id);
+        if self.settled_others.len() <= limits::RESOLVED_OTHERS {
+            return None;
+        }
+        let oldest = self.settled_others.peek().copied();
+        self.settled_others.dequeue_mut();
+        oldest
+    }
+
+    /// Drops a device; its answered requests are remembered with those of all others.
+    fn forget(&mut self, id: &DeviceId) {
+        let Some(device) = self.devices.get(id).cloned() else { return };
+        self.devices.remove_mut(id);
+        self.activity.remove_mut(id);
+        for request in &device.settled {
+            if let Some(oldest) = self.settle_other(*request) {
+                self.settled.remove_mut(&oldest);
+            }
+        }
+    }
+}
+
+impl Device {
+    fn begun(request: &Request, at: Millis) -> Self {
+        Self {
+            id: request.device,
+            key: request.key,
+            client: request.client,
+            description: Arc::clone(&request.description),
+            address: request.address,
+            created_at: at,
+            approved_at: at,
+            grants: BTreeMap::new(),
+            settled: Vec::new(),
+        }
+    }
+
+    /// Takes over what an approved request said. Only a v3 signature vouches for platform and family.
+    fn adopt(&mut self, request: &Request) {
+        let mut description = (*request.description).clone();
+        if request.form != SignatureForm::V3 && self.approved_at != self.created_at {
+            description.platform.clone_from(&self.description.platform);
+            description.family.clone_from(&self.description.family);
+        }
+        self.description = Arc::new(description);
+        self.client = request.client;
+        self.address = request.address;
+    }
+
+    /// What is held as `role`: approved, not revoked, and within the token where there is one.
+    #[must_use]
+    pub fn held(&self, role: Role) -> ScopeSet {
+        match self.grants.get(&role) {
+            Some(Grant { revoked: None, token: Some(token), .. }) => token.scopes.clone(),
+            Some(Grant { revoked: None, approved, token: None, .. }) => approved.clone(),
+            _ => ScopeSet::EMPTY,
+        }
+    }
+
+    /// Whether `role` is held.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.grants.get(&role).is_some_and(|grant| grant.revoked.is_none())
+    }
+
+    /// The live token of `role`.
+    #[must_use]
+    pub fn token(&self, role: Role) -> Option<Granted> {
+        let token = self.grants.get(&role)?.token.as_ref()?;
+        Some(Granted {
+            device: self.id,
+            role,
+            scopes: token.scopes.clone(),
+            issue: Some(token.issue),
+            at: token.rotated_at.unwrap_or(token.created_at),
+        })
+    }
+
+    /// All approved scopes, of every role.
+    #[must_use]
+    pub fn approved(&self) -> ScopeSet {
+        self.grants.values().fold(ScopeSet::EMPTY, |all, grant| all.union(&grant.approved))
+    }
+
+    /// Whether it may answer pairing requests at all.
+    #[must_use]
+    pub fn may_answer(&self) -> bool {
+        self.held(Role::Operator).allows(KnownScope::Pairing)
+    }
+}
+
+impl Grant {
+    fn retire(&mut self, why: RetiredWhy, at: Millis) {
+        if let Some(token) = self.token.take() {
+            self.retired.insert(0, Retired { why, at, token });
+            self.retired.truncate(limits::RETIRED_TOKENS);
+        }
+    }
+}
+
+/// Feeds `Hash` into SHA-256 with every integer in little-endian, so that the digest is the same on every machine.
+#[derive(Default)]
+struct DigestHasher(Sha256);
+
+impl DigestHasher {
+    fn digest(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
+impl Hasher for DigestHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn write_u16(&mut self, n: u16) {
+        self.write(&n.to_le_bytes());
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write(&n.to_le_bytes());
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.write(&n.to_le_bytes());
+    }
+
+    fn write_usize(&mut self, n: usize) {
+        self.write_u64(u64::try_from(n).unwrap_or(u64::MAX));
+    }
+
+    fn write_isize(&mut self, n: isize) {
+        self.write(&i64::try_from(n).unwrap_or(i64::MAX).to_le_bytes());
+    }
+
+    /// Half the answer that nobody asks for: [`DigestHasher::digest`] gives all of it.
+    fn finish(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,7 @@
+//! How do we tell a person? Pure: records and registries in, words out. The same words for the same fact everywhere.
+
+mod logs;
+mod sentence;
+
+pub use logs::{Level, LogRow, log_row};
+pub use sentence::{close_reason, event_sentence, refusal_sentence, time_text, who};

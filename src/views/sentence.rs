@@ -1,0 +1,262 @@
+//! One sentence per event and per refusal, the same in the answer to the client, in `logs`, `devices list` and `devices why`.
+//! Whatever a client said of itself is quoted with its control and direction characters escaped, so one event stays one line.
+
+use std::fmt::Write as _;
+
+use crate::limits;
+use crate::pairing::{
+    Act, Actor, Attempt, AuthReason, CommandRefused, DeviceId, Ending, Event, Forwarding, Millis, PairingNeed, Reason, Record,
+    Refusal, Resolution,
+};
+
+/// A time as RFC 3339 in UTC, to the millisecond.
+#[must_use]
+pub fn time_text(at: Millis) -> String {
+    let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(time) => format!("{time:.3}"),
+        Err(_) => format!("{} ms after 1970", at.0),
+    }
+}
+
+/// Who did it.
+#[must_use]
+pub fn who(actor: &Actor) -> String {
+    match actor {
+        Actor::Peer => "the client".to_owned(),
+        Actor::Device { device, .. } => format!("device {device}"),
+        Actor::Owner(person) if person.uid == 0 => "root on the gateway host".to_owned(),
+        Actor::Owner(person) => format!("the owner on the gateway host (uid {})", person.uid),
+        Actor::SharedSecret { rule, .. } => format!("a client with the shared secret (rule {rule})"),
+        Actor::Rule(rule) => format!("the policy rule {rule}"),
+        Actor::System => "the gateway".to_owned(),
+    }
+}
+
+/// What a refusal says to the one who got it, with what to do next.
+#[must_use]
+pub fn refusal_sentence(refusal: &Refusal, device: Option<&DeviceId>) -> String {
+    match refusal {
+        Refusal::Fault(fault) => fault.as_str().to_owned(),
+        Refusal::ControlUiNeedsDevice => "control ui requires device identity (use HTTPS or localhost secure context)".to_owned(),
+        Refusal::DeviceRequired => "device identity required".to_owned(),
+        Refusal::Unauthorized { reason, rotated_at, .. } => unauthorized(*reason, *rotated_at),
+        Refusal::PairingRequired(need) => pairing_required(need, device),
+        Refusal::PendingTableFull => {
+            "too many pairing requests are waiting, so this one was not kept; the owner can reject some: openclaw devices list"
+                .to_owned()
+        }
+        Refusal::MissingScope(scopes) => format!("missing scope: {}", scopes.iter().next().unwrap_or("operator.admin")),
+        Refusal::NeedsAdmin => {
+            "missing scope: operator.admin (acting on another device, or on a role that is not operator, needs it)".to_owned()
+        }
+        Refusal::UnknownRequest => "unknown requestId".to_owned(),
+        Refusal::Resolved(resolution) => resolved(resolution),
+        Refusal::UnknownDevice => "unknown deviceId".to_owned(),
+        Refusal::RoleNotHeld(role) => {
+            format!("unknown deviceId/role: the device holds no {role} role, and a rotation never creates one")
+        }
+        Refusal::TokenKeyUnusable => "no token can be issued: the key file pairing/token.key cannot be read".to_owned(),
+    }
+}
+
+/// What the close frame says: short enough for one, names what a person would search for.
+#[must_use]
+pub fn close_reason(refusal: &Refusal, device: Option<&DeviceId>) -> String {
+    let text = match refusal {
+        Refusal::PairingRequired(need) => format!("pairing required: {}, request {}", need.reason, need.request),
+        _ => refusal_sentence(refusal, device),
+    };
+    cut(&text, limits::CLOSE_REASON_BYTES).to_owned()
+}
+
+/// One sentence for one record.
+#[must_use]
+pub fn event_sentence(record: &Record) -> String {
+    let by = || who(&record.actor);
+    match &record.event {
+        Event::JournalCreated(event) => format!("journal {} created", event.journal),
+        Event::GatewayStarted(event) => {
+            let settings = event.settings.iter().map(|(key, value)| format!("{key}={}", quote(value))).collect::<Vec<_>>();
+            format!("gateway {} started, {}", quote(&event.version), settings.join(" "))
+        }
+        Event::GatewayStopped(event) => format!("gateway stopped ({})", quote(&event.cause)),
+        Event::JournalRepaired(event) => {
+            format!(
+                "{} bytes after seq {} were never acknowledged and were put aside in {}",
+                event.bytes,
+                event.after,
+                quote(&event.kept)
+            )
+        }
+        Event::ConnectionAdmitted(event) => {
+            format!("connection admitted: {} with {} by rule {}", attempt(&event.attempt), event.scopes, event.rule)
+        }
+        Event::ConnectionRefused(event) => {
+            let device = event.attempt.proof.map(|proof| proof.device);
+            format!("connection refused: {}: {}", attempt(&event.attempt), refusal_sentence(&event.refusal, device.as_ref()))
+        }
+        Event::ConnectionClosed(event) => {
+            format!("connection admitted at seq {} closed with code {}", event.admission, event.code)
+        }
+        Event::CommandRefused(event) => command_refused(event, &by()),
+        Event::PairingRequested(event) => {
+            let instead = event.supersedes.map(|old| format!(" in place of request {old}")).unwrap_or_default();
+            let (role, scopes) = (event.ask.role, &event.ask.scopes);
+            format!("request {}{instead}: device {} asks for {scopes} as {role} ({})", event.request, event.device, event.reason)
+        }
+        Event::PairingApproved(event) => {
+            let through = match (event.act, event.request) {
+                (Act::Rotation, Some(request)) => format!(" by a rotation, which settles request {request}"),
+                (Act::Rotation, None) => " by a rotation".to_owned(),
+                (_, Some(request)) => format!(", request {request}"),
+                (_, None) => String::new(),
+            };
+            format!("device {} was granted {} as {} by {}{through}", event.device, event.scopes, event.role, by())
+        }
+        Event::PairingRejected(event) => format!("request {} of device {} was rejected by {}", event.request, event.device, by()),
+        Event::PairingExpired(event) => {
+            format!("request {} of device {} expired at {}", event.request, event.device, time_text(event.due))
+        }
+        Event::DeviceMetadataChanged(event) => {
+            let text = |platform: &Option<String>| platform.as_deref().map_or_else(|| "none".to_owned(), quote);
+            format!("device {} moved from platform {} to {}", event.device, text(&event.platform_before), text(&event.platform))
+        }
+        Event::DeviceRemoved(event) => format!("device {} was removed by {}", event.device, by()),
+        Event::TokenIssued(event) => format!("device {} got its {} token with {}", event.device, event.role, event.scopes),
+        Event::TokenRotated(event) => {
+            let (before, after) = (&event.scopes_before, &event.scopes);
+            format!("the {} token of device {} was rotated by {}: {before} before, {after} now", event.role, event.device, by())
+        }
+        Event::TokenRevoked(event) => format!("the {} role of device {} was revoked by {}", event.role, event.device, by()),
+    }
+}
+
+fn pairing_required(need: &PairingNeed, device: Option<&DeviceId>) -> String {
+    let device = device.map_or_else(|| "the device".to_owned(), |device| format!("device {device}"));
+    let mut text = format!("pairing required: {}: {device} ", need.reason);
+    // Writing to a string cannot fail.
+    let _ = match need.reason {
+        Reason::NotPaired => write!(text, "is not paired and asks for {}", need.missing),
+        Reason::MetadataUpgrade => write!(text, "claims another platform or family than the one it was approved with"),
+        Reason::RoleUpgrade => match &need.revoked {
+            Some((at, by)) => write!(text, "had this role until it was revoked at {} by {}", time_text(*at), who(by)),
+            None => write!(text, "does not hold this role"),
+        },
+        Reason::ScopeUpgrade if need.token_is_narrow => {
+            write!(text, "is approved for {}, but its token was narrowed to {}", need.missing, need.held)
+        }
+        Reason::ScopeUpgrade => write!(text, "lacks {} (holds {})", need.missing, need.held),
+    };
+    let _ = write!(text, "; approve with: openclaw devices approve {}", need.request);
+    text
+}
+
+fn resolved(resolution: &Resolution) -> String {
+    let (at, by) = (time_text(resolution.at), who(&resolution.by));
+    match (resolution.ending, &resolution.successor) {
+        (Ending::Superseded, Some((next, more))) => {
+            let more = if more.is_empty() { "other details".to_owned() } else { format!("+{more}") };
+            format!(
+                "the request was superseded at {at} by request {next} ({more}); approve that one instead: openclaw devices approve {next}"
+            )
+        }
+        (Ending::Expired, _) => format!("the request expired at {at}; the device must reconnect to ask again"),
+        (Ending::Removed, _) => format!("the request ended at {at} when its device was removed by {by}"),
+        (ending, _) => format!("the request was already {ending} at {at} by {by}"),
+    }
+}
+
+fn unauthorized(reason: AuthReason, rotated_at: Option<Millis>) -> String {
+    let core = match reason {
+        AuthReason::TokenMissing => "gateway token missing",
+        AuthReason::TokenMismatch => "gateway token mismatch",
+        AuthReason::TokenNotConfigured => "gateway token not configured",
+        AuthReason::PasswordMissing => "gateway password missing",
+        AuthReason::PasswordMismatch => "gateway password mismatch",
+        AuthReason::PasswordNotConfigured => "gateway password not configured",
+        AuthReason::BootstrapTokenInvalid => "bootstrap token invalid or expired (scan a fresh setup code)",
+        AuthReason::DeviceTokenMismatch => "device token mismatch (rotate/reissue device token)",
+    };
+    match rotated_at {
+        Some(at) => format!("unauthorized: {core}: it was rotated at {}", time_text(at)),
+        None => format!("unauthorized: {core}"),
+    }
+}
+
+fn command_refused(event: &CommandRefused, by: &str) -> String {
+    let mut text = format!("{} was refused to {by}", event.command);
+    let parts = [
+        event.request.map(|request| format!("request {request}")),
+        event.device.map(|device| format!("device {device}")),
+        event.role.map(|role| format!("role {role}")),
+        event.scopes.as_ref().map(|scopes| format!("scopes {scopes}")),
+    ];
+    for part in parts.into_iter().flatten() {
+        let _ = write!(text, ", {part}");
+    }
+    let _ = write!(text, ": {}", refusal_sentence(&event.refusal, event.device.as_ref()));
+    text
+}
+
+/// Who tried, from where.
+fn attempt(attempt: &Attempt) -> String {
+    let mut text = match &attempt.proof {
+        Some(proof) => format!("device {}", proof.device),
+        None => "no device".to_owned(),
+    };
+    if let (Some(client), Some(ask)) = (attempt.client, &attempt.ask) {
+        let _ = write!(text, " ({} in mode {}) as {}", client.id, client.mode, ask.role);
+    }
+    let _ = write!(text, " from {}", attempt.source.address().ip());
+    if attempt.source.forwarding == Forwarding::Untrusted {
+        text.push_str(" (with an untrusted forwarding header; gateway.trustedProxies decides)");
+    }
+    text
+}
+
+/// A client's own text: printable characters as they are, all others escaped.
+fn quote(text: &str) -> String {
+    text.chars().flat_map(|c| if is_plain(c) { vec![c] } else { c.escape_unicode().collect() }).collect()
+}
+
+/// Neither a control character nor one that hides or turns the text around it.
+fn is_plain(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pairing::{RequestId, ScopeSet};
+
+    #[test]
+    fn a_close_reason_fits_its_frame_and_names_reason_and_request() {
+        let need = PairingNeed {
+            reason: Reason::MetadataUpgrade,
+            request: RequestId([0xaa; 16]),
+            missing: ScopeSet::EMPTY,
+            held: ScopeSet::EMPTY,
+            token_is_narrow: false,
+            revoked: None,
+            retry_after_ms: 0,
+        };
+        let text = close_reason(&Refusal::PairingRequired(need), None);
+        assert!(text.len() <= limits::CLOSE_REASON_BYTES);
+        assert_eq!(text, "pairing required: metadata-upgrade, request aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa");
+    }
+
+    #[test]
+    fn o01_a_clients_text_cannot_make_a_second_line() {
+        assert_eq!(quote("a\n\u{1b}[2Jb\u{202e}c"), "a\\u{a}\\u{1b}[2Jb\\u{202e}c");
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339() {
+        assert_eq!(time_text(Millis(1_795_342_471_657)), "2026-11-22T10:14:31.657Z");
+    }
+}

@@ -1,0 +1,237 @@
+//! Refusals on the wire: code, message, details, close code and reason. The only place where these strings are written;
+//! what a person reads is `views::refusal_sentence`.
+
+use serde_json::{Value, json};
+
+use super::connect::PROTOCOLS;
+use super::frame::WireError;
+use crate::limits;
+use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, Refusal};
+use crate::views;
+
+/// How a connect is refused: a response, unless there was no request to respond to, then a close.
+#[derive(Debug)]
+pub struct Answer {
+    /// The error of the response.
+    pub error: Option<WireError>,
+    /// The close code.
+    pub code: u16,
+    /// The close reason, at most 123 bytes.
+    pub reason: String,
+}
+
+/// What of a connect its refusal speaks about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subject<'a> {
+    /// The client.
+    pub client: Option<Client>,
+    /// The device that proved itself.
+    pub device: Option<&'a DeviceId>,
+    /// What it asked.
+    pub ask: Option<&'a Ask>,
+    /// What does not fit, for a malformed connect.
+    pub complaint: Option<&'a str>,
+}
+
+/// The answer to a connect that was refused.
+#[must_use]
+pub fn connect_refused(refusal: &Refusal, subject: Subject<'_>) -> Answer {
+    if let Refusal::Fault(fault) = refusal {
+        return faulty(*fault, subject);
+    }
+    let error = command_refused(refusal, subject);
+    let reason = match refusal {
+        Refusal::Unauthorized { .. } => error.message.clone(),
+        _ => views::close_reason(refusal, subject.device),
+    };
+    Answer { error: Some(error), code: 1008, reason: cut(&reason, limits::CLOSE_REASON_BYTES) }
+}
+
+/// The error of a refused command, and of a refused connect that was well-formed.
+#[must_use]
+pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
+    let sentence = views::refusal_sentence(refusal, subject.device);
+    let invalid = |message: String, details: Option<Value>| WireError { details, ..WireError::invalid(message) };
+    match refusal {
+        Refusal::ControlUiNeedsDevice => invalid(sentence, Some(json!({ "code": "CONTROL_UI_DEVICE_IDENTITY_REQUIRED" }))),
+        Refusal::DeviceRequired => not_paired(sentence, json!({ "code": "DEVICE_IDENTITY_REQUIRED" })),
+        Refusal::Unauthorized { reason, may_retry_with_device_token, rotated_at } => {
+            let mut details = json!({
+                "code": auth_code(*reason),
+                "authReason": reason.as_str(),
+                "canRetryWithDeviceToken": may_retry_with_device_token,
+                "recommendedNextStep": next_step(*reason, *may_retry_with_device_token),
+            });
+            if let (Some(at), Some(details)) = (rotated_at, details.as_object_mut()) {
+                details.insert("rotatedAtMs".into(), at.0.into());
+            }
+            let message = match hint(*reason, subject.client) {
+                Some(hint) => format!("{sentence} ({hint})"),
+                None => sentence,
+            };
+            invalid(message, Some(details))
+        }
+        Refusal::PairingRequired(need) => {
+            let asked = subject.ask.map(|ask| ask.scopes.iter().collect::<Vec<_>>()).unwrap_or_default();
+            let details = json!({
+                "code": "PAIRING_REQUIRED",
+                "requestId": need.request.to_string(),
+                "reason": need.reason.as_str(),
+                "deviceId": subject.device.map(ToString::to_string),
+                "requestedRole": subject.ask.map(|ask| ask.role.as_str()),
+                "requestedScopes": asked,
+                "approvedScopes": need.held.iter().collect::<Vec<_>>(),
+                "missingScopes": need.missing.iter().collect::<Vec<_>>(),
+                "remediationHint": format!("openclaw devices approve {}", need.request),
+            });
+            WireError { retry_after_ms: Some(need.retry_after_ms), ..not_paired(sentence, details) }
+        }
+        Refusal::PendingTableFull => WireError {
+            retryable: Some(true),
+            retry_after_ms: Some(limits::RETRY_AFTER_MS.1),
+            ..not_paired(sentence, json!({ "code": "PENDING_TABLE_FULL" }))
+        },
+        Refusal::TokenKeyUnusable => {
+            WireError { code: "UNAVAILABLE".into(), ..invalid(sentence, Some(json!({ "code": "TOKEN_KEY_UNUSABLE" }))) }
+        }
+        _ => invalid(sentence, None),
+    }
+}
+
+/// What is said while the journal cannot be written: nothing is let in unrecorded.
+#[must_use]
+pub fn journal_unavailable() -> Answer {
+    let message =
+        "the journal cannot be written, so nobody is let in; see the gateway's own output, then: openclaw journal verify";
+    let error = WireError {
+        code: "UNAVAILABLE".into(),
+        message: message.into(),
+        details: Some(json!({ "code": "JOURNAL_UNAVAILABLE" })),
+        retryable: Some(true),
+        retry_after_ms: Some(limits::RETRY_AFTER_MS.1),
+    };
+    Answer { error: Some(error), code: 1013, reason: "the journal cannot be written".into() }
+}
+
+/// A method that is OpenClaw's own and not served here.
+#[must_use]
+pub fn not_served(method: &str) -> WireError {
+    WireError {
+        code: "UNAVAILABLE".into(),
+        details: Some(json!({ "code": "METHOD_NOT_SERVED", "method": method })),
+        ..WireError::invalid(format!("{method} belongs to OpenClaw itself; this gateway serves pairing, health and logs"))
+    }
+}
+
+fn not_paired(message: String, details: Value) -> WireError {
+    WireError { code: "NOT_PAIRED".into(), details: Some(details), ..WireError::invalid(message) }
+}
+
+/// Refusals of form and proof (OpenClaw 2026.3.13): some close without a response.
+fn faulty(fault: Fault, subject: Subject<'_>) -> Answer {
+    let closed = |code, reason: &str| Answer { error: None, code, reason: reason.into() };
+    let answered = |message: String, details: Option<Value>| {
+        let reason = cut(&message, limits::CLOSE_REASON_UPSTREAM_BYTES);
+        Answer { error: Some(WireError { details, ..WireError::invalid(message) }), code: 1008, reason }
+    };
+    let proof = |code: &str, reason: &str| answered(fault.as_str().into(), Some(json!({ "code": code, "reason": reason })));
+    match fault {
+        Fault::Gone | Fault::Timeout | Fault::NotJson => closed(1000, ""),
+        Fault::TooLarge => closed(1009, ""),
+        Fault::InvalidFrame => closed(1008, fault.as_str()),
+        Fault::NotConnect => answered("invalid handshake: first request must be connect".into(), None),
+        Fault::InvalidParams => answered(format!("{}: {}", fault.as_str(), subject.complaint.unwrap_or_default()), None),
+        Fault::Protocol => {
+            let newest = PROTOCOLS.last().copied().unwrap_or_default();
+            Answer { code: 1002, ..answered(fault.as_str().into(), Some(json!({ "expectedProtocol": newest }))) }
+        }
+        Fault::InvalidRole => answered(fault.as_str().into(), None),
+        Fault::OriginMissing | Fault::OriginForbidden => answered(
+            "origin not allowed (open the Control UI from the gateway host or allow it in gateway.controlUi.allowedOrigins)"
+                .into(),
+            Some(json!({ "code": "CONTROL_UI_ORIGIN_NOT_ALLOWED", "reason": fault.as_str() })),
+        ),
+        Fault::DeviceIdMismatch => proof("DEVICE_AUTH_DEVICE_ID_MISMATCH", "device-id-mismatch"),
+        Fault::SignatureExpired => match subject.complaint {
+            Some(skew) => answered(
+                format!("{}: {skew}", fault.as_str()),
+                Some(json!({ "code": "DEVICE_AUTH_SIGNATURE_EXPIRED", "reason": "device-signature-stale" })),
+            ),
+            None => proof("DEVICE_AUTH_SIGNATURE_EXPIRED", "device-signature-stale"),
+        },
+        Fault::NonceMissing => proof("DEVICE_AUTH_NONCE_REQUIRED", "device-nonce-missing"),
+        Fault::NonceMismatch => proof("DEVICE_AUTH_NONCE_MISMATCH", "device-nonce-mismatch"),
+        Fault::SignatureInvalid => proof("DEVICE_AUTH_SIGNATURE_INVALID", "device-signature"),
+    }
+}
+
+const fn auth_code(reason: AuthReason) -> &'static str {
+    match reason {
+        AuthReason::TokenMissing => "AUTH_TOKEN_MISSING",
+        AuthReason::TokenMismatch => "AUTH_TOKEN_MISMATCH",
+        AuthReason::TokenNotConfigured => "AUTH_TOKEN_NOT_CONFIGURED",
+        AuthReason::PasswordMissing => "AUTH_PASSWORD_MISSING",
+        AuthReason::PasswordMismatch => "AUTH_PASSWORD_MISMATCH",
+        AuthReason::PasswordNotConfigured => "AUTH_PASSWORD_NOT_CONFIGURED",
+        AuthReason::BootstrapTokenInvalid => "AUTH_BOOTSTRAP_TOKEN_INVALID",
+        AuthReason::DeviceTokenMismatch => "AUTH_DEVICE_TOKEN_MISMATCH",
+    }
+}
+
+const fn next_step(reason: AuthReason, may_retry: bool) -> &'static str {
+    match reason {
+        _ if may_retry => "retry_with_device_token",
+        AuthReason::TokenMissing
+        | AuthReason::TokenNotConfigured
+        | AuthReason::PasswordMissing
+        | AuthReason::PasswordNotConfigured => "update_auth_configuration",
+        AuthReason::TokenMismatch | AuthReason::PasswordMismatch | AuthReason::DeviceTokenMismatch => "update_auth_credentials",
+        AuthReason::BootstrapTokenInvalid => "review_auth_configuration",
+    }
+}
+
+/// Where each kind of client keeps its credential (hint texts of OpenClaw 2026.3.13, which its clients match on).
+fn hint(reason: AuthReason, client: Option<Client>) -> Option<String> {
+    let what = match reason {
+        AuthReason::TokenMissing | AuthReason::TokenMismatch => "token",
+        AuthReason::PasswordMissing | AuthReason::PasswordMismatch => "password",
+        AuthReason::TokenNotConfigured => return Some("set gateway.auth.token".into()),
+        AuthReason::PasswordNotConfigured => return Some("set gateway.auth.password".into()),
+        AuthReason::BootstrapTokenInvalid | AuthReason::DeviceTokenMismatch => return None,
+    };
+    let is_page =
+        |client: Client| client.mode == ClientMode::Ui || client.id == ClientId::ControlUi || client.id == ClientId::WebchatUi;
+    Some(match client {
+        Some(client) if client.mode == ClientMode::Cli => format!("set gateway.remote.{what} to match gateway.auth.{what}"),
+        Some(client) if is_page(client) && what == "token" => {
+            "open the dashboard URL and paste the token in Control UI settings".into()
+        }
+        Some(client) if is_page(client) => "enter the password in Control UI settings".into(),
+        _ => format!("provide gateway auth {what}"),
+    })
+}
+
+fn cut(text: &str, bytes: usize) -> String {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_reason_is_cut_on_a_character() {
+        let long = format!("{}é", "x".repeat(limits::CLOSE_REASON_UPSTREAM_BYTES - 1));
+        let answer =
+            connect_refused(&Refusal::Fault(Fault::InvalidParams), Subject { complaint: Some(&long), ..Subject::default() });
+        assert!(answer.reason.len() <= limits::CLOSE_REASON_UPSTREAM_BYTES);
+    }
+
+    #[test]
+    fn every_fault_has_its_own_answer() {
+        for fault in Fault::ALL {
+            let answer = connect_refused(&Refusal::Fault(*fault), Subject::default());
+            assert!([1000, 1002, 1008, 1009].contains(&answer.code), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Frames: requests in, responses and events out. Every object we read is closed: an unknown or repeated key is an error.
+
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A request as it came: params stay raw until the method is known.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    #[serde(rename = "type")]
+    _type: Req,
+    /// Chosen by the client, echoed in the response; need not be unique.
+    pub id: Text,
+    /// The method.
+    pub method: Text,
+    /// Its params, if any.
+    #[serde(default)]
+    pub params: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Deserialize)]
+enum Req {
+    #[serde(rename = "req")]
+    Req,
+}
+
+/// A string that is not empty.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Text(pub String);
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.is_empty() { Err("must NOT have fewer than 1 characters") } else { Ok(Self(text)) }
+    }
+}
+
+/// A message that is no request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Not JSON.
+    NotJson,
+    /// JSON, but not a request frame.
+    NotARequest {
+        /// The id to answer to: the frame's own, or `invalid`.
+        id: String,
+        /// What does not fit.
+        why: String,
+    },
+}
+
+/// Reads a message. Text and binary are the same (OpenClaw 2026.3.13).
+///
+/// # Errors
+/// [`Malformed`].
+pub fn parse_call(message: &[u8]) -> Result<Call, Malformed> {
+    let Ok(text) = std::str::from_utf8(message) else { return Err(Malformed::NotJson) };
+    match read::<Call>(text) {
+        Ok(call) => Ok(call),
+        Err(_) if serde_json::from_str::<IgnoredAny>(text).is_err() => Err(Malformed::NotJson),
+        Err(why) => {
+            #[derive(Deserialize)]
+            struct Lenient {
+                id: String,
+            }
+            let id = serde_json::from_str::<Lenient>(text).ok().map(|lenient| lenient.id).filter(|id| !id.is_empty());
+            Err(Malformed::NotARequest { id: id.unwrap_or_else(|| "invalid".to_owned()), why })
+        }
+    }
+}
+
+/// Reads params of a method; absent ones are `{}` (OpenClaw 2026.3.13).
+///
+/// # Errors
+/// What does not fit, and where.
+pub fn parse_params<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, String> {
+    read(params.map_or("{}", RawValue::get))
+}
+
+/// Reads closed JSON; the error names the place first, as `at /client/id: …` or, for the whole, `at root: …`.
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path: String = error.path().iter().fold(String::new(), |path, segment| {
+            use serde_path_to_error::Segment;
+            match segment {
+                Segment::Seq { index } => format!("{path}/{index}"),
+                Segment::Map { key } => format!("{path}/{key}"),
+                Segment::Enum { variant } => format!("{path}/{variant}"),
+                Segment::Unknown => path,
+            }
+        });
+        complaint(&path, &error.inner().to_string())
+    })?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(value)
+}
+
+/// The parser's words in the form that OpenClaw's clients know: a missing key without a place at the root, an unexpected one
+/// without the list of those expected.
+fn complaint(path: &str, why: &str) -> String {
+    let why = why.split(" at line ").next().unwrap_or(why);
+    let quoted = why.split('`').nth(1);
+    match (why, quoted) {
+        (why, Some(field)) if why.starts_with("missing field") => {
+            let parent = path.rsplit_once('/').filter(|(_, last)| *last == field).map_or(path, |(parent, _)| parent);
+            let place = if parent.is_empty() { String::new() } else { format!("at {parent}: ") };
+            format!("{place}must have required property '{field}'")
+        }
+        (why, Some(field)) if why.starts_with("unknown field") => {
+            let parent = path.rsplit_once('/').filter(|(_, last)| *last == field).map_or(path, |(parent, _)| parent);
+            let place = if parent.is_empty() { "root" } else { parent };
+            format!("at {place}: unexpected property '{field}'")
+        }
+        (why, _) => {
+            let place = if path.is_empty() { String::new() } else { format!("at {path}: ") };
+            let expected = why.rsplit_once("expected ").map(|(_, expected)| expected);
+            match expected {
+                Some(kind) if why.starts_with("invalid type") && kind.starts_with("struct") => format!("{place}must be object"),
+                Some(kind) if why.starts_with("invalid type") => format!("{place}must be {}", schema_type(kind)),
+                _ if why.starts_with("unknown variant") => format!("{place}must be equal to constant"),
+                _ => format!("{place}{why}"),
+            }
+        }
+    }
+}
+
+fn schema_type(kind: &str) -> &str {
+    match kind {
+        "a string" => "string",
+        "a sequence" => "array",
+        "a map" => "object",
+        "a boolean" => "boolean",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "integer",
+        other => other,
+    }
+}
+
+/// An error of a response.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WireError {
+    /// One of the protocol's codes.
+    pub code: String,
+    /// For a person.
+    pub message: String,
+    /// For a program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+    /// Whether trying again may help.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
+    /// After how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl WireError {
+    /// An `INVALID_REQUEST` with nothing but a message.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self { code: "INVALID_REQUEST".to_owned(), message: message.into(), details: None, retryable: None, retry_after_ms: None }
+    }
+}
+
+/// A response frame, as text.
+#[must_use]
+pub fn response(id: &str, result: &Result<Value, WireError>) -> String {
+    match result {
+        Ok(payload) => serde_json::json!({ "type": "res", "id": id, "ok": true, "payload": payload }).to_string(),
+        Err(error) => serde_json::json!({ "type": "res", "id": id, "ok": false, "error": error }).to_string(),
+    }
+}
+
+/// An event frame, as text; a targeted one has no number.
+#[must_use]
+pub fn event(name: &str, payload: &Value, number: Option<u64>) -> String {
+    let mut frame = serde_json::json!({ "type": "event", "event": name, "payload": payload });
+    if let (Some(number), Some(frame)) = (number, frame.as_object_mut()) {
+        frame.insert("seq".to_owned(), number.into());
+    }
+    frame.to_string()
+}
+
+/// A request frame, as text.
+#[must_use]
+pub fn request(id: &str, method: &str, params: Option<&Value>) -> String {
+    let mut frame = serde_json::json!({ "type": "req", "id": id, "method": method });
+    if let (Some(params), Some(frame)) = (params, frame.as_object_mut()) {
+        frame.insert("params".to_owned(), params.clone());
+    }
+    frame.to_string()
+}
+
+/// What a gateway sends, as a client reads it.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Inbound {
+    /// The answer to a request.
+    Res {
+        /// The request's id.
+        id: String,
+        /// Whether it was granted.
+        ok: bool,
+        /// What it gave.
+        #[serde(default)]
+        payload: Value,
+        /// Why not.
+        #[serde(default)]
+        error: Option<WireError>,
+    },
+    /// Something happened.
+    Event {
+        /// What.
+        event: String,
+        /// Its facts.
+        #[serde(default)]
+        payload: Value,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(text: &str) -> String {
+        match parse_call(text.as_bytes()) {
+            Err(Malformed::NotARequest { why, .. }) => why,
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_frame_is_closed_and_its_complaints_are_those_clients_know() {
+        assert!(parse_call(br#"{"type":"req","id":"1","method":"health"}"#).is_ok());
+        assert_eq!(why(r#"{"type":"req","method":"health"}"#), "must have required property 'id'");
+        assert_eq!(why(r#"{"type":"req","id":"1","method":"health","zzz":1}"#), "at root: unexpected property 'zzz'");
+        assert_eq!(why(r#"{"type":"req","id":"1","method":""}"#), "at /method: must NOT have fewer than 1 characters");
+        assert_eq!(why(r#"{"type":"event","id":"1","method":"x"}"#), "at /type: must be equal to constant");
+        assert_eq!(why("null"), "must be object");
+        assert_eq!(parse_call(b"{nope").err(), Some(Malformed::NotJson));
+    }
+
+    #[test]
+    fn x26_a_repeated_key_is_an_error() {
+        assert!(why(r#"{"type":"req","id":"1","method":"a","method":"b"}"#).contains("duplicate field"));
+    }
+
+    #[test]
+    fn the_id_is_answered_to_even_where_the_frame_is_wrong() {
+        let Err(Malformed::NotARequest { id, .. }) = parse_call(br#"{"type":"req","id":"7","method":"a","b":1}"#) else {
+            panic!("an unknown key is an error");
+        };
+        assert_eq!(id, "7");
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = format!(r#"{{"type":"req","id":"1","method":"a","params":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(parse_call(deep.as_bytes()).err(), Some(Malformed::NotJson));
+    }
+}

@@ -1,0 +1,50 @@
+//! Which records become which pushes, and which scopes may hear them.
+
+use serde_json::{Value, json};
+
+use super::devices;
+use crate::pairing::{Event, Record, Registry, RequestId};
+
+/// A push about pairing: role operator with `operator.pairing` or `operator.admin` may hear it.
+#[derive(Debug)]
+pub struct Notice {
+    /// The event's name on the wire.
+    pub event: &'static str,
+    /// Its payload.
+    pub payload: Value,
+}
+
+/// Every event name a client may hear.
+pub const EVENTS: &[&str] =
+    &["connect.challenge", "presence", "tick", "shutdown", "health", "device.pair.requested", "device.pair.resolved"];
+
+/// The pushes of a batch. A request that the same batch settles was never worth a look, so only its end is told.
+#[must_use]
+pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
+    let mut notices = vec![];
+    for record in records {
+        let resolved = |request: RequestId, device: String, decision: &str| Notice {
+            event: "device.pair.resolved",
+            payload: json!({ "requestId": request.to_string(), "deviceId": device, "decision": decision, "ts": record.at.0 }),
+        };
+        match &record.event {
+            Event::PairingRequested(event) => {
+                if let Some(old) = event.supersedes {
+                    notices.push(resolved(old, event.device.to_string(), "rejected"));
+                }
+                if let Some(request) = after.request(&event.request) {
+                    notices.push(Notice { event: "device.pair.requested", payload: devices::pending(after, request) });
+                }
+            }
+            Event::PairingApproved(event) => {
+                if let Some(request) = event.request {
+                    notices.push(resolved(request, event.device.to_string(), "approved"));
+                }
+            }
+            Event::PairingRejected(event) => notices.push(resolved(event.request, event.device.to_string(), "rejected")),
+            Event::PairingExpired(event) => notices.push(resolved(event.request, event.device.to_string(), "rejected")),
+            _ => {}
+        }
+    }
+    notices
+}

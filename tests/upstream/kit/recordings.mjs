@@ -1,0 +1,96 @@
+// What the real gateway made the real client say (recordings/), and how a run is compared with it.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+
+/** One recorded run: { argv, rc, stdout, stderr }. */
+export function recording(name) {
+  return JSON.parse(fs.readFileSync(new URL(`../recordings/cli-${name}.json`, import.meta.url), 'utf8'));
+}
+
+/**
+ * The run has the recording's exit code and says the same on both streams, but for ids, times, tokens, paths and ports.
+ * `but` takes the recorded stdout, parsed or as text, and gives what we chose to say instead (README.md says why).
+ */
+export function sameAsRecorded(run, recorded, but = (same) => same) {
+  assert.equal(run.code, recorded.rc, run.stderr);
+  assert.deepEqual(said(run.stdout), but(said(recorded.stdout)));
+  assert.deepEqual(errors(run.stderr), errors(recorded.stderr));
+}
+
+/** The run has the recording's exit code, and its JSON the recording's keys and types of values. */
+export function sameShape(run, recorded) {
+  assert.equal(run.code, recorded.rc, run.stderr);
+  assert.deepEqual(shape(JSON.parse(run.stdout)), shape(JSON.parse(recorded.stdout)));
+}
+
+/** Keys and types: { "ok": true } is { ok: 'boolean' }. An array is the set of the shapes in it. */
+export function shape(value) {
+  if (Array.isArray(value)) {
+    const shapes = value.map((item) => JSON.stringify(shape(item)));
+    return [...new Set(shapes)].sort().map((item) => JSON.parse(item));
+  }
+  if (value === null || typeof value !== 'object') return value === null ? 'null' : typeof value;
+  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, shape(value[key])]));
+}
+
+/** Lines of JSON, each parsed. */
+export function jsonLines(text) {
+  return text.split('\n').filter(Boolean).map((line) => JSON.parse(line));
+}
+
+function said(stdout) {
+  if (stdout.startsWith('{')) return maskValue(JSON.parse(stdout));
+  return stdout.includes('┌') ? tables(stdout) : mask(stdout);
+}
+
+/** What went wrong, without the stack: its lines name places in the client's own files. */
+function errors(stderr) {
+  return mask(stderr.split('\n').filter((line) => !line.startsWith('    at ')).join('\n'));
+}
+
+function mask(text) {
+  return text
+    .replace(/\b[0-9a-f]{64}\b/g, '<device>')
+    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<request>')
+    .replace(/(?<![\w-])[\w-]{43}(?![\w-])/g, '<key>')
+    .replace(/ws:\/\/127\.0\.0\.1:\d+/g, '<url>')
+    .replace(/^Config: .*$/gm, 'Config: <path>');
+}
+
+function maskValue(value, key) {
+  if (typeof value === 'string') return mask(value);
+  if (typeof value === 'number') return /AtMs$|^ts$/.test(key) ? '<time>' : value;
+  if (Array.isArray(value)) {
+    const items = value.map((item) => maskValue(item));
+    return key === 'scopes' ? items.sort() : items; // a set: we print it in one fixed order
+  }
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, maskValue(item, name)]));
+}
+
+/** Tables as rows of cells. A cell is wrapped anywhere, so its blanks do not count; only a row's first line has a role. */
+function tables(text) {
+  const out = [];
+  let roleColumn;
+  let row;
+  for (const line of text.split('\n').filter((line) => line && !/^[┌├└]/.test(line))) {
+    if (!line.startsWith('│')) {
+      out.push(line); // a heading: Pending (2)
+      roleColumn = undefined;
+      continue;
+    }
+    const parts = line.slice(1, -1).split('│').map((part) => part.trim());
+    if (roleColumn !== undefined && parts[roleColumn] === '') {
+      parts.forEach((part, column) => (row[column] += part));
+    } else {
+      roleColumn ??= parts.findIndex((part) => /^Roles?$/.test(part));
+      out.push((row = parts));
+    }
+  }
+  return out.map((line) => (Array.isArray(line) ? line.map(cell) : line));
+}
+
+function cell(text) {
+  const bare = mask(text.replaceAll(' ', ''));
+  return bare.startsWith('operator.') ? bare.split(',').sort().join(',') : bare;
+}
