@@ -36,6 +36,8 @@ pub const UNAUTHORIZED_CALLS: u32 = 10;
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// How long all connections together may take to end when the gateway stops.
 pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a listener rests after it could not accept, for example without descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Sockets open at once.
 pub const CONNECTIONS: usize = 12_000;
 

@@ -152,13 +152,14 @@ fn faulty(fault: Fault, subject: Subject<'_>) -> Answer {
             Some(json!({ "code": "CONTROL_UI_ORIGIN_NOT_ALLOWED", "reason": fault.as_str() })),
         ),
         Fault::DeviceIdMismatch => proof("DEVICE_AUTH_DEVICE_ID_MISMATCH", "device-id-mismatch"),
-        Fault::SignatureExpired => match subject.complaint {
-            Some(skew) => answered(
-                format!("{}: {skew}", fault.as_str()),
-                Some(json!({ "code": "DEVICE_AUTH_SIGNATURE_EXPIRED", "reason": "device-signature-stale" })),
-            ),
-            None => proof("DEVICE_AUTH_SIGNATURE_EXPIRED", "device-signature-stale"),
-        },
+        Fault::SignatureExpired => answered(
+            fault.as_str().into(),
+            Some(json!({
+                "code": "DEVICE_AUTH_SIGNATURE_EXPIRED",
+                "reason": "device-signature-stale",
+                "clocks": subject.complaint,
+            })),
+        ),
         Fault::NonceMissing => proof("DEVICE_AUTH_NONCE_REQUIRED", "device-nonce-missing"),
         Fault::NonceMismatch => proof("DEVICE_AUTH_NONCE_MISMATCH", "device-nonce-mismatch"),
         Fault::SignatureInvalid => proof("DEVICE_AUTH_SIGNATURE_INVALID", "device-signature"),

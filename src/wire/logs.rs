@@ -42,10 +42,19 @@ macro_rules! bounded {
     };
 }
 
-bounded!(
-    /// A position: 0 or more.
-    Cursor, 0, usize::MAX
-);
+/// A position: 0 or more.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Cursor(pub u64);
+
+impl TryFrom<i64> for Cursor {
+    type Error = &'static str;
+
+    fn try_from(n: i64) -> Result<Self, Self::Error> {
+        u64::try_from(n).map(Self).map_err(|_| "must be >= 0")
+    }
+}
+
 bounded!(
     /// A number of lines.
     Lines, 1, limits::LOG_LINES.1

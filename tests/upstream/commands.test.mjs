@@ -87,7 +87,7 @@ story('devices approve, reject, remove, rotate and revoke answer as recorded', a
   });
 });
 
-story('devices list and devices clear answer as recorded, up to the point where the client removes itself', async (s, t) => {
+story('devices list and devices clear answer as recorded, until the client has removed itself', async (s, t) => {
   const home = s.newClientHome();
   const devices = (...args) => s.realFrom(home, 'devices', ...args);
   const cli = { id: 'cli', mode: 'cli' };

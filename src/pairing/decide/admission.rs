@@ -27,11 +27,10 @@ pub(super) fn connect(
     let (None, Some(client), Some(ask), Some(credential)) = (fault, attempt.client, &mut attempt.ask, attempt.credential) else {
         return refuse(vec![], attempt, context, Refusal::Fault(fault.unwrap_or(Fault::InvalidFrame)));
     };
-    let description = ask.described.here.take().map(|here| *here).unwrap_or_default();
     let Some(proof) = attempt.proof else {
-        ask.described.here = Some(Box::new(description));
         return without_device(policy, attempt, client, credential, context);
     };
+    let description = ask.described.here.take().map(|here| *here).unwrap_or_default();
     // What the device said before is not written again.
     ask.described = match registry.said(&proof.device, &description) {
         Some(seq) => Described { like: Some(seq), here: None },

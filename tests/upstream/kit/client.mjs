@@ -33,7 +33,8 @@ function sign(device, version, { client, role, scopes, auth, signedAt, nonce }) 
 }
 
 /**
- * Connects and says who it is. Admitted: { hello, request, close, closed }; refused: { error, close: { code, reason } }.
+ * Connects and says who it is.
+ * Admitted: { hello, request(method, params), close(), closed }; refused: { error, close: { code, reason } }.
  * `host` is a foreign Host header (a remote peer); `signature` is v3 or v2.
  */
 export async function connect(url, options = {}) {

@@ -4,7 +4,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 /** The only places below HOME that may hold a secret: the configuration, the identity, our key files. */
-const MAY_HOLD_SECRETS = [/^\.openclaw\/openclaw\.json/, /^\.openclaw\/identity\//, /^\.openclaw\/pairing\/[^/]+\.key$/];
+const MAY_HOLD_SECRETS = [
+  /^\.openclaw\/openclaw\.json/,
+  /^\.openclaw\/identity\//,
+  /^\.openclaw\/pairing\/[^/]+\.key$/,
+];
 
 function* filesUnder(directory) {
   if (!fs.existsSync(directory)) return;

@@ -1,0 +1,307 @@
+//! The one writer. It owns registry and journal on a thread of its own: takes the commands that wait as one batch, decides
+//! each on what the ones before it made, appends, syncs once, and only then publishes, tells the observer and answers.
+//! Durable before visible: if the append fails nobody is answered, and nothing is written until the journal is reopened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::host::Host;
+use crate::journal::{Head, Journal, JournalError, Lock, Reader};
+use crate::limits;
+use crate::pairing::{
+    Actor, Command, Context, DEFAULT_POLICY, DeviceId, DeviceToken, Event, Granted, Issue, JournalCreated, JournalId, KeyId,
+    Millis, Mint, Outcome, Presented, Record, Registry, RequestId, Role, Salt, Seq, TokenKey, decide,
+};
+
+/// Nothing can be decided, because nothing can be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal cannot be written")]
+pub struct Unavailable;
+
+/// Hears the records of each batch once they are durable and published, before anybody is answered.
+pub type Observer = Box<dyn Fn(&[Record], &Registry) + Send>;
+
+/// The running writer. Dropping it and every [`Handle`] ends the thread and frees the journal's lock.
+pub struct Authority {
+    handle: Handle,
+    reader: Reader,
+    thread: JoinHandle<()>,
+}
+
+/// A way to the writer, for as many askers as there are.
+#[derive(Clone)]
+pub struct Handle {
+    jobs: mpsc::Sender<Job>,
+    registry: watch::Receiver<Arc<Registry>>,
+    tokens: Arc<Tokens>,
+}
+
+struct Job {
+    command: Command,
+    actor: Actor,
+    presented: Option<Presented>,
+    answer: oneshot::Sender<Result<Outcome, Unavailable>>,
+}
+
+impl Authority {
+    /// Opens the journal in `dir`, or begins one, folds it, and starts to write.
+    ///
+    /// # Errors
+    /// [`JournalError`], in which case no byte was changed.
+    pub fn open(
+        dir: &Path,
+        lock: Lock,
+        host: Arc<dyn Host>,
+        key: Option<TokenKey>,
+        observer: Observer,
+    ) -> Result<Self, JournalError> {
+        let mut registry = Registry::default();
+        let mut torn = None;
+        let mut journal = if Journal::exists(dir)? {
+            let (journal, repaired) = Journal::open(lock, &mut |record| registry.apply(&record))?;
+            torn = repaired;
+            journal
+        } else {
+            Journal::create(lock, JournalId(host.uuid()))?
+        };
+        let mut clock = Clock::start(&registry, &*host);
+        let mut first = vec![];
+        if registry.head() == Seq(0) {
+            first.push(Event::from(JournalCreated { journal: journal.id(), policy: DEFAULT_POLICY.to_owned() }));
+        }
+        first.extend(torn.map(Event::from));
+        if !first.is_empty() {
+            let at = clock.now(&*host);
+            let records: Vec<_> = first.into_iter().map(|event| note(&mut registry, at, Actor::System, event)).collect();
+            let head = journal.head();
+            journal.append(head, &records)?;
+        }
+        let tokens = Arc::new(Tokens { key, journal: journal.id(), host: Arc::clone(&host) });
+        let (jobs, waiting) = mpsc::channel(limits::COMMAND_QUEUE);
+        let (publish, published) = watch::channel(Arc::new(registry.clone()));
+        let handle = Handle { jobs, registry: published, tokens: Arc::clone(&tokens) };
+        let (head, reader) = (journal.head(), journal.reader()?);
+        let writer = Writer { journal, head, registry, clock, host, tokens, publish, observer };
+        let thread = std::thread::Builder::new()
+            .name("authority".to_owned())
+            .spawn(move || writer.run(waiting))
+            .map_err(|source| JournalError::Io { path: dir.into(), op: "start the writer of", source })?;
+        Ok(Self { handle, reader, thread })
+    }
+
+    /// Separates the writer's end from a reader of the same journal.
+    #[must_use]
+    pub fn split(self) -> (Handle, Reader, Writing) {
+        (self.handle, self.reader, Writing(self.thread))
+    }
+}
+
+/// The writer's thread.
+pub struct Writing(JoinHandle<()>);
+
+impl Writing {
+    /// Waits until every handle is gone and the journal is closed.
+    pub fn join(self) {
+        // A panic of the writer was already answered to everyone who waited.
+        let _ = self.0.join();
+    }
+}
+
+impl Handle {
+    /// Asks for a command and waits until what it led to is durable.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it was not recorded, so it did not happen.
+    pub async fn ask(&self, command: Command, actor: Actor) -> Result<Outcome, Unavailable> {
+        self.ask_presenting(command, actor, None).await
+    }
+
+    /// As [`Self::ask`], for a connect that presents a device token; the writer judges it on the state it decides on.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn ask_presenting(
+        &self,
+        command: Command,
+        actor: Actor,
+        presented: Option<Presented>,
+    ) -> Result<Outcome, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        self.jobs.send(Job { command, actor, presented, answer }).await.map_err(|_| Unavailable)?;
+        answered.await.map_err(|_| Unavailable)?
+    }
+
+    /// What is published now.
+    #[must_use]
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.borrow())
+    }
+
+    /// Told whenever something newer is published.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Registry>> {
+        self.registry.clone()
+    }
+
+    /// The key that new tokens are derived with, where it can be used.
+    #[must_use]
+    pub fn key_id(&self) -> Option<KeyId> {
+        self.tokens.key.as_ref().map(TokenKey::id)
+    }
+
+    /// The text of a token on record, where its key is at hand: made again, for its own device.
+    #[must_use]
+    pub fn token(&self, granted: &Granted) -> Option<DeviceToken> {
+        self.tokens.remake(granted)
+    }
+}
+
+struct Writer {
+    journal: Journal,
+    head: Head,
+    registry: Registry,
+    clock: Clock,
+    host: Arc<dyn Host>,
+    tokens: Arc<Tokens>,
+    publish: watch::Sender<Arc<Registry>>,
+    observer: Observer,
+}
+
+impl Writer {
+    fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+        let mut batch = Vec::new();
+        while let Some(first) = waiting.blocking_recv() {
+            batch.push(first);
+            while batch.len() < limits::BATCH_COMMANDS
+                && let Ok(next) = waiting.try_recv()
+            {
+                batch.push(next);
+            }
+            self.write(&mut batch);
+        }
+    }
+
+    fn write(&mut self, batch: &mut Vec<Job>) {
+        let mut registry = self.registry.clone();
+        let mut records = vec![];
+        let mut answers = vec![];
+        for mut job in batch.drain(..) {
+            if let (Command::Connect { attempt, .. }, Some(presented)) = (&mut job.command, &job.presented) {
+                judge(&registry, attempt, presented);
+            }
+            let now = self.clock.now(&*self.host);
+            let context = Context { actor: job.actor, now, request: RequestId(self.host.uuid()), mint: &*self.tokens };
+            let policy = Arc::clone(registry.policy());
+            let decision = decide(&registry, &policy, job.command, &context);
+            for (actor, event) in decision.events {
+                records.push(note(&mut registry, now, actor, event));
+            }
+            answers.push((job.answer, decision.outcome));
+        }
+        if !records.is_empty() {
+            match self.journal.append(self.head, &records) {
+                Ok(head) => self.head = head,
+                Err(error) => {
+                    tracing::error!(%error, "nothing is recorded, so nothing is answered");
+                    for (answer, _) in answers {
+                        // The asker may have gone; there is nothing to tell then.
+                        let _ = answer.send(Err(Unavailable));
+                    }
+                    return;
+                }
+            }
+            self.registry = registry;
+            self.publish.send_replace(Arc::new(self.registry.clone()));
+            (self.observer)(&records, &self.registry);
+        }
+        for (answer, outcome) in answers {
+            let _ = answer.send(Ok(outcome));
+        }
+    }
+}
+
+/// Makes an event the next record and folds it, so that the next command of the batch sees it.
+fn note(registry: &mut Registry, at: Millis, actor: Actor, event: Event) -> Record {
+    let record = Record { seq: registry.head().next(), at, actor, event };
+    registry.apply(&record);
+    record
+}
+
+fn judge(registry: &Registry, attempt: &mut crate::pairing::Attempt, presented: &Presented) {
+    let (Some(proof), Some(ask), Some(credential)) = (attempt.proof, &attempt.ask, &mut attempt.credential) else { return };
+    credential.token = registry.judge(&proof.device, ask.role, &presented.digest);
+    credential.token_is_explicit = presented.explicit;
+}
+
+/// The wall clock, but never behind the last record: where it is, the monotonic clock carries time on from there.
+struct Clock {
+    floor: Millis,
+    floor_monotonic: u64,
+}
+
+impl Clock {
+    fn start(registry: &Registry, host: &dyn Host) -> Self {
+        Self { floor: registry.now(), floor_monotonic: host.monotonic() }
+    }
+
+    fn now(&mut self, host: &dyn Host) -> Millis {
+        let monotonic = host.monotonic();
+        let carried = self.floor.plus(monotonic.saturating_sub(self.floor_monotonic));
+        let wall = host.wall();
+        let now = if wall >= self.floor { wall } else { carried };
+        if wall >= self.floor {
+            (self.floor, self.floor_monotonic) = (wall, monotonic);
+        }
+        now
+    }
+}
+
+/// Issues tokens, and makes those on record again.
+struct Tokens {
+    key: Option<TokenKey>,
+    journal: JournalId,
+    host: Arc<dyn Host>,
+}
+
+impl Tokens {
+    fn remake(&self, granted: &Granted) -> Option<DeviceToken> {
+        let (key, issue) = (self.key.as_ref()?, granted.issue?);
+        let token = key.derive(&self.journal, &granted.device, granted.role, &issue.salt);
+        (key.id() == issue.key && crate::pairing::same(&token.digest(), &issue.digest)).then_some(token)
+    }
+}
+
+impl Mint for Tokens {
+    fn mint(&self, device: &DeviceId, role: Role) -> Option<Issue> {
+        let key = self.key.as_ref()?;
+        let mut salt = [0; 16];
+        self.host.fill(&mut salt);
+        let token = key.derive(&self.journal, device, role, &Salt(salt));
+        Some(Issue { salt: Salt(salt), key: key.id(), digest: token.digest() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::ManualHost;
+
+    #[test]
+    fn t01_time_never_goes_back_and_goes_on_with_the_monotonic_clock() {
+        let host = ManualHost::new(Millis(1_000_000), 1);
+        let mut clock = Clock { floor: Millis(1_000_000), floor_monotonic: 0 };
+        host.advance(10);
+        assert_eq!(clock.now(&host), Millis(1_000_010));
+        host.set_wall(Millis(0));
+        host.advance(5);
+        assert_eq!(clock.now(&host), Millis(1_000_015));
+        host.set_wall(Millis(1_000_012));
+        host.advance(5);
+        assert_eq!(clock.now(&host), Millis(1_000_020));
+        host.set_wall(Millis(2_000_000));
+        assert_eq!(clock.now(&host), Millis(2_000_000));
+    }
+}

@@ -1,0 +1,306 @@
+//! One task per socket: challenge, connect, then calls in and frames out until somebody ends it. Every `select!` arm here only
+//! receives or waits, so dropping one loses nothing.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, interval_at, timeout, timeout_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as End, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+
+use super::Gateway;
+use super::handshake::{Handshake, Judged};
+use super::hub::{Inbox, Outbox, Outgoing, queue};
+use super::methods::{self, Caller};
+use crate::limits;
+use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Outcome, Refusal, Source};
+use crate::wire::connect::{self, HelloFacts};
+use crate::wire::error::{self, Answer, Subject};
+use crate::wire::frame::{self, Malformed, parse_call};
+use crate::wire::notice::EVENTS;
+
+/// Serves one upgraded stream until it ends.
+pub(super) async fn serve<S>(gateway: Arc<Gateway>, stream: S, source: Source, origin_is_allowed: Option<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    // A little more than one message: its frame header, and a ping or two.
+    let allowance = Allowance::new(limits::PREAUTH_MESSAGE_BYTES.saturating_add(1024));
+    let metered = Metered { stream, allowance: allowance.clone() };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(limits::READ_BUFFER_BYTES)
+        .max_message_size(Some(limits::MESSAGE_BYTES))
+        .max_frame_size(Some(limits::MESSAGE_BYTES))
+        .max_write_buffer_size(limits::BUFFERED_BYTES);
+    let socket = WebSocketStream::from_raw_socket(metered, End::Server, Some(config)).await;
+    let id = ConnectionId(gateway.desk.host.uuid());
+    let mut connection = Connection { gateway, socket, id };
+    connection.run(source, origin_is_allowed, &allowance).await;
+}
+
+struct Connection<S> {
+    gateway: Arc<Gateway>,
+    socket: WebSocketStream<Metered<S>>,
+    id: ConnectionId,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
+    async fn run(&mut self, source: Source, origin_is_allowed: Option<bool>, allowance: &Allowance) {
+        let gateway = Arc::clone(&self.gateway);
+        let nonce = uuid::Uuid::from_bytes(gateway.desk.host.uuid()).to_string();
+        let auth = gateway.settings.auth;
+        let secret = gateway.settings.secret.as_ref();
+        let handshake = Handshake { connection: self.id, source, nonce, origin_is_allowed, auth, secret };
+        let (outbox, mut inbox) = queue();
+        gateway.desk.hub.arrive(self.id, outbox.clone());
+        let code = match self.shake_hands(&handshake, &outbox, &mut inbox, allowance).await {
+            Some(caller) => self.converse(&caller, &outbox, &mut inbox).await,
+            None => 1000,
+        };
+        if let Some(admission) = gateway.desk.hub.leave(&self.id) {
+            // If this cannot be recorded, nothing can: the journal's own failure was already told.
+            let _ = gateway.desk.authority.ask(Command::Close { admission, code }, Actor::Peer).await;
+        }
+    }
+
+    /// From challenge to hello-ok; nobody where it was refused, and then the socket is closed.
+    async fn shake_hands(
+        &mut self,
+        handshake: &Handshake<'_>,
+        outbox: &Outbox,
+        inbox: &mut Inbox,
+        allowance: &Allowance,
+    ) -> Option<Caller> {
+        let deadline = Instant::now() + limits::HANDSHAKE_DEADLINE;
+        let host = Arc::clone(&self.gateway.desk.host);
+        let challenge = frame::event("connect.challenge", &connect::challenge(&handshake.nonce, host.wall().0), None);
+        let judged = if self.socket.send(Message::text(challenge)).await.is_err() {
+            handshake.failed(Fault::Gone)
+        } else {
+            tokio::select! {
+                message = timeout_at(deadline, self.first_message()) => match message {
+                    Ok(Ok(message)) => handshake.judge(&message, host.wall()),
+                    Ok(Err(fault)) => handshake.failed(fault),
+                    Err(_) => handshake.failed(Fault::Timeout),
+                },
+                // Only the gateway's own end can be queued for somebody who is not let in yet.
+                _ = inbox.next() => {
+                    self.close(1012, "service restart").await;
+                    return None;
+                }
+            }
+        };
+        let Judged { attempt, key, presented, request, complaint } = judged;
+        let fault = attempt.fault;
+        let (client, ask, proof) = (attempt.client, attempt.ask.clone(), attempt.proof);
+        let presented_text = presented.clone();
+        let command = Command::Connect { attempt: Box::new(attempt), key };
+        let outcome = self.gateway.desk.authority.ask_presenting(command, Actor::Peer, presented_text).await;
+        let answer = match outcome {
+            Ok(Outcome::Admitted(admission)) => {
+                allowance.lift();
+                let hello = self.hello(&admission, request.as_deref().unwrap_or_default());
+                self.gateway.desk.hub.welcome(&self.id, hello);
+                let actor = match admission.device {
+                    Some(device) => Actor::Device { device, scopes: admission.scopes.clone() },
+                    None => Actor::SharedSecret { rule: admission.rule, scopes: admission.scopes.clone() },
+                };
+                return Some(Caller { actor, role: admission.role, scopes: admission.scopes });
+            }
+            Ok(Outcome::Refused(refusal)) => {
+                let device = proof.as_ref().map(|proof| &proof.device);
+                let subject = Subject { client, device, ask: ask.as_ref(), complaint: complaint.as_deref() };
+                error::connect_refused(&refusal, subject)
+            }
+            Ok(_) => error::connect_refused(&Refusal::Fault(fault.unwrap_or(Fault::InvalidFrame)), Subject::default()),
+            Err(_) => error::journal_unavailable(),
+        };
+        let _ = outbox;
+        self.refuse(answer, request.as_deref()).await;
+        None
+    }
+
+    async fn refuse(&mut self, answer: Answer, request: Option<&str>) {
+        if let (Some(error), Some(id)) = (answer.error, request) {
+            // Who is gone already cannot be told.
+            let _ = timeout(limits::CLOSE_DEADLINE, self.socket.send(Message::text(frame::response(id, &Err(error))))).await;
+        }
+        self.close(answer.code, &answer.reason).await;
+    }
+
+    fn hello(&self, admission: &Admission, request: &str) -> String {
+        let desk = &self.gateway.desk;
+        let token = admission.token.as_ref().and_then(|granted| desk.authority.token(granted));
+        let (presence, presence_version) = desk.hub.presence();
+        let facts = HelloFacts {
+            connection: self.id.to_string(),
+            methods: methods::names(),
+            events: EVENTS.to_vec(),
+            presence,
+            health: desk.health(),
+            versions: (presence_version, 1),
+            uptime_ms: desk.uptime_ms(),
+            config_path: self.gateway.state.config().display().to_string(),
+            state_dir: self.gateway.state.root().display().to_string(),
+            auth_mode: self.gateway.settings.auth.as_str(),
+        };
+        frame::response(request, &Ok(connect::hello_ok(facts, admission, token.as_ref())))
+    }
+
+    /// The first message that says something; pings are answered by the library.
+    async fn first_message(&mut self) -> Result<Vec<u8>, Fault> {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(text.as_bytes().to_vec()),
+                Some(Ok(Message::Binary(bytes))) => return Ok(bytes.to_vec()),
+                Some(Ok(Message::Close(_))) | None => return Err(Fault::Gone),
+                Some(Ok(_)) => {}
+                Some(Err(WsError::Capacity(_))) => return Err(Fault::TooLarge),
+                Some(Err(WsError::Io(error))) if error.kind() == std::io::ErrorKind::FileTooLarge => return Err(Fault::TooLarge),
+                Some(Err(_)) => return Err(Fault::Gone),
+            }
+        }
+    }
+
+    /// Calls in, frames out; returns the close code.
+    async fn converse(&mut self, caller: &Caller, outbox: &Outbox, inbox: &mut Inbox) -> u16 {
+        let overflowed = inbox.overflowed();
+        let mut tick = interval_at(Instant::now() + limits::TICK, limits::TICK);
+        let mut unauthorized = 0_u32;
+        loop {
+            tokio::select! {
+                outgoing = inbox.next() => match outgoing {
+                    Some(Outgoing::Text(text)) => {
+                        tokio::select! {
+                            sent = self.socket.send(Message::text(text)) => if sent.is_err() { return 1006 },
+                            () = overflowed.notified() => return self.drop_slow().await,
+                        }
+                    }
+                    Some(Outgoing::Close(code, reason)) => {
+                        self.close(code, &reason).await;
+                        return code;
+                    }
+                    None => return 1006,
+                },
+                () = overflowed.notified() => return self.drop_slow().await,
+                _ = tick.tick() => {
+                    let payload = serde_json::json!({ "ts": self.gateway.desk.host.wall().0 });
+                    outbox.text(frame::event("tick", &payload, None));
+                }
+                message = self.socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => self.answer(caller, outbox, text.as_bytes(), &mut unauthorized).await,
+                    Some(Ok(Message::Binary(bytes))) => self.answer(caller, outbox, &bytes, &mut unauthorized).await,
+                    Some(Ok(Message::Close(frame))) => {
+                        // The library has queued the answer; this sends it.
+                        let _ = timeout(limits::CLOSE_DEADLINE, self.socket.flush()).await;
+                        return frame.map_or(1005, |frame| frame.code.into());
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(WsError::Capacity(_))) => {
+                        self.close(1009, "").await;
+                        return 1009;
+                    }
+                    Some(Err(_)) | None => return 1006,
+                },
+            }
+        }
+    }
+
+    async fn answer(&mut self, caller: &Caller, outbox: &Outbox, message: &[u8], unauthorized: &mut u32) {
+        let call = match parse_call(message) {
+            Ok(call) => call,
+            // OpenClaw says nothing to what is not JSON, and neither do we (2026.3.13, 2026.9.6).
+            Err(Malformed::NotJson) => return,
+            Err(Malformed::NotARequest { id, why }) => {
+                let error = frame::WireError::invalid(format!("invalid request frame: {why}"));
+                return outbox.text(frame::response(&id, &Err(error)));
+            }
+        };
+        let desk = &self.gateway.desk;
+        desk.hub.begin_call(&self.id);
+        let result = desk.call(caller, &call.method.0, call.params.as_deref()).await;
+        let is_unauthorized = result.as_ref().is_err_and(|error| error.message.starts_with("unauthorized role:"));
+        *unauthorized = if is_unauthorized { unauthorized.saturating_add(1) } else { 0 };
+        desk.hub.end_call(&self.id, frame::response(&call.id.0, &result));
+        if *unauthorized > limits::UNAUTHORIZED_CALLS {
+            outbox.close(1008, "repeated unauthorized calls");
+        }
+    }
+
+    async fn drop_slow(&mut self) -> u16 {
+        self.close(1008, "slow consumer").await;
+        1008
+    }
+
+    /// Sends a close frame and waits a little for the peer's, so that what was sent before it arrives.
+    async fn close(&mut self, code: u16, reason: &str) {
+        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.to_owned().into() };
+        let goodbye = async {
+            if self.socket.close(Some(frame)).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.next().await {}
+            }
+        };
+        // A peer that does not answer is simply left.
+        let _ = timeout(limits::CLOSE_DEADLINE, goodbye).await;
+    }
+}
+
+/// How many bytes a stranger may still send. The WebSocket library has one limit for the whole life of a socket, and a client
+/// that is let in needs a larger one.
+#[derive(Clone)]
+struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    fn new(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    fn lift(&self) {
+        self.0.store(usize::MAX, Ordering::Relaxed);
+    }
+}
+
+struct Metered<S> {
+    stream: S,
+    allowance: Allowance,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let left = self.allowance.0.load(Ordering::Relaxed);
+        if left == 0 {
+            return Poll::Ready(Err(std::io::ErrorKind::FileTooLarge.into()));
+        }
+        let mut part = buffer.take(left);
+        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
+        let filled = part.filled().len();
+        let initialized = part.initialized().len();
+        if left != usize::MAX {
+            self.allowance.0.fetch_sub(filled, Ordering::Relaxed);
+        }
+        let start = buffer.filled().len();
+        buffer.initialize_unfilled_to(initialized);
+        buffer.set_filled(start.saturating_add(filled));
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,276 @@
+//! Who is connected right now, and what each of them has still to be told. The authority's thread speaks to the hub once
+//! records are durable and before anybody is answered, so a push precedes the reply of the act that caused it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
+
+use crate::limits;
+use crate::pairing::{ClientMode, ConnectionId, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, ScopeSet, Seq};
+use crate::views;
+use crate::wire::{frame, notice};
+
+/// What a connection's task sends.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// A frame.
+    Text(String),
+    /// The end.
+    Close(u16, String),
+}
+
+/// The table of connections.
+#[derive(Default)]
+pub struct Hub {
+    peers: Mutex<HashMap<ConnectionId, Peer>>,
+    numbered: AtomicU64,
+    presence: AtomicU64,
+}
+
+struct Peer {
+    outbox: Outbox,
+    admitted: Option<Admitted>,
+    listens: bool,
+    in_call: bool,
+    close_after: Option<(u16, String)>,
+}
+
+struct Admitted {
+    seq: Seq,
+    role: Role,
+    scopes: ScopeSet,
+    device: Option<DeviceId>,
+    presence: Option<Value>,
+}
+
+/// One connection's queue, bounded in frames and bytes: who does not read loses the connection, not the gateway its memory.
+#[derive(Clone)]
+pub struct Outbox {
+    frames: mpsc::Sender<Outgoing>,
+    bytes: Arc<AtomicUsize>,
+    overflow: Arc<Notify>,
+}
+
+/// The other end of an [`Outbox`].
+pub(super) struct Inbox {
+    frames: mpsc::Receiver<Outgoing>,
+    bytes: Arc<AtomicUsize>,
+    overflow: Arc<Notify>,
+}
+
+/// A fresh queue.
+#[must_use]
+pub(super) fn queue() -> (Outbox, Inbox) {
+    let (sender, receiver) = mpsc::channel(limits::BUFFERED_MESSAGES);
+    let bytes = Arc::new(AtomicUsize::new(0));
+    let overflow = Arc::new(Notify::new());
+    let inbox = Inbox { frames: receiver, bytes: Arc::clone(&bytes), overflow: Arc::clone(&overflow) };
+    (Outbox { frames: sender, bytes, overflow }, inbox)
+}
+
+impl Outbox {
+    /// Queues a frame.
+    pub fn text(&self, text: String) {
+        let queued = self.bytes.fetch_add(text.len(), Ordering::Relaxed);
+        if queued > limits::BUFFERED_BYTES || self.frames.try_send(Outgoing::Text(text)).is_err() {
+            self.overflow.notify_one();
+        }
+    }
+
+    /// Queues the end.
+    pub fn close(&self, code: u16, reason: &str) {
+        if self.frames.try_send(Outgoing::Close(code, reason.to_owned())).is_err() {
+            self.overflow.notify_one();
+        }
+    }
+}
+
+impl Inbox {
+    /// The next frame to send.
+    pub(super) async fn next(&mut self) -> Option<Outgoing> {
+        let next = self.frames.recv().await;
+        if let Some(Outgoing::Text(text)) = &next {
+            self.bytes.fetch_sub(text.len(), Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// Resolves once the queue was too long.
+    #[must_use]
+    pub(super) fn overflowed(&self) -> Arc<Notify> {
+        Arc::clone(&self.overflow)
+    }
+}
+
+impl Hub {
+    /// Takes a socket in before it is decided, so that nothing that is decided after its admission can miss it.
+    pub fn arrive(&self, id: ConnectionId, outbox: Outbox) {
+        let peer = Peer { outbox, admitted: None, listens: false, in_call: false, close_after: None };
+        self.lock().insert(id, peer);
+    }
+
+    /// Sends the first frame of an admitted connection; from here on it hears what it may hear.
+    pub fn welcome(&self, id: &ConnectionId, hello: String) {
+        if let Some(peer) = self.lock().get_mut(id) {
+            peer.outbox.text(hello);
+            peer.listens = true;
+            peer.end_if_due();
+        }
+    }
+
+    /// The admission of a connection.
+    #[must_use]
+    pub fn admission(&self, id: &ConnectionId) -> Option<Seq> {
+        self.lock().get(id).and_then(|peer| peer.admitted.as_ref()).map(|admitted| admitted.seq)
+    }
+
+    /// Notes that a call is being decided: if it ends the caller's own connection, the reply goes out first.
+    pub fn begin_call(&self, id: &ConnectionId) {
+        if let Some(peer) = self.lock().get_mut(id) {
+            peer.in_call = true;
+        }
+    }
+
+    /// Sends the reply, then the end if the call brought it.
+    pub fn end_call(&self, id: &ConnectionId, reply: String) {
+        if let Some(peer) = self.lock().get_mut(id) {
+            peer.in_call = false;
+            peer.outbox.text(reply);
+            peer.end_if_due();
+        }
+    }
+
+    /// Drops a connection.
+    pub fn leave(&self, id: &ConnectionId) -> Option<Seq> {
+        let peer = self.lock().remove(id)?;
+        if peer.admitted.as_ref().is_some_and(|admitted| admitted.presence.is_some()) {
+            self.presence.fetch_add(1, Ordering::Relaxed);
+        }
+        peer.admitted.map(|admitted| admitted.seq)
+    }
+
+    /// Who is here, and how often that changed.
+    #[must_use]
+    pub fn presence(&self) -> (Vec<Value>, u64) {
+        let peers = self.lock();
+        let here = peers.values().filter_map(|peer| peer.admitted.as_ref()?.presence.clone()).collect();
+        (here, self.presence.load(Ordering::Relaxed))
+    }
+
+    /// How many connections are admitted.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.lock().values().filter(|peer| peer.admitted.is_some()).count()
+    }
+
+    /// Whether a device has a connection.
+    #[must_use]
+    pub fn is_connected(&self, device: &DeviceId) -> bool {
+        self.lock().values().any(|peer| peer.admitted.as_ref().is_some_and(|admitted| admitted.device == Some(*device)))
+    }
+
+    /// Tells everybody that the gateway goes down, and ends every connection.
+    pub fn shut_down(&self) {
+        let farewell = json!({ "reason": "gateway stopping", "restartExpectedMs": null });
+        let frame = frame::event("shutdown", &farewell, Some(self.number()));
+        for peer in self.lock().values() {
+            if peer.listens {
+                peer.outbox.text(frame.clone());
+            }
+            peer.outbox.close(1012, "service restart");
+        }
+    }
+
+    /// Hears a durable batch: admissions, pushes, and ends of connections whose device or token is gone.
+    pub fn hear(&self, records: &[Record], after: &Registry) {
+        let mut peers = self.lock();
+        for record in records {
+            match &record.event {
+                Event::ConnectionAdmitted(event) => {
+                    if let Some(peer) = peers.get_mut(&event.attempt.connection) {
+                        let admitted = Admitted::of(record, event, after);
+                        if admitted.presence.is_some() {
+                            self.presence.fetch_add(1, Ordering::Relaxed);
+                        }
+                        peer.admitted = Some(admitted);
+                    }
+                }
+                Event::DeviceRemoved(event) => end(&mut peers, record, &event.device, None, "device removed"),
+                Event::TokenRevoked(event) => end(&mut peers, record, &event.device, Some(event.role), "token revoked"),
+                Event::TokenRotated(event) => end(&mut peers, record, &event.device, Some(event.role), "token rotated"),
+                _ => {}
+            }
+        }
+        for notice in notice::notices(records, after) {
+            let frame = frame::event(notice.event, &notice.payload, Some(self.number()));
+            for peer in peers.values().filter(|peer| peer.may_hear_pairing()) {
+                peer.outbox.text(frame.clone());
+            }
+        }
+    }
+
+    /// Protocol 3 numbers pushes of the whole gateway in one row.
+    fn number(&self) -> u64 {
+        self.numbered.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Peer>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Peer {
+    fn may_hear_pairing(&self) -> bool {
+        let may = |admitted: &Admitted| admitted.role == Role::Operator && admitted.scopes.allows(KnownScope::Pairing);
+        self.listens && self.admitted.as_ref().is_some_and(may)
+    }
+
+    fn end_if_due(&mut self) {
+        if let Some((code, reason)) = self.close_after.take() {
+            self.outbox.close(code, &reason);
+        }
+    }
+}
+
+impl Admitted {
+    fn of(record: &Record, event: &crate::pairing::ConnectionAdmitted, after: &Registry) -> Self {
+        let attempt = &event.attempt;
+        let role = attempt.ask.as_ref().map_or(Role::Operator, |ask| ask.role);
+        let device = attempt.proof.map(|proof| proof.device).filter(|device| after.device(device).is_some());
+        // A CLI comes and goes with each command; telling of it would only be noise (OpenClaw 2026.3.13).
+        let seen = attempt.client.filter(|client| client.mode != ClientMode::Cli);
+        let presence = seen.map(|client| {
+            json!({
+                "host": client.id.as_str(),
+                "mode": client.mode.as_str(),
+                "deviceId": device.map(|device| device.to_string()),
+                "roles": [role.as_str()],
+                "scopes": event.scopes.iter().collect::<Vec<_>>(),
+                "reason": "connect",
+                "ts": record.at.0,
+                "text": format!("{} in mode {} since {}", client.id, client.mode, views::time_text(Millis(record.at.0))),
+            })
+        });
+        Self { seq: record.seq, role, scopes: event.scopes.clone(), device, presence }
+    }
+}
+
+/// Ends the connections of a device, or of one role of it, that were admitted before this record.
+fn end(peers: &mut HashMap<ConnectionId, Peer>, record: &Record, device: &DeviceId, role: Option<Role>, why: &str) {
+    for peer in peers.values_mut() {
+        let concerned = peer.admitted.as_ref().is_some_and(|admitted| {
+            admitted.device == Some(*device) && role.is_none_or(|role| role == admitted.role) && admitted.seq < record.seq
+        });
+        if !concerned {
+            continue;
+        }
+        if peer.in_call || !peer.listens {
+            peer.close_after = Some((4001, why.to_owned()));
+        } else {
+            peer.outbox.close(4001, why);
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The table of methods: name, what it needs, what it does. The feature list is read off it, so a method is announced exactly
+//! when it is served. The same table serves sockets, the owner channel and commands on a stopped gateway's journal.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::hub::Hub;
+use crate::authority::Handle;
+use crate::host::Host;
+use crate::journal::Reader;
+use crate::limits;
+use crate::pairing::{
+    Actor, Command, DeviceId, KnownScope, Outcome, Record, RequestId, Role, ScopeSet, Seq, may_see_device, may_see_request,
+};
+use crate::views::log_row;
+use crate::wire::connect::UPSTREAM_VERSION;
+use crate::wire::devices::{self, DeviceParams, Nothing, RequestParams, RoleParams, RotateParams};
+use crate::wire::error::{Subject, command_refused, journal_unavailable, not_served};
+use crate::wire::frame::{Text, WireError, parse_params};
+use crate::wire::logs::{self, TailParams};
+
+/// What methods work with.
+pub struct Desk {
+    /// The writer.
+    pub authority: Handle,
+    /// The journal, to read.
+    pub reader: Arc<Mutex<Reader>>,
+    /// Who is connected.
+    pub hub: Arc<Hub>,
+    /// Clock and chance.
+    pub host: Arc<dyn Host>,
+    /// Where the journal lies, as people are told.
+    pub journal: String,
+    /// This machine's name.
+    pub hostname: String,
+    /// When the gateway started, by the monotonic clock.
+    pub started: u64,
+    /// Whether a gateway runs, or a command works on its journal while it is stopped.
+    pub is_running: bool,
+}
+
+/// Who calls.
+pub struct Caller {
+    /// As the journal will name it.
+    pub actor: Actor,
+    /// Its role.
+    pub role: Role,
+    /// Its connection's scopes.
+    pub scopes: ScopeSet,
+}
+
+impl Caller {
+    fn is_owner(&self) -> bool {
+        matches!(self.actor, Actor::Owner(_))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Need {
+    Open,
+    Scope(KnownScope),
+    Node,
+}
+
+#[derive(Clone, Copy)]
+enum Method {
+    Health,
+    Status,
+    Presence,
+    List,
+    Approve,
+    Reject,
+    Remove,
+    Rotate,
+    Revoke,
+    Tail,
+}
+
+const READ: Need = Need::Scope(KnownScope::Read);
+const WRITE: Need = Need::Scope(KnownScope::Write);
+const PAIRING: Need = Need::Scope(KnownScope::Pairing);
+const APPROVALS: Need = Need::Scope(KnownScope::Approvals);
+
+const METHODS: &[(&str, Need, Method)] = &[
+    ("health", Need::Open, Method::Health),
+    ("status", READ, Method::Status),
+    ("system-presence", READ, Method::Presence),
+    ("logs.tail", READ, Method::Tail),
+    ("device.pair.list", PAIRING, Method::List),
+    ("device.pair.approve", PAIRING, Method::Approve),
+    ("device.pair.reject", PAIRING, Method::Reject),
+    ("device.pair.remove", PAIRING, Method::Remove),
+    ("device.token.rotate", PAIRING, Method::Rotate),
+    ("device.token.revoke", PAIRING, Method::Revoke),
+];
+
+/// Methods of OpenClaw itself and what they need (2026.3.13): the gate answers before existence does. What is in neither
+/// table needs `operator.admin`.
+const UPSTREAM: &[(&str, Need)] = &[
+    ("last-heartbeat", READ),
+    ("gateway.identity.get", READ),
+    ("models.list", READ),
+    ("sessions.list", READ),
+    ("sessions.get", READ),
+    ("sessions.preview", READ),
+    ("sessions.resolve", READ),
+    ("sessions.usage", READ),
+    ("cron.list", READ),
+    ("cron.status", READ),
+    ("cron.runs", READ),
+    ("chat.history", READ),
+    ("node.list", READ),
+    ("node.describe", READ),
+    ("channels.status", READ),
+    ("agents.list", READ),
+    ("config.get", READ),
+    ("config.schema.lookup", READ),
+    ("talk.config", READ),
+    ("send", WRITE),
+    ("agent", WRITE),
+    ("agent.wait", WRITE),
+    ("chat.send", WRITE),
+    ("chat.abort", WRITE),
+    ("wake", WRITE),
+    ("poll", WRITE),
+    ("node.invoke", WRITE),
+    ("talk.mode", WRITE),
+    ("browser.request", WRITE),
+    ("voicewake.set", WRITE),
+    ("node.pair.request", PAIRING),
+    ("node.pair.list", PAIRING),
+    ("node.pair.approve", PAIRING),
+    ("node.pair.reject", PAIRING),
+    ("node.pair.verify", PAIRING),
+    ("node.rename", PAIRING),
+    ("exec.approval.request", APPROVALS),
+    ("exec.approval.waitDecision", APPROVALS),
+    ("exec.approval.resolve", APPROVALS),
+    ("node.invoke.result", Need::Node),
+    ("node.event", Need::Node),
+    ("node.pending.drain", Need::Node),
+    ("node.pending.pull", Need::Node),
+    ("node.pending.ack", Need::Node),
+    ("node.canvas.capability.refresh", Need::Node),
+    ("skills.bins", Need::Node),
+    ("cron.add", Need::Scope(KnownScope::Admin)),
+    ("cron.update", Need::Scope(KnownScope::Admin)),
+    ("cron.remove", Need::Scope(KnownScope::Admin)),
+    ("cron.run", Need::Scope(KnownScope::Admin)),
+    ("sessions.patch", Need::Scope(KnownScope::Admin)),
+    ("sessions.reset", Need::Scope(KnownScope::Admin)),
+    ("sessions.delete", Need::Scope(KnownScope::Admin)),
+    ("sessions.compact", Need::Scope(KnownScope::Admin)),
+    ("config.set", Need::Scope(KnownScope::Admin)),
+    ("config.apply", Need::Scope(KnownScope::Admin)),
+    ("config.patch", Need::Scope(KnownScope::Admin)),
+    ("system-event", Need::Scope(KnownScope::Admin)),
+    ("set-heartbeats", Need::Scope(KnownScope::Admin)),
+    ("update.run", Need::Scope(KnownScope::Admin)),
+];
+
+/// The names of all methods served.
+#[must_use]
+pub(super) fn names() -> Vec<&'static str> {
+    METHODS.iter().map(|(name, ..)| *name).collect()
+}
+
+impl Desk {
+    /// Answers a call: gate, existence, params, act.
+    ///
+    /// # Errors
+    /// What the caller is told instead.
+    pub async fn call(&self, caller: &Caller, method: &str, params: Option<&RawValue>) -> Result<Value, WireError> {
+        let served = METHODS.iter().find(|(name, ..)| *name == method);
+        let known = UPSTREAM.iter().find(|(name, _)| *name == method).map(|(_, need)| *need);
+        let need = served.map(|(_, need, _)| *need).or(known).unwrap_or(Need::Scope(KnownScope::Admin));
+        if !caller.is_owner() {
+            gate(caller, need)?;
+        }
+        let Some((_, _, served)) = served else {
+            return Err(match known {
+                Some(_) => not_served(method),
+                None => WireError::invalid(format!("unknown method: {method}")),
+            });
+        };
+        match served {
+            Method::Health => Ok(self.health()),
+            Method::Status => Ok(self.status()),
+            Method::Presence => Ok(self.hub.presence().0.into()),
+            Method::List => {
+                read::<Nothing>(method, params)?;
+                Ok(self.list(caller))
+            }
+            Method::Approve => {
+                let request = request_id(&read::<RequestParams>(method, params)?.request_id)?;
+                self.act(caller, Command::Approve { request }).await
+            }
+            Method::Reject => {
+                let request = request_id(&read::<RequestParams>(method, params)?.request_id)?;
+                self.act(caller, Command::Reject { request }).await
+            }
+            Method::Remove => {
+                let device = device_id(&read::<DeviceParams>(method, params)?.device_id)?;
+                self.act(caller, Command::Remove { device }).await
+            }
+            Method::Rotate => {
+                let params = read::<RotateParams>(method, params)?;
+                let (device, role) = (device_id(&params.device_id)?, role(&params.role)?);
+                let parse = |scopes: Vec<Text>| ScopeSet::parse(scopes.iter().map(|scope| &*scope.0));
+                let scopes = params.scopes.map(parse).transpose();
+                let scopes =
+                    scopes.map_err(|error| WireError::invalid(format!("invalid {method} params: at /scopes: {error}")))?;
+                self.act(caller, Command::Rotate { device, role, scopes }).await
+            }
+            Method::Revoke => {
+                let params = read::<RoleParams>(method, params)?;
+                self.act(caller, Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)? }).await
+            }
+            Method::Tail => self.tail(read(method, params)?).await,
+        }
+    }
+
+    /// The state of health, for everybody.
+    #[must_use]
+    pub fn health(&self) -> Value {
+        json!({
+            "ok": true,
+            "ts": self.host.wall().0,
+            "durationMs": 0,
+            "channels": {},
+            "channelOrder": [],
+            "channelLabels": {},
+            "heartbeatSeconds": 0,
+            "defaultAgentId": "main",
+            "agents": [],
+            "sessions": { "path": "", "count": 0, "recent": [] },
+        })
+    }
+
+    /// How long the gateway has been up, in milliseconds.
+    #[must_use]
+    pub fn uptime_ms(&self) -> u64 {
+        self.host.monotonic().saturating_sub(self.started)
+    }
+
+    fn status(&self) -> Value {
+        let registry = self.authority.registry();
+        json!({
+            "running": self.is_running,
+            "version": env!("CARGO_PKG_VERSION"),
+            "runtimeVersion": UPSTREAM_VERSION,
+            "uptimeMs": self.uptime_ms(),
+            "journal": {
+                "id": registry.journal().map(|id| id.to_string()),
+                "path": self.journal,
+                "seq": registry.head().0,
+                "digest": registry.digest().0.to_string(),
+            },
+            "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
+            "connections": self.hub.connected(),
+        })
+    }
+
+    fn list(&self, caller: &Caller) -> Value {
+        let registry = self.authority.registry();
+        let mut list = devices::list(
+            &registry,
+            |request| may_see_request(&registry, &caller.actor, request),
+            |device| may_see_device(&registry, &caller.actor, &device.id),
+        );
+        for entry in list.get_mut("paired").and_then(Value::as_array_mut).into_iter().flatten() {
+            let id = entry.get("deviceId").and_then(Value::as_str).and_then(|id| id.parse::<DeviceId>().ok());
+            let connected = id.is_some_and(|id| self.hub.is_connected(&id));
+            if let Some(entry) = entry.as_object_mut() {
+                entry.insert("connected".to_owned(), connected.into());
+            }
+        }
+        list
+    }
+
+    async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
+        let outcome = self.authority.ask(command, caller.actor.clone()).await;
+        let registry = self.authority.registry();
+        match outcome {
+            Err(_) => Err(journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))),
+            Ok(Outcome::Refused(refusal)) => Err(command_refused(&refusal, Subject::default())),
+            Ok(Outcome::Approved { device, request, before }) => {
+                let before = before.map(|(actor, at)| devices::approved_before(&actor, at));
+                match registry.device(&device) {
+                    Some(paired) => {
+                        let activity = registry.activity(&device).map(AsRef::as_ref);
+                        Ok(devices::approved(&request.to_string(), paired, activity, before))
+                    }
+                    // Approved long ago, and removed since.
+                    None => Ok(json!({ "requestId": request.to_string(), "deviceId": device.to_string(), "note": before })),
+                }
+            }
+            Ok(Outcome::Rejected { device, request }) => {
+                Ok(json!({ "requestId": request.to_string(), "deviceId": device.to_string() }))
+            }
+            Ok(Outcome::Removed { device }) => Ok(json!({ "deviceId": device.to_string() })),
+            Ok(Outcome::Rotated { token, own }) => {
+                let text = if own { self.authority.token(&token) } else { None };
+                Ok(devices::rotated(&token, text.as_ref()))
+            }
+            Ok(Outcome::Revoked { device, role, at }) => {
+                Ok(json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 }))
+            }
+            Ok(Outcome::Admitted(_) | Outcome::Noted) => Ok(Value::Null),
+        }
+    }
+
+    /// Lines after the cursor, oldest first and none left out; without one, the newest.
+    async fn tail(&self, params: TailParams) -> Result<Value, WireError> {
+        let head = self.authority.registry().head().0;
+        let limit = params.limit.map_or(limits::LOG_LINES.0, |limit| limit.0);
+        let bytes = params.max_bytes.map_or(limits::LOG_BYTES.0, |bytes| bytes.0);
+        let cursor = params.cursor.map(|cursor| cursor.0);
+        let follows = cursor.filter(|cursor| *cursor <= head);
+        let first = follows.unwrap_or_else(|| head.saturating_sub(u64::try_from(limit).unwrap_or(u64::MAX)));
+        let records = self.records(Seq(first).next(), limit, Seq(head)).await?;
+        let mut lines: Vec<_> =
+            records.iter().map(|record| (record.seq.0, logs::line(&log_row(record), &self.hostname))).collect();
+        if follows.is_none() {
+            lines.reverse();
+        }
+        let mut left = bytes;
+        let fits = lines.iter().take_while(|(_, line)| match left.checked_sub(line.len().saturating_add(1)) {
+            Some(rest) => {
+                left = rest;
+                true
+            }
+            None => false,
+        });
+        // One line always goes out, or a reader with a small limit would never get on.
+        let kept = fits.count().max(1);
+        lines.truncate(kept);
+        if follows.is_none() {
+            lines.reverse();
+        }
+        let end = lines.last().map_or(follows.unwrap_or(head), |(seq, _)| *seq);
+        let is_cut = lines.first().map_or(first, |(seq, _)| seq.saturating_sub(1)) > 0 && follows.is_none();
+        let lines = lines.into_iter().map(|(_, line)| line).collect();
+        Ok(logs::tail(&self.journal, end, head, lines, is_cut, cursor.is_some() && follows.is_none()))
+    }
+
+    /// Records from `from` on, at most `limit`, none after `head`: what is beyond may not be durable yet.
+    async fn records(&self, from: Seq, limit: usize, head: Seq) -> Result<Vec<Record>, WireError> {
+        let reader = Arc::clone(&self.reader);
+        let read = tokio::task::spawn_blocking(move || reader.lock().unwrap_or_else(PoisonError::into_inner).read(from, limit));
+        let unreadable = |why: String| WireError { code: "UNAVAILABLE".to_owned(), ..WireError::invalid(why) };
+        match read.await {
+            Ok(Ok(mut records)) => {
+                records.retain(|record| record.seq <= head);
+                Ok(records)
+            }
+            Ok(Err(error)) => Err(unreadable(error.to_string())),
+            Err(_) => Err(unreadable("the journal could not be read".to_owned())),
+        }
+    }
+}
+
+fn gate(caller: &Caller, need: Need) -> Result<(), WireError> {
+    let needed = match (need, caller.role) {
+        (Need::Open, _) | (Need::Node, Role::Node) => return Ok(()),
+        (Need::Node, role) | (Need::Scope(_), role @ Role::Node) => {
+            return Err(WireError::invalid(format!("unauthorized role: {role}")));
+        }
+        (Need::Scope(scope), Role::Operator) => scope,
+    };
+    if caller.scopes.allows(needed) { Ok(()) } else { Err(WireError::invalid(format!("missing scope: {needed}"))) }
+}
+
+fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
+    parse_params(params).map_err(|why| WireError::invalid(format!("invalid {method} params: {why}")))
+}
+
+fn request_id(text: &Text) -> Result<RequestId, WireError> {
+    text.0.parse().map_err(|_| WireError::invalid("unknown requestId"))
+}
+
+fn device_id(text: &Text) -> Result<DeviceId, WireError> {
+    text.0.parse().map_err(|_| WireError::invalid("unknown deviceId"))
+}
+
+fn role(text: &Text) -> Result<Role, WireError> {
+    Role::from_text(&text.0).ok_or_else(|| WireError::invalid("unknown deviceId/role"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(role: Role, scopes: &[&str]) -> Caller {
+        let scopes = ScopeSet::parse(scopes.iter().copied()).expect("scopes");
+        Caller { actor: Actor::Peer, role, scopes }
+    }
+
+    #[test]
+    fn the_gate_asks_for_the_role_before_the_scope() {
+        let answer = |role, scopes: &[&str], need| gate(&caller(role, scopes), need).err().map(|error| error.message);
+        assert_eq!(answer(Role::Node, &[], Need::Open), None);
+        assert_eq!(answer(Role::Node, &[], READ).as_deref(), Some("unauthorized role: node"));
+        assert_eq!(answer(Role::Operator, &["operator.admin"], Need::Node).as_deref(), Some("unauthorized role: operator"));
+        assert_eq!(answer(Role::Operator, &[], READ).as_deref(), Some("missing scope: operator.read"));
+        assert_eq!(answer(Role::Operator, &["operator.write"], READ), None);
+    }
+
+    #[test]
+    fn no_name_stands_twice() {
+        let mut names: Vec<_> = METHODS.iter().map(|row| row.0).chain(UPSTREAM.iter().map(|row| row.0)).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,263 @@
+//! Who is connected right now? Listeners, sockets and the owner channel around one authority. It knows neither the bytes on
+//! disk nor how a decision is made.
+
+mod connection;
+mod copies;
+mod handshake;
+mod http;
+mod hub;
+mod methods;
+mod owner;
+mod peer;
+mod source;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+pub use methods::{Caller, Desk};
+pub use owner::{person, short_path};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::authority::{Authority, Writing};
+use crate::host::Host;
+use crate::journal::{JournalError, Lock};
+use crate::limits;
+use crate::pairing::{Actor, Command, DeviceId, GatewayStarted, GatewayStopped};
+use crate::settings::{Flags, Settings, SettingsError};
+use crate::state::{StateDir, StateError};
+
+/// Why a gateway does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The port is taken.
+    #[error("port {port} of {ip} is in use by another program; stop that one, or choose another: openclaw gateway run --port {}", other_port(*port))]
+    PortTaken {
+        /// The address.
+        ip: IpAddr,
+        /// The port.
+        port: u16,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Nothing can be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] crate::authority::Unavailable),
+}
+
+fn other_port(port: u16) -> u16 {
+    port.checked_add(1).unwrap_or(limits::PORT_DEFAULT)
+}
+
+/// A gateway that listens.
+pub struct Gateway {
+    state: StateDir,
+    settings: Settings,
+    desk: Arc<Desk>,
+    listeners: Vec<SocketAddr>,
+    owner: u32,
+    places: Arc<Semaphore>,
+}
+
+/// A gateway that is ready to run.
+pub struct Ready {
+    gateway: Arc<Gateway>,
+    tcp: Vec<TcpListener>,
+    owner_channel: tokio::net::UnixListener,
+    writing: Writing,
+}
+
+/// A desk over the journal, opened by whoever holds its lock.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn open_desk(
+    state: &StateDir,
+    lock: Lock,
+    host: Arc<dyn Host>,
+    is_running: bool,
+) -> Result<(Arc<Desk>, Writing), JournalError> {
+    let hub = Arc::new(hub::Hub::default());
+    let key = match state.token_key_or_new(&*host) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            tracing::warn!(%error, "no token can be issued or sent again; devices that have theirs still get in");
+            None
+        }
+    };
+    let hears = Arc::clone(&hub);
+    let observer = Box::new(move |records: &[_], registry: &_| hears.hear(records, registry));
+    let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, observer)?;
+    let (authority, reader, writing) = authority.split();
+    let desk = Desk {
+        authority,
+        reader: Arc::new(Mutex::new(reader)),
+        hub,
+        started: host.monotonic(),
+        host,
+        journal: state.journal().display().to_string(),
+        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        is_running,
+    };
+    Ok((Arc::new(desk), writing))
+}
+
+impl Ready {
+    /// Takes the lock, reads the settings, opens the journal and listens; nobody is let in yet.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub async fn prepare(
+        state: StateDir,
+        flags: &Flags,
+        host: Arc<dyn Host>,
+        identity: Option<DeviceId>,
+    ) -> Result<Self, GatewayError> {
+        state.prepare()?;
+        let lock = Lock::acquire(&state.journal())?;
+        let settings = Settings::load(&state, flags, &*host)?;
+        let tcp = listen(&settings).await?;
+        let (desk, writing) = open_desk(&state, lock, host, true)?;
+        let owner_channel = owner::listen(&state.owner_socket())?;
+        let owner = state.owner()?.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+        let started = GatewayStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            key: desk.authority.key_id(),
+            identity,
+            settings: settings.recorded(),
+        };
+        desk.authority.ask(Command::Start(started), Actor::System).await?;
+        let listeners = tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
+        let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places });
+        Ok(Self { gateway, tcp, owner_channel, writing })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.gateway.listeners
+    }
+
+    /// The settings it runs with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.gateway.settings
+    }
+
+    /// Runs until `stop` resolves with the name of what stopped it; returns when every connection has ended and the journal
+    /// is closed.
+    pub async fn run(self, stop: impl Future<Output = &'static str>) {
+        let Self { gateway, tcp, owner_channel, writing } = self;
+        let desk = Arc::clone(&gateway.desk);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(owner::serve(owner_channel, Arc::clone(&desk), gateway.owner));
+        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone()));
+        tasks.spawn(expire(Arc::clone(&desk)));
+        for listener in tcp {
+            tasks.spawn(accept(listener, Arc::clone(&gateway)));
+        }
+        let cause = stop.await;
+        tasks.shutdown().await;
+        desk.hub.shut_down();
+        let all = u32::try_from(limits::CONNECTIONS).unwrap_or(u32::MAX);
+        // Whoever does not leave in time is cut off when the process ends.
+        let _ = tokio::time::timeout(limits::SHUTDOWN_DEADLINE, gateway.places.acquire_many(all)).await;
+        let stopped = GatewayStopped { cause: cause.to_owned() };
+        if desk.authority.ask(Command::Stop(stopped), Actor::System).await.is_err() {
+            tracing::error!("the stop could not be recorded");
+        }
+        if let Err(error) = copies::write(&gateway.state, &desk.authority.registry()) {
+            tracing::warn!(%error, "the copies for other tools could not be written");
+        }
+        // The name of the socket goes with the gateway; a leftover would only be replaced.
+        let _ = std::fs::remove_file(gateway.state.owner_socket());
+        drop((desk, gateway));
+        let joined = tokio::task::spawn_blocking(move || writing.join());
+        let _ = tokio::time::timeout(limits::SHUTDOWN_DEADLINE, joined).await;
+    }
+}
+
+impl Gateway {
+    /// A place for one more socket, held until it is dropped.
+    fn take_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+}
+
+async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::spawn(http::serve(Arc::clone(&gateway), stream, peer));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Ends requests whose time is over, even while nobody connects.
+async fn expire(desk: Arc<Desk>) {
+    let mut sweep = tokio::time::interval(limits::EXPIRY_SWEEP);
+    loop {
+        sweep.tick().await;
+        if desk.authority.registry().request_count() > 0 {
+            // If it cannot be recorded, the writer has said so.
+            let _ = desk.authority.ask(Command::Expire, Actor::System).await;
+        }
+    }
+}
+
+/// Listens on every address of the settings. Port 0 takes one that is free on all of them.
+async fn listen(settings: &Settings) -> Result<Vec<TcpListener>, GatewayError> {
+    let mut tries = 0_u32;
+    loop {
+        tries = tries.saturating_add(1);
+        match listen_once(settings).await {
+            Err(GatewayError::PortTaken { .. }) if settings.port == 0 && tries < 16 => tokio::time::sleep(Duration::ZERO).await,
+            result => return result,
+        }
+    }
+}
+
+async fn listen_once(settings: &Settings) -> Result<Vec<TcpListener>, GatewayError> {
+    let mut port = settings.port;
+    let mut listeners: Vec<TcpListener> = vec![];
+    for ip in &settings.listen {
+        let address = SocketAddr::new(*ip, port);
+        match TcpListener::bind(address).await {
+            Ok(listener) => {
+                port = listener.local_addr().map_or(port, |address| address.port());
+                listeners.push(listener);
+            }
+            // A machine without IPv6 has one loopback less.
+            Err(error) if !listeners.is_empty() && error.kind() == io::ErrorKind::AddrNotAvailable => {}
+            Err(error)
+                if !listeners.is_empty() && error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(GatewayError::PortTaken { ip: *ip, port }),
+            Err(source) => return Err(GatewayError::Listen { address, source }),
+        }
+    }
+    Ok(listeners)
+}

@@ -1,0 +1,112 @@
+//! The owner channel: a Unix socket in a directory that only the owner may enter, and whose peer the kernel names. It gives no
+//! new power, since the owner may write the journal anyway. One request frame a line, one response frame a line.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::methods::{Caller, Desk};
+use crate::limits;
+use crate::pairing::{Actor, Person, Role, ScopeSet};
+use crate::state::StateError;
+use crate::wire::frame::{self, Malformed, WireError, parse_call};
+
+/// A socket address holds 108 bytes, the last of them zero.
+const SOCKET_PATH_BYTES: usize = 107;
+
+/// A path under which the kernel takes `path` however long it is, and the directory handle that keeps it good.
+///
+/// # Errors
+/// The directory cannot be opened.
+pub fn short_path(path: &Path) -> io::Result<(PathBuf, Option<std::fs::File>)> {
+    use std::os::fd::AsRawFd as _;
+    if path.as_os_str().len() <= SOCKET_PATH_BYTES {
+        return Ok((path.to_owned(), None));
+    }
+    let dir = std::fs::File::open(path.parent().unwrap_or(Path::new("/")))?;
+    let name = path.file_name().unwrap_or_default();
+    Ok((PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name), Some(dir)))
+}
+
+/// Opens the channel. The caller holds the journal's lock, so a socket in its place is a dead one of ours; anything else there
+/// is left alone.
+///
+/// # Errors
+/// [`StateError`].
+pub(super) fn listen(path: &Path) -> Result<UnixListener, StateError> {
+    let failed = |op| move |source| StateError::Io { op, path: path.to_owned(), source };
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(failed("replace"))?,
+        Ok(_) => return Err(failed("listen on")(io::ErrorKind::AlreadyExists.into())),
+        Err(_) => {}
+    }
+    let (short, _dir) = short_path(path).map_err(failed("listen on"))?;
+    let listener = UnixListener::bind(short).map_err(failed("listen on"))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed("protect"))?;
+    Ok(listener)
+}
+
+/// Serves the channel until the task is dropped.
+pub(super) async fn serve(listener: UnixListener, desk: Arc<Desk>, owner: u32) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(answer(stream, Arc::clone(&desk), owner));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the owner channel cannot accept");
+                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(stream: UnixStream, desk: Arc<Desk>, owner: u32) {
+    let Ok(credentials) = stream.peer_cred() else { return };
+    let uid = credentials.uid();
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read);
+    let person = person(uid, credentials.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0));
+    let caller = Caller { actor: Actor::Owner(person), role: Role::Operator, scopes: ScopeSet::cli() };
+    loop {
+        let mut line = Vec::new();
+        let limit = u64::try_from(limits::PREAUTH_MESSAGE_BYTES).unwrap_or(u64::MAX);
+        match (&mut lines).take(limit).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let reply = if uid != owner && uid != 0 {
+            frame::response(
+                "invalid",
+                &Err(WireError::invalid(format!("the owner of this state directory is uid {owner}, not {uid}"))),
+            )
+        } else {
+            match parse_call(&line) {
+                Ok(call) => frame::response(&call.id.0, &desk.call(&caller, &call.method.0, call.params.as_deref()).await),
+                Err(Malformed::NotARequest { id, why }) => {
+                    frame::response(&id, &Err(WireError::invalid(format!("invalid request frame: {why}"))))
+                }
+                Err(Malformed::NotJson) => return,
+            }
+        };
+        if write.write_all(format!("{reply}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The user behind a process, and what the process says of itself.
+#[must_use]
+pub fn person(uid: u32, pid: u32) -> Person {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let program = std::fs::read_link(proc.join("exe")).ok();
+    let program = program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let terminal = std::fs::read_link(proc.join("fd/0")).ok().map(|path| path.to_string_lossy().into_owned());
+    let terminal = terminal.filter(|path| path.starts_with("/dev/pts/") || path.starts_with("/dev/tty"));
+    let cut = |text: String| text.get(..text.floor_char_boundary(limits::TEXT_BYTES)).unwrap_or_default().to_owned();
+    Person { uid, pid, program: cut(program.unwrap_or_default()), terminal: terminal.map(cut) }
+}

@@ -1,0 +1,117 @@
+//! Events to payloads and back. Pure, and the only file that knows bincode, whose options are pinned here and never its enum
+//! numbering: the kind number stands in the record's frame. Every payload has one spelling; another one is refused.
+
+use bincode::config::{self, Configuration, Fixint, Limit, LittleEndian};
+use bincode::enc::write::Writer;
+use bincode::error::{DecodeError, EncodeError};
+use bincode::serde::{decode_from_slice, encode_into_writer, encode_to_vec};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::format::Fault;
+use crate::limits;
+use crate::pairing::{
+    Actor, CommandRefused, ConnectionAdmitted, ConnectionClosed, ConnectionRefused, DeviceMetadataChanged, DeviceRemoved, Event,
+    GatewayStarted, GatewayStopped, JournalCreated, JournalRepaired, PairingApproved, PairingExpired, PairingRejected,
+    PairingRequested, TokenIssued, TokenRevoked, TokenRotated,
+};
+
+/// Fixed-width little-endian integers, lengths as u64, and never more bytes than a payload may have.
+const CONFIG: Configuration<LittleEndian, Fixint, Limit<{ limits::RECORD_BYTES }>> = config::legacy().with_limit();
+
+/// A payload that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayloadError {
+    /// Damage.
+    Fault(Fault),
+    /// A kind with no entry in the table ("Kinds").
+    UnknownKind,
+    /// Sound bytes with a value in them that this version's types have no member for.
+    UnknownValue,
+}
+
+/// The payload of a record: actor, then event ("Payloads"). None where it is over [`limits::RECORD_BYTES`] or a sequence is
+/// too long to be counted.
+#[must_use]
+pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
+    match event {
+        Event::JournalCreated(event) => payload(actor, event),
+        Event::GatewayStarted(event) => payload(actor, event),
+        Event::GatewayStopped(event) => payload(actor, event),
+        Event::JournalRepaired(event) => payload(actor, event),
+        Event::ConnectionAdmitted(event) => payload(actor, event),
+        Event::ConnectionRefused(event) => payload(actor, event),
+        Event::ConnectionClosed(event) => payload(actor, event),
+        Event::CommandRefused(event) => payload(actor, event),
+        Event::PairingRequested(event) => payload(actor, event),
+        Event::PairingApproved(event) => payload(actor, event),
+        Event::PairingRejected(event) => payload(actor, event),
+        Event::PairingExpired(event) => payload(actor, event),
+        Event::DeviceMetadataChanged(event) => payload(actor, event),
+        Event::DeviceRemoved(event) => payload(actor, event),
+        Event::TokenIssued(event) => payload(actor, event),
+        Event::TokenRotated(event) => payload(actor, event),
+        Event::TokenRevoked(event) => payload(actor, event),
+    }
+}
+
+/// Actor and event of a payload.
+///
+/// # Errors
+/// [`PayloadError`]; bytes left over and spellings that [`encode`] does not use are refused.
+pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError> {
+    // The numbers stand beside the variants in `Event`; a test holds that each decodes to its own variant.
+    match kind {
+        1 => parts::<JournalCreated>(payload),
+        2 => parts::<GatewayStarted>(payload),
+        3 => parts::<GatewayStopped>(payload),
+        4 => parts::<JournalRepaired>(payload),
+        16 => parts::<ConnectionAdmitted>(payload),
+        17 => parts::<ConnectionRefused>(payload),
+        18 => parts::<ConnectionClosed>(payload),
+        19 => parts::<CommandRefused>(payload),
+        32 => parts::<PairingRequested>(payload),
+        33 => parts::<PairingApproved>(payload),
+        34 => parts::<PairingRejected>(payload),
+        35 => parts::<PairingExpired>(payload),
+        48 => parts::<DeviceMetadataChanged>(payload),
+        49 => parts::<DeviceRemoved>(payload),
+        64 => parts::<TokenIssued>(payload),
+        65 => parts::<TokenRotated>(payload),
+        66 => parts::<TokenRevoked>(payload),
+        _ => Err(PayloadError::UnknownKind),
+    }
+}
+
+fn payload<E: Serialize>(actor: &Actor, event: &E) -> Option<Vec<u8>> {
+    // The limit binds decoding only; the writer compares the length itself.
+    encode_to_vec((actor, event), CONFIG).ok().filter(|bytes| bytes.len() <= limits::RECORD_BYTES)
+}
+
+fn parts<E: DeserializeOwned + Serialize + Into<Event>>(payload: &[u8]) -> Result<(Actor, Event), PayloadError> {
+    let (parts, used): ((Actor, E), usize) = decode_from_slice(payload, CONFIG).map_err(|error| match error {
+        // A type that reads its bytes and then refuses their value: a list has grown since.
+        DecodeError::OtherString(_) => PayloadError::UnknownValue,
+        _ => PayloadError::Fault(Fault::Payload),
+    })?;
+    if used != payload.len() {
+        return Err(PayloadError::Fault(Fault::PayloadLeftOver));
+    }
+    let mut same = Same { rest: payload };
+    match encode_into_writer(&parts, &mut same, CONFIG) {
+        Ok(()) if same.rest.is_empty() => Ok((parts.0, parts.1.into())),
+        _ => Err(PayloadError::Fault(Fault::PayloadSpelling)),
+    }
+}
+
+/// Takes what is written to it only as long as it equals the bytes it was made with; saves a copy of every payload read.
+struct Same<'a> {
+    rest: &'a [u8],
+}
+
+impl Writer for Same<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.rest = self.rest.strip_prefix(bytes).ok_or(EncodeError::UnexpectedEnd)?;
+        Ok(())
+    }
+}

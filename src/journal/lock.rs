@@ -1,0 +1,68 @@
+//! One process writes a journal. The kernel's lock decides; the process id in the lock file is only a hint for people, and a
+//! file left by a process that died means nothing. The only file that knows fs2.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::directory::{Directory, io_error};
+use super::error::JournalError;
+
+const LOCK_NAME: &str = "lock";
+/// Longer than any process id.
+const HINT_BYTES: usize = 16;
+
+/// The right to write the journal of one directory, held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    directory: Directory,
+}
+
+impl Lock {
+    /// Takes the lock of the journal in `dir`, making the directory (mode 0700) and the lock file (0600) where there is none.
+    /// Never waits.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] while another handle holds it, also of this process; [`JournalError::Unsafe`] where others
+    /// could write there.
+    pub fn acquire(dir: &Path) -> Result<Self, JournalError> {
+        let directory = Directory::open_or_create(dir)?;
+        let file = directory.file_or_new(LOCK_NAME)?;
+        let path = directory.path_of(LOCK_NAME);
+        // Named in full, because the standard library has functions of the same name with other errors.
+        match fs2::FileExt::try_lock_exclusive(&file) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
+                return Err(JournalError::Locked { path: directory.path().to_owned(), pid: hint(&file) });
+            }
+            Err(source) => return Err(io_error("lock", &path, source)),
+        }
+        leave_hint(&file).map_err(|source| io_error("write", &path, source))?;
+        Ok(Self { file, directory })
+    }
+
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child forked at the wrong moment shares the open file: closing ours would leave the lock with it. Nobody is left
+        // to tell of an error, and closing follows anyway.
+        let _released = fs2::FileExt::unlock(&self.file);
+    }
+}
+
+fn leave_hint(file: &File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)
+}
+
+fn hint(file: &File) -> Option<u32> {
+    let mut bytes = [0; HINT_BYTES];
+    let read = file.read_at(&mut bytes, 0).ok()?;
+    std::str::from_utf8(bytes.get(..read)?).ok()?.trim_end().parse().ok()
+}

@@ -1,0 +1,408 @@
+//! Flags, environment and `openclaw.json` as settings. The file holds OpenClaw's keys only (2026.3.13, 2026.9.6); those that
+//! we do not use are left alone.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use crate::host::Host;
+use crate::limits;
+use crate::pairing::{Address, AuthMode, SharedSecret, json5_depth};
+use crate::state::{self, StateDir, StateError};
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// It is not JSON5.
+    #[error("{} is not valid JSON5: {why}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        why: String,
+    },
+    /// A key has a value that cannot be used.
+    #[error("{key} is {found}; it can be {expected}")]
+    Value {
+        /// The key, or the variable.
+        key: &'static str,
+        /// Its value.
+        found: String,
+        /// What it can be.
+        expected: &'static str,
+    },
+    /// Both secrets, and no mode that says which.
+    #[error("gateway.auth has a token and a password; say which one counts with gateway.auth.mode")]
+    TwoSecrets,
+    /// A mode without its secret.
+    #[error("gateway.auth.mode is password, but there is no password; set gateway.auth.password or OPENCLAW_GATEWAY_PASSWORD")]
+    NoPassword,
+    /// Everybody could come in.
+    #[error("gateway.auth.mode is none, which lets in whoever reaches the port; use it with gateway.bind loopback only")]
+    OpenToAll,
+}
+
+/// What flags say; each beats the environment and the file.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// The port.
+    pub port: Option<u16>,
+    /// Where to listen.
+    pub bind: Option<String>,
+    /// The auth mode.
+    pub auth: Option<String>,
+}
+
+/// What a gateway runs with.
+pub struct Settings {
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// The addresses to listen on.
+    pub listen: Vec<IpAddr>,
+    /// The name of where it listens, for the journal.
+    pub bind: String,
+    /// The auth mode.
+    pub auth: AuthMode,
+    /// The shared secret, if the mode has one.
+    pub secret: Option<SharedSecret>,
+    /// Proxies whose forwarding headers count.
+    pub trusted_proxies: Vec<Network>,
+    /// Origins of pages that may connect, beside our own.
+    pub allowed_origins: Vec<String>,
+    /// Where the shared secret stands, and whether it was made just now.
+    pub secret_at: Option<(PathBuf, bool)>,
+}
+
+impl Settings {
+    /// Reads what the gateway runs with; makes a shared token where nothing is configured, keeping the old file beside.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn load(state: &StateDir, flags: &Flags, host: &dyn Host) -> Result<Self, SettingsError> {
+        let mut config = Config::read(state)?;
+        let bind = flags.bind.clone().or_else(|| config.text("/gateway/bind")).unwrap_or_else(|| "loopback".to_owned());
+        let listen = listen(&bind, config.text("/gateway/customBindHost"))?;
+        let (mode, secret, secret_at) = secret(state, flags, &mut config, host)?;
+        if mode == AuthMode::None && !listen.iter().all(IpAddr::is_loopback) {
+            return Err(SettingsError::OpenToAll);
+        }
+        let proxies = config.texts("/gateway/trustedProxies");
+        let trusted_proxies = proxies.iter().map(|text| Network::parse(text)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            port: port(flags.port, &config)?,
+            listen,
+            bind,
+            auth: mode,
+            secret,
+            trusted_proxies,
+            allowed_origins: config.texts("/gateway/controlUi/allowedOrigins"),
+            secret_at,
+        })
+    }
+
+    /// The settings that matter to admission, for the journal; of a secret only that there is one.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<(String, String)> {
+        let proxies: Vec<_> = self.trusted_proxies.iter().map(ToString::to_string).collect();
+        vec![
+            ("bind".to_owned(), self.bind.clone()),
+            ("port".to_owned(), self.port.to_string()),
+            ("auth".to_owned(), self.auth.to_string()),
+            ("trustedProxies".to_owned(), proxies.join(",")),
+        ]
+    }
+}
+
+/// What a client needs to reach a gateway.
+pub struct Target {
+    /// Its address.
+    pub url: String,
+    /// The shared token, if one is known.
+    pub token: Option<String>,
+    /// The password, if one is known.
+    pub password: Option<String>,
+}
+
+impl Target {
+    /// The gateway that the flags name; without credentials of their own, none of the local ones are sent there.
+    #[must_use]
+    pub fn named(url: String, token: Option<String>, password: Option<String>) -> Self {
+        Self { url, token, password }
+    }
+
+    /// The port on which this host's gateway should be.
+    ///
+    /// # Errors
+    /// [`SettingsError`].
+    pub fn local_port(state: &StateDir) -> Result<u16, SettingsError> {
+        port(None, &Config::read(state)?)
+    }
+}
+
+/// An address, or a network in CIDR form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: Address,
+    prefix: u8,
+}
+
+impl Network {
+    fn parse(text: &str) -> Result<Self, SettingsError> {
+        let wrong = || SettingsError::Value {
+            key: "gateway.trustedProxies",
+            found: format!("{text:?}"),
+            expected: "a list of addresses or networks such as 10.0.0.0/8",
+        };
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let ip: IpAddr = address.trim().parse().map_err(|_| wrong())?;
+        let offset = if ip.is_ipv4() { 96 } else { 0 };
+        let prefix = match prefix {
+            Some(prefix) => {
+                prefix.trim().parse::<u8>().ok().and_then(|bits| bits.checked_add(offset)).filter(|bits| *bits <= 128)
+            }
+            None => Some(128),
+        };
+        Ok(Self { address: ip.into(), prefix: prefix.ok_or_else(wrong)? })
+    }
+
+    /// Whether `address` lies in it.
+    #[must_use]
+    pub fn contains(&self, address: Address) -> bool {
+        let differing = u128::from(self.address.0) ^ u128::from(address.0);
+        differing.leading_zeros() >= u32::from(self.prefix)
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ip = self.address.ip();
+        let bits = if ip.is_ipv4() { self.prefix.saturating_sub(96) } else { self.prefix };
+        write!(f, "{ip}/{bits}")
+    }
+}
+
+struct Config {
+    path: PathBuf,
+    value: Value,
+}
+
+impl Config {
+    fn read(state: &StateDir) -> Result<Self, SettingsError> {
+        let path = state.config();
+        let value = match state::read(&path, limits::SETTINGS_BYTES)? {
+            None => Value::Object(Map::new()),
+            Some(bytes) => {
+                let malformed = |why: String| SettingsError::Malformed { path: path.clone(), why };
+                let text = String::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
+                if json5_depth(&text) > limits::JSON5_DEPTH {
+                    return Err(malformed(format!("it is nested deeper than {} levels", limits::JSON5_DEPTH)));
+                }
+                json5::from_str(&text).map_err(|error| malformed(error.to_string()))?
+            }
+        };
+        Ok(Self { path, value })
+    }
+
+    fn text(&self, pointer: &str) -> Option<String> {
+        self.value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.trim().is_empty()).map(str::to_owned)
+    }
+
+    fn texts(&self, pointer: &str) -> Vec<String> {
+        let list = self.value.pointer(pointer).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// Writes a new shared token into the file, which loses its comments, and keeps the old one beside (as 2026.3.13 does).
+    fn write_token(&mut self, token: &str) -> Result<(), SettingsError> {
+        let before = state::read(&self.path, limits::SETTINGS_BYTES)?;
+        if let Some(before) = before {
+            let mut beside = self.path.clone().into_os_string();
+            beside.push(".bak");
+            state::replace(&PathBuf::from(beside), &before)?;
+        }
+        let gateway = object(&mut self.value, "gateway");
+        gateway.entry("mode").or_insert_with(|| "local".into());
+        let auth = gateway.entry("auth").or_insert_with(|| json!({}));
+        if !auth.is_object() {
+            *auth = json!({});
+        }
+        if let Some(auth) = auth.as_object_mut() {
+            auth.insert("mode".into(), "token".into());
+            auth.insert("token".into(), token.into());
+        }
+        let text = format!("{:#}\n", self.value);
+        Ok(state::replace(&self.path, text.as_bytes())?)
+    }
+}
+
+fn object<'a>(value: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
+    if !value.is_object() {
+        *value = json!({});
+    }
+    let inner = match value {
+        Value::Object(map) => map.entry(key).or_insert_with(|| json!({})),
+        other => other,
+    };
+    if !inner.is_object() {
+        *inner = json!({});
+    }
+    match inner {
+        Value::Object(map) => map,
+        _ => unreachable!("it was made an object above"),
+    }
+}
+
+fn port(flag: Option<u16>, config: &Config) -> Result<u16, SettingsError> {
+    if let Some(port) = flag {
+        return Ok(port);
+    }
+    if let Some(text) = environment("OPENCLAW_GATEWAY_PORT") {
+        return text.trim().parse().map_err(|_| SettingsError::Value {
+            key: "OPENCLAW_GATEWAY_PORT",
+            found: text,
+            expected: "a port from 0 to 65535",
+        });
+    }
+    match config.value.pointer("/gateway/port") {
+        None | Some(Value::Null) => Ok(limits::PORT_DEFAULT),
+        Some(value) => {
+            let port = value.as_u64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0).and_then(whole));
+            port.and_then(|port| u16::try_from(port).ok()).ok_or_else(|| SettingsError::Value {
+                key: "gateway.port",
+                found: value.to_string(),
+                expected: "a port from 0 to 65535",
+            })
+        }
+    }
+}
+
+/// JSON5 has no integers; a port is a small one.
+fn whole(n: f64) -> Option<u64> {
+    (0_u16..=u16::MAX).find(|port| f64::from(*port) == n).map(u64::from)
+}
+
+fn listen(bind: &str, custom: Option<String>) -> Result<Vec<IpAddr>, SettingsError> {
+    match bind {
+        "loopback" | "auto" => Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
+        "lan" => Ok(vec![Ipv4Addr::UNSPECIFIED.into()]),
+        "custom" => {
+            let custom = custom.unwrap_or_default();
+            let ip = custom.parse().map_err(|_| SettingsError::Value {
+                key: "gateway.customBindHost",
+                found: format!("{custom:?}"),
+                expected: "an address of this machine",
+            })?;
+            Ok(vec![ip])
+        }
+        other => Err(SettingsError::Value {
+            key: "gateway.bind",
+            found: format!("{other:?}"),
+            expected: "loopback, lan, or custom with gateway.customBindHost",
+        }),
+    }
+}
+
+type Secret = (AuthMode, Option<SharedSecret>, Option<(PathBuf, bool)>);
+
+/// The mode and its secret; the file's wins over the environment's (OpenClaw 2026.3.13).
+fn secret(state: &StateDir, flags: &Flags, config: &mut Config, host: &dyn Host) -> Result<Secret, SettingsError> {
+    let from = |pointer: &str, variable: &str| {
+        let in_file = config.text(pointer).map(|text| (text, Some(config.path.clone())));
+        in_file.or_else(|| environment(variable).map(|text| (text, None)))
+    };
+    let token = from("/gateway/auth/token", "OPENCLAW_GATEWAY_TOKEN");
+    let password = from("/gateway/auth/password", "OPENCLAW_GATEWAY_PASSWORD");
+    let named = flags.auth.clone().or_else(|| config.text("/gateway/auth/mode"));
+    let mode = match named.as_deref() {
+        Some(name) => AuthMode::from_text(name).ok_or_else(|| SettingsError::Value {
+            key: "gateway.auth.mode",
+            found: format!("{name:?}"),
+            expected: "token, password or none",
+        })?,
+        None if token.is_some() && password.is_some() => return Err(SettingsError::TwoSecrets),
+        None if password.is_some() => AuthMode::Password,
+        None => AuthMode::Token,
+    };
+    let chosen = match mode {
+        AuthMode::None => return Ok((mode, None, None)),
+        AuthMode::Password => password.ok_or(SettingsError::NoPassword)?,
+        AuthMode::Token => match token {
+            Some(token) => token,
+            None => {
+                let mut bytes = [0_u8; 24];
+                host.fill(&mut bytes);
+                let fresh: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                state::private_dir(state.root())?;
+                config.write_token(&fresh)?;
+                return Ok((mode, Some(SharedSecret::new(fresh)), Some((config.path.clone(), true))));
+            }
+        },
+    };
+    let (text, path) = chosen;
+    Ok((mode, Some(SharedSecret::new(text)), path.map(|path| (path, false))))
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::ManualHost;
+    use crate::pairing::Millis;
+
+    fn load(config: &str, flags: &Flags) -> (tempfile::TempDir, Result<Settings, SettingsError>) {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let state = StateDir::at(scratch.path());
+        std::fs::write(state.config(), config).expect("written");
+        let settings = Settings::load(&state, flags, &ManualHost::new(Millis(0), 1));
+        (scratch, settings)
+    }
+
+    #[test]
+    fn a_token_is_made_once_and_the_old_file_is_kept() {
+        let (scratch, settings) = load("{ /* mine */ logging: { file: '/x' } }", &Flags::default());
+        let settings = settings.expect("settings");
+        assert!(matches!(settings.secret_at, Some((_, true))));
+        let written = std::fs::read_to_string(scratch.path().join("openclaw.json")).expect("there");
+        let config: Value = serde_json::from_str(&written).expect("JSON");
+        let token = config.pointer("/gateway/auth/token").and_then(Value::as_str).expect("a token");
+        assert_eq!(token.len(), 48);
+        assert_eq!(config.pointer("/logging/file"), Some(&json!("/x")));
+        assert!(std::fs::read_to_string(scratch.path().join("openclaw.json.bak")).expect("kept").contains("mine"));
+        let again = Settings::load(&StateDir::at(scratch.path()), &Flags::default(), &ManualHost::new(Millis(0), 2));
+        assert!(matches!(again.expect("settings").secret_at, Some((_, false))));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (config, message) in [
+            ("{ gateway: { auth: { token: 'a', password: 'b' } } }", "say which one counts"),
+            ("{ gateway: { auth: { mode: 'tailscale' } } }", "gateway.auth.mode is \"tailscale\""),
+            ("{ gateway: { bind: 'lan', auth: { mode: 'none' } } }", "whoever reaches the port"),
+            ("{ gateway: { port: 70000, auth: { token: 'a' } } }", "gateway.port is 70000"),
+            ("{ gateway: { trustedProxies: ['x'], auth: { token: 'a' } } }", "gateway.trustedProxies is \"x\""),
+            ("{ gateway: ", "is not valid JSON5"),
+        ] {
+            let (_scratch, settings) = load(config, &Flags::default());
+            let error = settings.err().expect("refused").to_string();
+            assert!(error.contains(message), "{config}: {error}");
+        }
+        let (_scratch, settings) = load(&"[".repeat(100_000), &Flags::default());
+        assert!(settings.err().expect("refused").to_string().contains("nested deeper"));
+    }
+
+    #[test]
+    fn a10_a_network_holds_both_spellings_of_an_address() {
+        let network = Network::parse("1.2.3.0/24").expect("a network");
+        assert!(network.contains(IpAddr::from([1, 2, 3, 4]).into()));
+        assert!(network.contains("::ffff:1.2.3.4".parse::<IpAddr>().expect("an address").into()));
+        assert!(!network.contains(IpAddr::from([1, 2, 4, 4]).into()));
+        assert_eq!(network.to_string(), "1.2.3.0/24");
+    }
+}

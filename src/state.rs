@@ -1,0 +1,341 @@
+//! The state directory: where everything lies, and the few ways in which files there are read and written. Directories are
+//! 0700 and files 0600 whatever the umask; a symbolic link is never followed to a secret; a file is replaced whole or not at all.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::host::Host;
+use crate::pairing::TokenKey;
+
+/// Something in the state directory could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The operating system said no.
+    #[error("cannot {op} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        op: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Its answer.
+        source: io::Error,
+    },
+    /// No home directory, and no variable that names a state directory.
+    #[error("neither OPENCLAW_STATE_DIR nor HOME is set, so there is no place for the state")]
+    NoHome,
+    /// Somebody else's.
+    #[error("{} belongs to uid {owner}, and this runs as uid {user}; run it as that user", path.display())]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who asks.
+        user: u32,
+    },
+    /// Others could read or write it.
+    #[error("{} is {what}; make it private: chmod {fix} {}", path.display(), path.display())]
+    Exposed {
+        /// The file or directory.
+        path: PathBuf,
+        /// How.
+        what: &'static str,
+        /// The mode that would do.
+        fix: &'static str,
+    },
+    /// Larger than anything that belongs there.
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The bound.
+        limit: u64,
+    },
+    /// A token key of another length.
+    #[error("{} is not a token key: it has {found} bytes, not 32; put the right file back, or move it away to have a new key made", path.display())]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found: usize,
+    },
+}
+
+/// The state directory: `~/.openclaw`, or what the environment or a profile says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir {
+    root: PathBuf,
+}
+
+impl StateDir {
+    /// The directory at `root`.
+    #[must_use]
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The directory that the environment means: `OPENCLAW_STATE_DIR`, else `~/.openclaw`, or `~/.openclaw-<profile>`.
+    ///
+    /// # Errors
+    /// [`StateError::NoHome`].
+    pub fn from_environment(profile: Option<&str>) -> Result<Self, StateError> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        if profile.is_none()
+            && let Some(root) = set("OPENCLAW_STATE_DIR")
+        {
+            return Ok(Self::at(root));
+        }
+        let home = set("OPENCLAW_HOME").or_else(|| set("HOME")).ok_or(StateError::NoHome)?;
+        let name = profile.map_or_else(|| ".openclaw".to_owned(), |profile| format!(".openclaw-{profile}"));
+        Ok(Self::at(PathBuf::from(home).join(name)))
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The journal, its lock and its segments.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// Our own secrets and settings.
+    #[must_use]
+    pub fn pairing(&self) -> PathBuf {
+        self.root.join("pairing")
+    }
+
+    /// The key that device tokens are derived with.
+    #[must_use]
+    pub fn token_key(&self) -> PathBuf {
+        self.pairing().join("token.key")
+    }
+
+    /// The owner channel.
+    #[must_use]
+    pub fn owner_socket(&self) -> PathBuf {
+        self.pairing().join("owner.sock")
+    }
+
+    /// The CLI's own device, as OpenClaw 2026.3.13 keeps it.
+    #[must_use]
+    pub fn identity(&self) -> PathBuf {
+        self.root.join("identity").join("device.json")
+    }
+
+    /// The CLI's device tokens, as OpenClaw 2026.3.13 keeps them.
+    #[must_use]
+    pub fn device_auth(&self) -> PathBuf {
+        self.root.join("identity").join("device-auth.json")
+    }
+
+    /// The copies for tools that read them.
+    #[must_use]
+    pub fn devices(&self) -> PathBuf {
+        self.root.join("devices")
+    }
+
+    /// OpenClaw's configuration.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        std::env::var_os("OPENCLAW_CONFIG_PATH").map_or_else(|| self.root.join("openclaw.json"), PathBuf::from)
+    }
+
+    /// Makes the directory if it is not there, and checks that it is ours.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn prepare(&self) -> Result<(), StateError> {
+        private_dir(&self.root)?;
+        self.check_owner()?;
+        private_dir(&self.pairing())
+    }
+
+    /// Whose the directory is, where it exists.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn owner(&self) -> Result<Option<u32>, StateError> {
+        match std::fs::metadata(&self.root) {
+            Ok(metadata) => Ok(Some(metadata.uid())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(io_error("read", &self.root)(source)),
+        }
+    }
+
+    /// Checks that we run as the directory's owner, or as root.
+    ///
+    /// # Errors
+    /// [`StateError::NotOurs`].
+    pub fn check_owner(&self) -> Result<(), StateError> {
+        let user = rustix::process::geteuid().as_raw();
+        match self.owner()? {
+            Some(owner) if owner != user && user != 0 => Err(StateError::NotOurs { path: self.root.clone(), owner, user }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The token key; where the file is absent a new one is made.
+    ///
+    /// # Errors
+    /// [`StateError`]; an unreadable or damaged key is never replaced.
+    pub fn token_key_or_new(&self, host: &dyn Host) -> Result<TokenKey, StateError> {
+        let path = self.token_key();
+        let bytes = match read_private(&path, 64)? {
+            Some(bytes) => bytes,
+            None => {
+                let mut fresh = [0; 32];
+                host.fill(&mut fresh);
+                replace(&path, &fresh)?;
+                fresh.to_vec()
+            }
+        };
+        let found = bytes.len();
+        bytes.try_into().map(TokenKey::new).map_err(|_| StateError::NotAKey { path, found })
+    }
+}
+
+/// Makes a directory 0700, its parents as the umask has them; an existing one must not be writable by others.
+///
+/// # Errors
+/// [`StateError`].
+pub fn private_dir(path: &Path) -> Result<(), StateError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_dir() && !metadata.is_symlink() => {
+            return Err(io_error("use as a directory", path)(io::ErrorKind::NotADirectory.into()));
+        }
+        Ok(metadata) if metadata.is_dir() && metadata.permissions().mode() & 0o022 != 0 => {
+            return Err(StateError::Exposed { path: path.into(), what: "writable by others", fix: "700" });
+        }
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(io_error("read", path)(source)),
+    }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+    }
+    std::fs::DirBuilder::new().mode(0o700).create(path).map_err(io_error("create", path))
+}
+
+/// Reads a whole file that only its owner may read; none where it is absent.
+///
+/// # Errors
+/// [`StateError`]: a link, a file others can read, one larger than `limit` bytes.
+pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateError> {
+    let Some(bytes) = read_bounded(path, limit, OFlags::NOFOLLOW)? else { return Ok(None) };
+    let mode = std::fs::symlink_metadata(path).map_err(io_error("read", path))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(StateError::Exposed { path: path.into(), what: "open to others", fix: "600" });
+    }
+    Ok(Some(bytes))
+}
+
+/// Reads a whole file of at most `limit` bytes; none where it is absent.
+///
+/// # Errors
+/// [`StateError`].
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateError> {
+    read_bounded(path, limit, OFlags::empty())
+}
+
+fn read_bounded(path: &Path, limit: u64, flags: OFlags) -> Result<Option<Vec<u8>>, StateError> {
+    // Not blocking, or a FIFO in the file's place would hold us for ever.
+    let flags = (flags | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(io_error("read", path)(source)),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io_error("read", path))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
+        return Err(StateError::TooLarge { path: path.into(), limit });
+    }
+    Ok(Some(bytes))
+}
+
+/// Writes a file of mode 0600 beside `path`, syncs it and renames it into place: after a crash there is the old file or the new.
+///
+/// # Errors
+/// [`StateError`].
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    private_dir(dir)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = dir.join(format!(".{name}.{}.tmp", std::process::id()));
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)?;
+        File::open(dir)?.sync_all()
+    })();
+    written.map_err(|source| {
+        // What is left beside is ours and worthless; that it cannot be removed changes nothing.
+        let _ = std::fs::remove_file(&beside);
+        io_error("write", path)(source)
+    })
+}
+
+fn io_error(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    move |source| StateError::Io { op, path: path.into(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::ManualHost;
+    use crate::pairing::Millis;
+
+    fn scratch() -> (tempfile::TempDir, StateDir) {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let state = StateDir::at(scratch.path().join("state"));
+        (scratch, state)
+    }
+
+    #[test]
+    fn x03_an_absent_key_is_made_and_a_damaged_one_is_left_alone() {
+        let (_scratch, state) = scratch();
+        let host = ManualHost::new(Millis(0), 1);
+        state.prepare().expect("prepared");
+        let first = state.token_key_or_new(&host).expect("made").id();
+        assert_eq!(state.token_key_or_new(&host).expect("read").id(), first);
+        std::fs::write(state.token_key(), b"short").expect("damaged");
+        assert!(matches!(state.token_key_or_new(&host), Err(StateError::NotAKey { found: 5, .. })));
+        assert_eq!(std::fs::read(state.token_key()).expect("still there"), b"short");
+    }
+
+    #[test]
+    fn x03_a_key_that_others_can_read_or_that_is_a_link_is_refused() {
+        let (scratch, state) = scratch();
+        let host = ManualHost::new(Millis(0), 1);
+        state.prepare().expect("prepared");
+        state.token_key_or_new(&host).expect("made");
+        std::fs::set_permissions(state.token_key(), std::fs::Permissions::from_mode(0o644)).expect("opened");
+        assert!(matches!(state.token_key_or_new(&host), Err(StateError::Exposed { .. })));
+        let elsewhere = scratch.path().join("elsewhere");
+        std::fs::rename(state.token_key(), &elsewhere).expect("moved");
+        std::os::unix::fs::symlink(&elsewhere, state.token_key()).expect("linked");
+        assert!(matches!(state.token_key_or_new(&host), Err(StateError::Io { .. })));
+    }
+
+    #[test]
+    fn l07_files_and_directories_are_private() {
+        let (_scratch, state) = scratch();
+        state.prepare().expect("prepared");
+        replace(&state.devices().join("paired.json"), b"{}").expect("written");
+        let mode = |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(state.root()), 0o700);
+        assert_eq!(mode(&state.devices()), 0o700);
+        assert_eq!(mode(&state.devices().join("paired.json")), 0o600);
+        assert_eq!(std::fs::read_dir(state.devices()).expect("listed").count(), 1);
+    }
+}
