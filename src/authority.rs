@@ -111,6 +111,14 @@ impl Writing {
 }
 
 impl Handle {
+    /// A way to what is on record where nobody writes: whoever asks for a command is told that it cannot be recorded.
+    #[must_use]
+    pub fn resting(registry: Registry, journal: JournalId, host: Arc<dyn Host>) -> Self {
+        let (jobs, _) = mpsc::channel(1);
+        let (_, published) = watch::channel(Arc::new(registry));
+        Self { jobs, registry: published, tokens: Arc::new(Tokens { key: None, journal, host }) }
+    }
+
     /// Asks for a command and waits until what it led to is durable.
     ///
     /// # Errors

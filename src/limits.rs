@@ -90,6 +90,8 @@ pub const RECORD_BYTES: usize = 1024 * 1024;
 pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Records of one batch.
 pub const BATCH_RECORDS: u32 = 4_096;
+/// Records read at once where all of them are folded.
+pub const READ_RECORDS: usize = 4_096;
 
 // --- logs (OpenClaw 2026.3.13, logs.tail) -------------------------------------------------------------------
 

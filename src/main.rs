@@ -1,3 +1,7 @@
 //! The `openclaw` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    openclaw_pairing::cli::run(std::env::args_os())
+}

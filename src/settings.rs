@@ -117,32 +117,6 @@ impl Settings {
     }
 }
 
-/// What a client needs to reach a gateway.
-pub struct Target {
-    /// Its address.
-    pub url: String,
-    /// The shared token, if one is known.
-    pub token: Option<String>,
-    /// The password, if one is known.
-    pub password: Option<String>,
-}
-
-impl Target {
-    /// The gateway that the flags name; without credentials of their own, none of the local ones are sent there.
-    #[must_use]
-    pub fn named(url: String, token: Option<String>, password: Option<String>) -> Self {
-        Self { url, token, password }
-    }
-
-    /// The port on which this host's gateway should be.
-    ///
-    /// # Errors
-    /// [`SettingsError`].
-    pub fn local_port(state: &StateDir) -> Result<u16, SettingsError> {
-        port(None, &Config::read(state)?)
-    }
-}
-
 /// An address, or a network in CIDR form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {

@@ -15,6 +15,7 @@ use crate::limits;
 use crate::pairing::{
     Actor, Command, DeviceId, KnownScope, Outcome, Record, RequestId, Role, ScopeSet, Seq, may_see_device, may_see_request,
 };
+use crate::state::StateDir;
 use crate::views::log_row;
 use crate::wire::connect::UPSTREAM_VERSION;
 use crate::wire::devices::{self, DeviceParams, Nothing, RequestParams, RoleParams, RotateParams};
@@ -169,6 +170,26 @@ pub(super) fn names() -> Vec<&'static str> {
 }
 
 impl Desk {
+    pub(super) fn new(
+        state: &StateDir,
+        authority: Handle,
+        reader: Reader,
+        hub: Arc<Hub>,
+        host: Arc<dyn Host>,
+        is_running: bool,
+    ) -> Self {
+        Self {
+            authority,
+            reader: Arc::new(Mutex::new(reader)),
+            hub,
+            started: host.monotonic(),
+            host,
+            journal: state.journal().display().to_string(),
+            hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            is_running,
+        }
+    }
+
     /// Answers a call: gate, existence, params, act.
     ///
     /// # Errors

@@ -10,14 +10,16 @@ mod methods;
 mod owner;
 mod peer;
 mod source;
+mod stopped;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use methods::{Caller, Desk};
-pub use owner::{person, short_path};
+pub use owner::short_path;
+pub use stopped::Stopped;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -86,15 +88,7 @@ pub struct Ready {
 }
 
 /// A desk over the journal, opened by whoever holds its lock.
-///
-/// # Errors
-/// [`JournalError`].
-pub fn open_desk(
-    state: &StateDir,
-    lock: Lock,
-    host: Arc<dyn Host>,
-    is_running: bool,
-) -> Result<(Arc<Desk>, Writing), JournalError> {
+fn open_desk(state: &StateDir, lock: Lock, host: Arc<dyn Host>, is_running: bool) -> Result<(Arc<Desk>, Writing), JournalError> {
     let hub = Arc::new(hub::Hub::default());
     let key = match state.token_key_or_new(&*host) {
         Ok(key) => Some(key),
@@ -107,17 +101,7 @@ pub fn open_desk(
     let observer = Box::new(move |records: &[_], registry: &_| hears.hear(records, registry));
     let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, observer)?;
     let (authority, reader, writing) = authority.split();
-    let desk = Desk {
-        authority,
-        reader: Arc::new(Mutex::new(reader)),
-        hub,
-        started: host.monotonic(),
-        host,
-        journal: state.journal().display().to_string(),
-        hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        is_running,
-    };
-    Ok((Arc::new(desk), writing))
+    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, is_running)), writing))
 }
 
 impl Ready {

@@ -101,7 +101,7 @@ async fn answer(stream: UnixStream, desk: Arc<Desk>, owner: u32) {
 
 /// The user behind a process, and what the process says of itself.
 #[must_use]
-pub fn person(uid: u32, pid: u32) -> Person {
+pub(super) fn person(uid: u32, pid: u32) -> Person {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let program = std::fs::read_link(proc.join("exe")).ok();
     let program = program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());

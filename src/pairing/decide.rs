@@ -5,6 +5,8 @@ mod admission;
 mod approval;
 mod tokens;
 
+pub use admission::what_is_needed;
+
 use super::command::{Command, Context, Decision, Outcome, Refusal, Resolution};
 use super::event::{Actor, CommandName, CommandRefused, ConnectionClosed, Event};
 use super::ids::{DeviceId, RequestId};

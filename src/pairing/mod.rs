@@ -17,7 +17,7 @@ pub use command::{
     Admission, AuthReason, Command, Context, Decision, Ending, Granted, Mint, Outcome, PairingNeed, Presented, Refusal,
     Resolution,
 };
-pub use decide::decide;
+pub use decide::{decide, what_is_needed};
 pub(crate) use decide::{may_see_device, may_see_request};
 pub use event::*;
 pub use identity::{SignatureForm, SignedText, normal, platform_family, signed_form};

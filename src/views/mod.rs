@@ -4,4 +4,4 @@ mod logs;
 mod sentence;
 
 pub use logs::{Level, LogRow, log_row};
-pub use sentence::{close_reason, event_sentence, refusal_sentence, time_text, who};
+pub use sentence::{age_text, close_reason, event_sentence, quote, refusal_sentence, time_text, who};

@@ -19,6 +19,17 @@ pub fn time_text(at: Millis) -> String {
     }
 }
 
+/// How long ago something was, in its largest unit.
+#[must_use]
+pub fn age_text(ms: u64) -> String {
+    match ms / 1_000 {
+        0..60 => "just now".to_owned(),
+        seconds @ 60..3_600 => format!("{}m ago", seconds / 60),
+        seconds @ 3_600..86_400 => format!("{}h ago", seconds / 3_600),
+        seconds => format!("{}d ago", seconds / 86_400),
+    }
+}
+
 /// Who did it.
 #[must_use]
 pub fn who(actor: &Actor) -> String {
@@ -216,7 +227,8 @@ fn attempt(attempt: &Attempt) -> String {
 }
 
 /// A client's own text: printable characters as they are, all others escaped.
-fn quote(text: &str) -> String {
+#[must_use]
+pub fn quote(text: &str) -> String {
     text.chars().flat_map(|c| if is_plain(c) { vec![c] } else { c.escape_unicode().collect() }).collect()
 }
 

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::frame::Text;
 use crate::pairing::{
-    Activity, Address, Description, Device, DeviceToken, Granted, Policy, PublicKey, Registry, Request, Role, ScopeSet,
+    Activity, Address, Description, Device, DeviceToken, Granted, Policy, PublicKey, Refusal, Registry, Request, Role, ScopeSet,
+    what_is_needed,
 };
 use crate::views;
 
@@ -110,6 +111,8 @@ pub fn pending(registry: &Registry, request: &Request) -> Value {
     entry.insert("reason".into(), request.reason.as_str().into());
     entry.insert("approvedScopes".into(), scopes(&held));
     entry.insert("missingScopes".into(), scopes(&request.scopes.missing_from(request.role, &held)));
+    let sentence = views::refusal_sentence(&Refusal::PairingRequired(what_is_needed(registry, request)), Some(&request.device));
+    entry.insert("message".into(), sentence.into());
     entry.insert("attempts".into(), request.attempts.into());
     entry.insert("expiresAtMs".into(), expiry(registry.policy(), request).into());
     if let Some(device) = device {

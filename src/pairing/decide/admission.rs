@@ -228,18 +228,7 @@ impl Try<'_> {
                 (self.context.request, 0, attempt)
             }
         };
-        let held = device.map(|device| device.held(role)).unwrap_or_default();
-        let grant = device.and_then(|device| device.grants.get(&role));
-        let is_narrow = |grant: &Grant| reason == Reason::ScopeUpgrade && grant.approved.covers(role, &self.ask.scopes);
-        let need = PairingNeed {
-            reason,
-            request,
-            missing: self.ask.scopes.missing_from(role, &held),
-            held,
-            token_is_narrow: grant.is_some_and(is_narrow),
-            revoked: grant.and_then(|grant| grant.revoked.clone()),
-            retry_after_ms: retry_after(attempts),
-        };
+        let need = need(device, request, reason, role, &self.ask.scopes, attempts);
         refuse(events, attempt, self.context, Refusal::PairingRequired(need))
     }
 
@@ -282,6 +271,36 @@ impl Try<'_> {
         }
         attempt
     }
+}
+
+/// What a device lacks of what it asks, and the request that would give it.
+fn need(
+    device: Option<&Device>,
+    request: RequestId,
+    reason: Reason,
+    role: Role,
+    asked: &ScopeSet,
+    attempts: u32,
+) -> PairingNeed {
+    let held = device.map(|device| device.held(role)).unwrap_or_default();
+    let grant = device.and_then(|device| device.grants.get(&role));
+    let is_narrow = |grant: &Grant| reason == Reason::ScopeUpgrade && grant.approved.covers(role, asked);
+    PairingNeed {
+        reason,
+        request,
+        missing: asked.missing_from(role, &held),
+        held,
+        token_is_narrow: grant.is_some_and(is_narrow),
+        revoked: grant.and_then(|grant| grant.revoked.clone()),
+        retry_after_ms: retry_after(attempts),
+    }
+}
+
+/// What a waiting request would give to its device: what the device itself is told, if it asks for all of it again.
+#[must_use]
+pub fn what_is_needed(registry: &Registry, request: &Request) -> PairingNeed {
+    let device = registry.device(&request.device).map(AsRef::as_ref);
+    need(device, request.id, request.reason, request.role, &request.scopes, request.attempts)
 }
 
 /// How far a device's claims of platform and family are from what is pinned.

@@ -1,0 +1,300 @@
+//! `openclaw devices`: the words and options of OpenClaw 2026.3.13, which approves the newest request where none is named; ours
+//! approves the one it has shown, and where there are several it asks which.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::door::{Door, Purpose, Reach, request_params};
+use super::output::Output;
+use super::{Exit, Failure, World};
+use crate::keyring::TokenFile;
+use crate::pairing::{Millis, Role};
+use crate::views::{age_text, quote};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// List pending requests and paired devices
+    List {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Approve a request; without an id the one that waits
+    Approve {
+        /// The request
+        #[arg(value_name = "REQUEST")]
+        request: Option<String>,
+        /// The newest, where several wait
+        #[arg(long, conflicts_with = "request")]
+        latest: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Reject a request
+    Reject {
+        /// The request
+        #[arg(value_name = "REQUEST")]
+        request: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Remove a paired device and all that it holds
+    Remove {
+        /// The device
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Remove every paired device
+    Clear {
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+        /// Reject all pending requests too
+        #[arg(long)]
+        pending: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Replace a device's token; scopes beyond what was approved are an approval
+    Rotate {
+        #[command(flatten)]
+        of: RoleOf,
+        /// Exactly these scopes, once for each; without, the token keeps its own
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Take a role away from a device
+    Revoke {
+        #[command(flatten)]
+        of: RoleOf,
+        #[command(flatten)]
+        reach: Reach,
+    },
+}
+
+#[derive(clap::Args)]
+pub(super) struct RoleOf {
+    /// The device
+    #[arg(long, value_name = "ID")]
+    device: String,
+    /// Its role: operator or node
+    #[arg(long, value_name = "ROLE")]
+    role: String,
+}
+
+pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
+    let reach = match &command {
+        Command::List { reach }
+        | Command::Approve { reach, .. }
+        | Command::Reject { reach, .. }
+        | Command::Remove { reach, .. }
+        | Command::Clear { reach, .. }
+        | Command::Rotate { reach, .. }
+        | Command::Revoke { reach, .. } => reach,
+    };
+    out.speak_json(reach.json);
+    if let Command::Clear { yes: false, .. } = command {
+        return Err(Failure::new(Exit::Failed, "Refusing to clear pairing table without --yes"));
+    }
+    let purpose = if matches!(command, Command::List { .. }) { Purpose::Look } else { Purpose::Act };
+    let mut door = reach.open(world, purpose).await?;
+    let done = act(&command, reach, &mut door, world, out).await;
+    door.close().await;
+    done
+}
+
+async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, out: &Output) -> Result<(), Failure> {
+    let json = reach.json;
+    match command {
+        Command::List { .. } => {
+            let list = door.call("device.pair.list", json!({})).await?;
+            if json { out.json(&list) } else { show_list(&list, world, out) }
+        }
+        Command::Approve { request, latest, .. } => {
+            let request = match request {
+                Some(request) => request.clone(),
+                None => the_one_that_waits(*latest, door, world, out, json).await?,
+            };
+            let result = door.call("device.pair.approve", request_params(&request)).await?;
+            if json {
+                return out.json(&result);
+            }
+            let device = result.pointer("/device/deviceId").or_else(|| result.get("deviceId"));
+            out.line(format_args!("Approved {} ({request})", text(device)))?;
+            if let Some(note) = result.get("note").and_then(Value::as_str) {
+                out.note(note);
+            }
+            Ok(())
+        }
+        Command::Reject { request, .. } => {
+            let result = door.call("device.pair.reject", request_params(request)).await?;
+            if json { out.json(&result) } else { out.line(format_args!("Rejected {}", text(result.get("deviceId")))) }
+        }
+        Command::Remove { device, .. } => {
+            let result = door.call("device.pair.remove", json!({ "deviceId": device })).await?;
+            if json { out.json(&result) } else { out.line(format_args!("Removed {}", text(result.get("deviceId")))) }
+        }
+        Command::Clear { pending, .. } => clear(*pending, reach, door, world, out).await,
+        Command::Rotate { of, scopes, .. } => {
+            let mut params = json!({ "deviceId": of.device, "role": of.role });
+            if let (false, Some(params)) = (scopes.is_empty(), params.as_object_mut()) {
+                params.insert("scopes".to_owned(), json!(scopes));
+            }
+            let result = door.call("device.token.rotate", params).await?;
+            keep_own_token(&result, reach, world)?;
+            out.json(&result)?;
+            if result.get("token").is_none() {
+                out.note("The new token goes to its own device, when that connects again with the shared secret.");
+            }
+            Ok(())
+        }
+        Command::Revoke { of, .. } => {
+            out.json(&door.call("device.token.revoke", json!({ "deviceId": of.device, "role": of.role })).await?)
+        }
+    }
+}
+
+/// The request to approve where none was named, after it has been shown.
+async fn the_one_that_waits(
+    latest: bool,
+    door: &mut Door,
+    world: &World,
+    out: &Output,
+    json: bool,
+) -> Result<String, Failure> {
+    let list = door.call("device.pair.list", json!({})).await?;
+    let waiting = entries(&list, "pending");
+    let chosen = match waiting {
+        [] => return Err(Failure::new(Exit::Failed, "No pending device pairing requests to approve")),
+        [only] => only,
+        [newest, ..] if latest => newest,
+        several => {
+            if !json {
+                show_pending(several, world, out)?;
+            }
+            let message = format!("{} requests wait; say which: openclaw devices approve <request>", several.len());
+            return Err(Failure { details: Some(json!({ "pending": several })), ..Failure::new(Exit::Failed, message) });
+        }
+    };
+    out.note(sentence(chosen));
+    Ok(text(chosen.get("requestId")))
+}
+
+/// Own device last, or the way would close before the work is done.
+async fn clear(pending: bool, reach: &Reach, door: &mut Door, world: &World, out: &Output) -> Result<(), Failure> {
+    let own = reach.own_device(world)?.map(|device| device.id().to_string());
+    let list = door.call("device.pair.list", json!({})).await?;
+    let ids = |which, key: &str| entries(&list, which).iter().map(|entry| text(entry.get(key))).collect::<Vec<_>>();
+    let (mut devices, mut requests) = (ids("paired", "deviceId"), vec![]);
+    devices.sort_by_key(|device| Some(device) == own.as_ref());
+    if pending {
+        requests = ids("pending", "requestId");
+        for request in &requests {
+            door.call("device.pair.reject", request_params(request)).await?;
+        }
+    }
+    for device in &devices {
+        door.call("device.pair.remove", json!({ "deviceId": device })).await?;
+    }
+    if reach.json {
+        return out.json(&json!({ "removedDevices": devices, "rejectedPending": requests }));
+    }
+    out.line(format_args!("Cleared {}", count(devices.len(), "paired device")))?;
+    if pending {
+        out.line(format_args!("Rejected {}", count(requests.len(), "pending request")))?;
+    }
+    Ok(())
+}
+
+/// A token that the gateway showed because it is this device's own.
+fn keep_own_token(result: &Value, reach: &Reach, world: &World) -> Result<(), Failure> {
+    let (Some(device), Some(token)) = (reach.own_device(world)?, result.get("token").and_then(Value::as_str)) else {
+        return Ok(());
+    };
+    let role = result.get("role").and_then(Value::as_str).and_then(Role::from_text);
+    let Some(role) = role.filter(|_| text(result.get("deviceId")) == device.id().to_string()) else { return Ok(()) };
+    let scopes: Vec<_> = strings(result.get("scopes"));
+    Ok(TokenFile::load(&world.state, &device.id())?.keep(&world.state, role, token, &scopes, world.host.wall())?)
+}
+
+fn show_list(list: &Value, world: &World, out: &Output) -> Result<(), Failure> {
+    let (pending, paired) = (entries(list, "pending"), entries(list, "paired"));
+    if pending.is_empty() && paired.is_empty() {
+        return out.line("No device pairing entries.");
+    }
+    if !pending.is_empty() {
+        show_pending(pending, world, out)?;
+    }
+    if paired.is_empty() {
+        return Ok(());
+    }
+    out.line(format_args!("Paired ({})", paired.len()))?;
+    let row = |device: &Value| {
+        let tokens = device.get("tokens").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let token = |token: &Value| match token.get("revokedAtMs") {
+            Some(_) => format!("{} (revoked)", text(token.get("role"))),
+            None => text(token.get("role")),
+        };
+        let tokens = if tokens.is_empty() { "none".to_owned() } else { tokens.iter().map(token).collect::<Vec<_>>().join(", ") };
+        vec![
+            name(device),
+            strings(device.get("roles")).join(", "),
+            strings(device.get("scopes")).join(", "),
+            tokens,
+            text(device.get("remoteIp")),
+        ]
+    };
+    out.table(&["Device", "Roles", "Scopes", "Tokens", "IP"], paired.iter().map(row).collect())
+}
+
+/// A table to look at, then a sentence for each request, which ends with the command that approves it.
+fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
+    out.line(format_args!("Pending ({})", pending.len()))?;
+    let now = world.host.wall();
+    let row = |request: &Value| {
+        let since = Millis(request.get("ts").and_then(Value::as_u64).unwrap_or_default());
+        vec![
+            text(request.get("requestId")),
+            name(request),
+            text(request.get("role")),
+            strings(request.get("scopes")).join(", "),
+            text(request.get("remoteIp")),
+            age_text(now.since(since)),
+            text(request.get("reason")),
+        ]
+    };
+    out.table(&["Request", "Device", "Role", "Asks for", "IP", "Age", "Why"], pending.iter().map(row).collect())?;
+    pending.iter().try_for_each(|request| out.line(sentence(request)))
+}
+
+fn sentence(request: &Value) -> String {
+    text(request.get("message"))
+}
+
+/// What a device calls itself, and its id: the first is a claim.
+fn name(entry: &Value) -> String {
+    let id = text(entry.get("deviceId"));
+    match entry.get("displayName").and_then(Value::as_str) {
+        Some(name) => format!("{} ({id})", quote(name)),
+        None => id,
+    }
+}
+
+fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
+    list.get(which).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text(value: Option<&Value>) -> String {
+    value.and_then(Value::as_str).map(quote).unwrap_or_default()
+}
+
+fn strings(value: Option<&Value>) -> Vec<String> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(quote).collect()
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}

@@ -1,0 +1,219 @@
+//! The way to a gateway: a named one over WebSocket as a device like any other; this host's own through the owner channel; or,
+//! where it is stopped, its journal.
+
+use std::io;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::{Exit, Failure, World};
+use crate::client::{Client, ClientError, Target};
+use crate::gateway::{GatewayError, Stopped, short_path};
+use crate::journal::JournalError;
+use crate::keyring::{OwnDevice, TokenFile};
+use crate::pairing::Role;
+use crate::wire::frame::{self, Inbound, WireError};
+
+/// Which gateway, and how long it may take.
+#[derive(clap::Args)]
+pub(super) struct Reach {
+    /// Ask the gateway at this address, as this machine's device [env: OPENCLAW_GATEWAY_URL]
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Its shared token, with --url
+    #[arg(long, value_name = "TOKEN", requires = "url")]
+    token: Option<String>,
+    /// Its password, with --url
+    #[arg(long, value_name = "PASSWORD", requires = "url")]
+    password: Option<String>,
+    /// How long each step may take
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    timeout: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What the caller wants to do behind the door.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Look,
+    Act,
+}
+
+/// An open way to a gateway.
+pub(super) enum Door {
+    Named(Box<Client>),
+    Owner(OwnerChannel),
+    Stopped(Box<Stopped>),
+}
+
+/// The owner channel's near end.
+pub(super) struct OwnerChannel {
+    lines: BufReader<OwnedReadHalf>,
+    write: OwnedWriteHalf,
+    limit: Duration,
+}
+
+impl Reach {
+    /// Opens the way.
+    pub(super) async fn open(&self, world: &World, purpose: Purpose) -> Result<Door, Failure> {
+        match self.named()? {
+            Some(target) => Ok(Door::Named(Box::new(self.dial(world, target).await?))),
+            None => self.own(world, purpose).await,
+        }
+    }
+
+    /// This machine's device, where the way leads over the network.
+    pub(super) fn own_device(&self, world: &World) -> Result<Option<OwnDevice>, Failure> {
+        let is_named = self.named()?.is_some();
+        Ok(if is_named { OwnDevice::load(&world.state)? } else { None })
+    }
+
+    /// The gateway that was named; none of this host's own credentials are sent there.
+    fn named(&self) -> Result<Option<Target>, Failure> {
+        let variable = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        let (url, token, password) = match (&self.url, variable("OPENCLAW_GATEWAY_URL")) {
+            (Some(url), _) => (url.clone(), self.token.clone(), self.password.clone()),
+            (None, Some(url)) => (url, variable("OPENCLAW_GATEWAY_TOKEN"), variable("OPENCLAW_GATEWAY_PASSWORD")),
+            (None, None) => return Ok(None),
+        };
+        if token.is_none() && password.is_none() {
+            let message = format!("gateway url override requires explicit credentials: give --token or --password for {url}");
+            return Err(Failure::new(Exit::Failed, message));
+        }
+        Ok(Some(Target { url, token, password, device_token: None }))
+    }
+
+    async fn dial(&self, world: &World, mut target: Target) -> Result<Client, Failure> {
+        let device = OwnDevice::load_or_new(&world.state, &*world.host)?;
+        let mut tokens = TokenFile::load(&world.state, &device.id())?;
+        let limit = Duration::from_millis(self.timeout);
+        let mut dialled = Client::connect(&target, &device, world.host.wall(), limit).await;
+        if let Err(ClientError::Refused(error)) = &dialled
+            && detail(error, "canRetryWithDeviceToken") == Some(&Value::Bool(true))
+            && let Some(token) = tokens.token(Role::Operator)
+        {
+            target.device_token = Some(token.to_owned());
+            dialled = Client::connect(&target, &device, world.host.wall(), limit).await;
+            if let Err(ClientError::Refused(error)) = &dialled
+                && detail(error, "code").and_then(Value::as_str) == Some("AUTH_DEVICE_TOKEN_MISMATCH")
+            {
+                tokens.forget(&world.state, Role::Operator)?;
+            }
+        }
+        let client = dialled?;
+        if let Some(token) = client.hello.pointer("/auth/deviceToken").and_then(Value::as_str) {
+            let scopes = client.hello.pointer("/auth/scopes").and_then(Value::as_array);
+            let scopes: Vec<_> = scopes.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            tokens.keep(&world.state, Role::Operator, token, &scopes, world.host.wall())?;
+        }
+        Ok(client)
+    }
+
+    /// This host's own gateway, or its journal while it is stopped.
+    async fn own(&self, world: &World, purpose: Purpose) -> Result<Door, Failure> {
+        world.state.check_owner()?;
+        if let Some(channel) = OwnerChannel::open(world, Duration::from_millis(self.timeout)).await? {
+            return Ok(Door::Owner(channel));
+        }
+        let (state, host) = (world.state.clone(), world.host.clone());
+        let stopped = match purpose {
+            Purpose::Look => Stopped::to_read(state, host),
+            Purpose::Act => Stopped::to_act(state, host),
+        };
+        match stopped {
+            Ok(stopped) => Ok(Door::Stopped(Box::new(stopped))),
+            Err(GatewayError::Journal(JournalError::NotAJournal { path })) => Err(Failure::new(
+                Exit::Unreachable,
+                format!(
+                    "no gateway runs here, and none ever did: there is no journal in {}; start one: openclaw gateway run",
+                    path.display()
+                ),
+            )),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn detail<'a>(error: &'a WireError, key: &str) -> Option<&'a Value> {
+    error.details.as_ref().and_then(|details| details.get(key))
+}
+
+impl Door {
+    /// Asks for a method.
+    pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
+        match self {
+            Self::Named(client) => Ok(client.call(method, Some(&params)).await?),
+            Self::Owner(channel) => channel.call(method, &params).await,
+            Self::Stopped(stopped) => {
+                let params = serde_json::value::to_raw_value(&params).expect("a JSON value has a text");
+                Ok(stopped.call(method, Some(&params)).await?)
+            }
+        }
+    }
+
+    /// Leaves in order.
+    pub(super) async fn close(self) {
+        if let Self::Stopped(stopped) = self {
+            stopped.close().await;
+        }
+    }
+}
+
+impl OwnerChannel {
+    /// Enters the channel, where a gateway listens on it.
+    async fn open(world: &World, limit: Duration) -> Result<Option<Self>, Failure> {
+        let path = world.state.owner_socket();
+        let failed = |source: io::Error| Failure::new(Exit::Failed, format!("cannot use {}: {source}", path.display()));
+        let short = match short_path(&path) {
+            Ok(short) => short,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let stream = match UnixStream::connect(&short.0).await {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let served_by = stream.peer_cred().map_err(failed)?.uid();
+        let owner = world.state.owner()?;
+        if served_by != 0 && Some(served_by) != owner {
+            let message = format!("uid {served_by} listens on {}, who does not own it; nothing was said to them", path.display());
+            return Err(Failure::new(Exit::Failed, message));
+        }
+        let (read, write) = stream.into_split();
+        Ok(Some(Self { lines: BufReader::new(read), write, limit }))
+    }
+
+    async fn call(&mut self, method: &str, params: &Value) -> Result<Value, Failure> {
+        let unreachable = |why: &str| Failure::new(Exit::Unreachable, format!("the gateway on this host {why}"));
+        let request = format!("{}\n", frame::request("1", method, Some(params)));
+        let mut line = String::new();
+        let exchange = async {
+            self.write.write_all(request.as_bytes()).await?;
+            self.lines.read_line(&mut line).await
+        };
+        match tokio::time::timeout(self.limit, exchange).await {
+            Ok(Ok(1..)) => {}
+            Ok(_) => return Err(unreachable("ended while it was asked; see how it is: openclaw logs")),
+            Err(_) => {
+                let ms = self.limit.as_millis();
+                return Err(unreachable(&format!("did not answer within {ms} ms; give it longer with --timeout")));
+            }
+        }
+        match serde_json::from_str(&line) {
+            Ok(Inbound::Res { ok: true, payload, .. }) => Ok(payload),
+            Ok(Inbound::Res { error: Some(error), .. }) => Err(error.into()),
+            _ => Err(unreachable("gave an answer that is none")),
+        }
+    }
+}
+
+/// Params that name a request.
+pub(super) fn request_params(id: &str) -> Value {
+    json!({ "requestId": id })
+}

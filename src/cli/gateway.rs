@@ -1,0 +1,80 @@
+//! `openclaw gateway run`.
+
+use std::path::Path;
+
+use clap::Subcommand;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::output::Output;
+use super::{Exit, Failure, World};
+use crate::gateway::Ready;
+use crate::keyring::OwnDevice;
+use crate::pairing::AuthMode;
+use crate::settings::{Flags, Settings};
+use crate::wire::connect::UPSTREAM_VERSION;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Run the gateway until it is told to stop
+    Run {
+        /// Listen on this port [default: OPENCLAW_GATEWAY_PORT, gateway.port, or 18789]
+        #[arg(long)]
+        port: Option<u16>,
+        /// Listen on: loopback, lan, or custom with gateway.customBindHost
+        #[arg(long, value_name = "WHERE")]
+        bind: Option<String>,
+        /// What clients show: token, password or none
+        #[arg(long, value_name = "MODE")]
+        auth: Option<String>,
+        /// Accepted for OpenClaw's sake: a configuration is never required
+        #[arg(long, hide = true)]
+        allow_unconfigured: bool,
+    },
+}
+
+pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
+    let Command::Run { port, bind, auth, allow_unconfigured: _ } = command;
+    let flags = Flags { port: port.or(world.dev_port), bind, auth };
+    let cannot_start = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot start: {error}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot_start)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_start)?;
+        // A key that cannot be read is the command line's trouble, not the gateway's.
+        let identity = OwnDevice::load(&world.state).ok().flatten().map(|device| device.id());
+        let ready = Ready::prepare(world.state.clone(), &flags, world.host.clone(), identity).await?;
+        announce(&ready, &world.state.journal(), out)?;
+        ready.run(stopped_by(&mut terminate, &mut interrupt)).await;
+        Ok(())
+    })
+}
+
+async fn stopped_by(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+/// Where it listens, where the secret stands, what to do next; the secret itself never.
+fn announce(ready: &Ready, journal: &Path, out: &Output) -> Result<(), Failure> {
+    let urls: Vec<_> = ready.addresses().iter().map(|address| format!("ws://{address}")).collect();
+    out.line(format_args!("openclaw-pairing {} for OpenClaw {UPSTREAM_VERSION} clients", env!("CARGO_PKG_VERSION")))?;
+    out.line(format_args!("Listening on   {}", urls.join(" and ")))?;
+    out.line(format_args!("Clients show   {}", secret(ready.settings())))?;
+    out.line(format_args!("Journal        {}", journal.display()))?;
+    out.line("Next           openclaw devices list")
+}
+
+fn secret(settings: &Settings) -> String {
+    let key = match settings.auth {
+        AuthMode::None => return "nothing (gateway.auth.mode is none)".to_owned(),
+        AuthMode::Token => "token",
+        AuthMode::Password => "password",
+    };
+    match &settings.secret_at {
+        Some((path, true)) => format!("the shared {key}, made just now: gateway.auth.{key} in {}", path.display()),
+        Some((path, false)) => format!("the shared {key}: gateway.auth.{key} in {}", path.display()),
+        None => format!("the shared {key}: OPENCLAW_GATEWAY_{} in the environment", key.to_uppercase()),
+    }
+}

@@ -1,0 +1,162 @@
+//! `openclaw journal`: looks at the files themselves, without the lock, whether a gateway runs or not.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::output::Output;
+use super::{Exit, Failure, World};
+use crate::journal::{Extent, Shown, Verdict, show, verify};
+use crate::pairing::{Record, Seq};
+use crate::views::{log_row, time_text, who};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Check every byte, and print the last seq and the head hash
+    Verify {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the records, and any damage among them
+    Show {
+        /// Begin with this record
+        #[arg(long, value_name = "SEQ", default_value_t = 1)]
+        from: u64,
+        /// Print at most this many
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// Print JSON, one record a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(command: &Command, world: &World, out: &Output) -> Result<(), Failure> {
+    match *command {
+        Command::Verify { json } => {
+            out.speak_json(json);
+            judge(&verify(&world.state.journal())?, json, out)
+        }
+        Command::Show { from, limit, json } => {
+            out.speak_json(json);
+            print(Seq(from), limit.unwrap_or(u64::MAX), json, world, out)
+        }
+    }
+}
+
+fn judge(verdict: &Verdict, json: bool, out: &Output) -> Result<(), Failure> {
+    if json && let Some(value) = verdict_json(verdict) {
+        return out.json(&value);
+    }
+    match verdict {
+        Verdict::Sound(extent) => {
+            out.line(format_args!("sound: {}", extent_text(extent)))?;
+            out.line("Every byte is as it was written. Whether records are missing at the end only a head kept elsewhere can tell.")
+        }
+        Verdict::TornTail { sound, bytes, what } => {
+            out.line(format_args!("sound: {}", extent_text(sound)))?;
+            out.line(format_args!(
+                "After it {bytes} bytes in {} at offset {} are not a whole batch ({what}): nobody was answered on them. \
+                 A gateway that writes just now leaves such bytes for a moment; else the next start puts them aside.",
+                sound.segment, sound.offset
+            ))
+        }
+        Verdict::Corrupt { sound, segment, offset, seq, what } => {
+            let message = format!("damaged: segment {segment}, offset {offset}, seq {seq}: {what}");
+            let before = sound.as_ref().map(|extent| format!("; sound before it: {}", extent_text(extent))).unwrap_or_default();
+            let next = "; nothing was changed: keep a copy of the directory, and see both sides of it: openclaw journal show";
+            let details = json!({
+                "verdict": "corrupt", "segment": segment, "offset": offset, "seq": seq.0, "what": what.to_string(),
+                "sound": sound.as_ref().map(extent_json),
+            });
+            Err(Failure { details: Some(details), ..Failure::new(Exit::Damaged, format!("{message}{before}{next}")) })
+        }
+        Verdict::TooNew { segment, found, .. } => {
+            let message = format!("written by another version: segment {segment} {found}; open it with the version that wrote it");
+            let details = json!({ "verdict": "too-new", "segment": segment });
+            Err(Failure { details: Some(details), ..Failure::new(Exit::Newer, message) })
+        }
+    }
+}
+
+/// A verdict that is no failure.
+fn verdict_json(verdict: &Verdict) -> Option<Value> {
+    let (name, extent, torn) = match verdict {
+        Verdict::Sound(extent) => ("sound", extent, None),
+        Verdict::TornTail { sound, bytes, what } => ("torn-tail", sound, Some(json!({ "bytes": bytes, "what": what.to_string() }))),
+        Verdict::Corrupt { .. } | Verdict::TooNew { .. } => return None,
+    };
+    let mut value = extent_json(extent);
+    if let Some(value) = value.as_object_mut() {
+        value.insert("verdict".to_owned(), name.into());
+        if let Some(torn) = torn {
+            value.insert("torn".to_owned(), torn);
+        }
+    }
+    Some(value)
+}
+
+fn extent_json(extent: &Extent) -> Value {
+    json!({
+        "journal": extent.journal.to_string(),
+        "seq": extent.head.seq.0,
+        "head": extent.head.hash.to_string(),
+        "records": extent.records,
+        "segment": extent.segment,
+        "bytes": extent.offset,
+    })
+}
+
+fn extent_text(extent: &Extent) -> String {
+    let Extent { journal, head, records, .. } = extent;
+    format!("journal {journal}, seq {}, head {}, {records} records", head.seq, head.hash)
+}
+
+fn print(from: Seq, limit: u64, json: bool, world: &World, out: &Output) -> Result<(), Failure> {
+    let mut left = limit;
+    let mut printed = Ok(());
+    let mut damage = None;
+    show(&world.state.journal(), from, &mut |shown| {
+        if left == 0 {
+            return false;
+        }
+        printed = match &shown {
+            Shown::Record(record) => {
+                left = left.saturating_sub(1);
+                if json { out.line(record_json(record)) } else { out.line(record_text(record)) }
+            }
+            Shown::Damage { segment, offset, seq, what, resumes } => {
+                let next = match resumes {
+                    Some((offset, seq)) => format!("it reads on at offset {offset} with seq {seq}"),
+                    None => "nothing can be read after it".to_owned(),
+                };
+                let text = format!("segment {segment}, offset {offset}, seq {seq}: {what}; {next}");
+                let line = if json { json!({ "damage": &text }).to_string() } else { format!("--- damage: {text}") };
+                damage.get_or_insert(text);
+                out.line(line)
+            }
+        };
+        printed.is_ok()
+    })?;
+    printed?;
+    match damage {
+        Some(text) => Err(Failure::new(Exit::Damaged, format!("not sound: {text}; what it is: openclaw journal verify"))),
+        None => Ok(()),
+    }
+}
+
+fn record_text(record: &Record) -> String {
+    format!("{:>6} {} {:<20} {}", record.seq, time_text(record.at), record.event.name(), log_row(record).message)
+}
+
+fn record_json(record: &Record) -> Value {
+    json!({
+        "seq": record.seq.0,
+        "atMs": record.at.0,
+        "at": time_text(record.at),
+        "kind": record.event.kind(),
+        "event": record.event.name(),
+        "actor": who(&record.actor),
+        "message": log_row(record).message,
+    })
+}

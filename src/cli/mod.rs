@@ -1,0 +1,215 @@
+//! What did the operator type, and what do they see? One line per command, one exit code per kind of ending. It never decides:
+//! it asks a gateway, or the table of methods on a stopped gateway's journal.
+
+mod devices;
+mod door;
+mod gateway;
+mod journal;
+mod logs;
+mod output;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::client::ClientError;
+use crate::gateway::GatewayError;
+use crate::host::{Host, SystemHost};
+use crate::journal::JournalError;
+use crate::keyring::KeyringError;
+use crate::state::{StateDir, StateError};
+use crate::wire::frame::WireError;
+use output::Output;
+
+/// The port of the profile `dev` (OpenClaw 2026.3.13).
+const DEV_PORT: u16 = 19001;
+
+/// Pairing authority for OpenClaw gateways: who asked, who approved, who holds what.
+#[derive(Parser)]
+#[command(name = "openclaw", version, max_term_width = 110, after_help = EXIT_CODES)]
+struct Args {
+    /// Use the state in ~/.openclaw-<NAME>
+    #[arg(long, global = true, value_name = "NAME", value_parser = profile_name)]
+    profile: Option<String>,
+    /// Use the profile dev, on port 19001
+    #[arg(long, global = true, conflicts_with = "profile")]
+    dev: bool,
+    /// Print no colours
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// What to say on standard error of the program's own workings
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log_level: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway
+    #[command(subcommand)]
+    Gateway(gateway::Command),
+    /// See and answer pairing requests, and manage paired devices
+    #[command(subcommand)]
+    Devices(devices::Command),
+    /// Print what happened, from the journal
+    Logs(logs::Args),
+    /// Check and read the journal
+    #[command(subcommand)]
+    Journal(journal::Command),
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 gateway not reachable, 5 journal damaged, \
+                          6 another process holds the state, 7 written by a newer version";
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Unreachable = 3,
+    Damaged = 5,
+    Held = 6,
+    Newer = 7,
+}
+
+/// Why a command did not do what it was asked: one sentence, and what programs read of it.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    message: String,
+    details: Option<Value>,
+}
+
+/// What every command works with.
+struct World {
+    state: StateDir,
+    host: Arc<dyn Host>,
+    dev_port: Option<u16>,
+}
+
+/// Parses, runs, and says how it went.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version come this way too; whoever closed the pipe does not want them.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage as u8 } else { Exit::Done as u8 });
+        }
+    };
+    output::prepare(args.no_color, &args.log_level);
+    let out = Output::default();
+    let exit = match dispatch(args, &out) {
+        Ok(()) => Exit::Done,
+        Err(failure) => out.failure(&failure),
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
+    let profile = if args.dev { Some("dev".to_owned()) } else { args.profile };
+    let world = World {
+        state: StateDir::from_environment(profile.as_deref())?,
+        host: Arc::new(SystemHost::new()),
+        dev_port: args.dev.then_some(DEV_PORT),
+    };
+    match args.command {
+        Command::Gateway(command) => gateway::run(command, &world, out),
+        Command::Devices(command) => wait_for(devices::run(command, &world, out)),
+        Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
+        Command::Journal(command) => journal::run(&command, &world, out),
+    }
+}
+
+/// Runs a command that talks to one gateway.
+fn wait_for(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?.block_on(work)
+}
+
+fn profile_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !text.is_empty() && text.len() <= 64 && text.chars().all(is_plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a profile is named with letters, digits, - and _".to_owned())
+    }
+}
+
+impl Failure {
+    fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), details: None }
+    }
+}
+
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        let details = json!({ "code": error.code, "details": error.details });
+        Self { exit: Exit::Failed, message: error.message, details: Some(details) }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let exit = match &error {
+            ClientError::Address { .. } => Exit::Usage,
+            ClientError::Unreachable { .. } | ClientError::NotAGateway { .. } | ClientError::Slow { .. } => Exit::Unreachable,
+            ClientError::Refused(_) | ClientError::Closed { .. } => Exit::Failed,
+        };
+        match error {
+            ClientError::Refused(error) => Self { exit, ..Self::from(*error) },
+            error => Self::new(exit, error.to_string()),
+        }
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let exit = match &error {
+            JournalError::Locked { .. } => Exit::Held,
+            JournalError::Corrupt { .. } => Exit::Damaged,
+            JournalError::TooNew { .. } => Exit::Newer,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        match error {
+            GatewayError::Journal(error) => error.into(),
+            error => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self::new(Exit::Failed, error.to_string())
+    }
+}
+
+impl From<KeyringError> for Failure {
+    fn from(error: KeyringError) -> Self {
+        Self::new(Exit::Failed, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+        assert!(profile_name("../x").is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! Printing happens here only: results to standard output, everything else to standard error. A reader that goes away ends the
+//! command quietly, as `openclaw logs | head` should.
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::{Exit, Failure};
+
+/// Where a command prints.
+#[derive(Default)]
+pub(super) struct Output {
+    json: Cell<bool>,
+}
+
+/// Sets what holds for the whole process: colours, and diagnostics on standard error.
+pub(super) fn prepare(no_color: bool, level: &str) {
+    if no_color {
+        anstream::ColorChoice::Never.write_global();
+    }
+    let filter = tracing_subscriber::EnvFilter::new(format!("off,openclaw_pairing={level}"));
+    let ansi = !no_color && anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+    // A second subscriber could only come from a second call, and the first one does.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).try_init();
+}
+
+impl Output {
+    /// From now on results, and failures too, are JSON.
+    pub(super) fn speak_json(&self, yes: bool) {
+        self.json.set(yes);
+    }
+
+    /// A result.
+    pub(super) fn line(&self, text: impl Display) -> Result<(), Failure> {
+        written(writeln!(anstream::stdout(), "{text}"))
+    }
+
+    /// A result for a program, over several lines.
+    pub(super) fn json(&self, value: &Value) -> Result<(), Failure> {
+        self.line(format_args!("{value:#}"))
+    }
+
+    /// Something beside the result.
+    pub(super) fn note(&self, text: impl Display) {
+        // Whoever closed standard error does not want to know.
+        let _ = writeln!(anstream::stderr(), "{text}");
+    }
+
+    /// Rows under their titles, as wide as the terminal; unwrapped where there is none.
+    pub(super) fn table(&self, titles: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(titles.to_vec());
+        table.add_rows(rows);
+        self.line(table)
+    }
+
+    /// The end of a command that failed.
+    pub(super) fn failure(&self, failure: &Failure) -> Exit {
+        if failure.exit == Exit::Done {
+            return Exit::Done;
+        }
+        if self.json.get() {
+            let mut error = json!({ "message": failure.message, "exitCode": failure.exit as u8 });
+            if let (Some(error), Some(Value::Object(details))) = (error.as_object_mut(), &failure.details) {
+                error.extend(details.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())));
+            }
+            let _ = self.json(&json!({ "ok": false, "error": error }));
+        }
+        self.note(format_args!("error: {}", failure.message));
+        failure.exit
+    }
+}
+
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::new(Exit::Done, ""),
+        _ => Failure::new(Exit::Failed, format!("cannot print: {error}")),
+    })
+}

@@ -1,0 +1,85 @@
+//! A stopped gateway's journal in the hands of its owner: read without the lock, so that looking never stands in the way of a
+//! start, and written under it. The same table of methods answers as on a socket.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::hub::Hub;
+use super::methods::{Caller, Desk};
+use super::{GatewayError, copies, open_desk, owner};
+use crate::authority::{Handle, Writing};
+use crate::host::Host;
+use crate::journal::{Journal, JournalError, Lock, Reader};
+use crate::limits;
+use crate::pairing::{Actor, Registry, Role, ScopeSet};
+use crate::state::StateDir;
+use crate::wire::frame::WireError;
+
+/// The journal of a gateway that does not run.
+pub struct Stopped {
+    state: StateDir,
+    desk: Arc<Desk>,
+    writing: Option<Writing>,
+    caller: Caller,
+}
+
+impl Stopped {
+    /// Folds what is on record; nothing can be changed.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; [`JournalError::NotAJournal`] where there is none.
+    pub fn to_read(state: StateDir, host: Arc<dyn Host>) -> Result<Self, GatewayError> {
+        let mut reader = Reader::open(&state.journal())?;
+        let mut registry = Registry::default();
+        loop {
+            let records = reader.read(registry.head().next(), limits::READ_RECORDS)?;
+            if records.is_empty() {
+                break;
+            }
+            records.iter().for_each(|record| registry.apply(record));
+        }
+        let authority = Handle::resting(registry, reader.id(), Arc::clone(&host));
+        let desk = Arc::new(Desk::new(&state, authority, reader, Arc::new(Hub::default()), host, false));
+        Ok(Self { state, desk, writing: None, caller: this_process() })
+    }
+
+    /// Opens the journal under its lock.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; [`JournalError::NotAJournal`] where there is none, [`JournalError::Locked`] while a gateway runs.
+    pub fn to_act(state: StateDir, host: Arc<dyn Host>) -> Result<Self, GatewayError> {
+        if !Journal::exists(&state.journal())? {
+            return Err(JournalError::NotAJournal { path: state.journal() }.into());
+        }
+        state.prepare()?;
+        let lock = Lock::acquire(&state.journal())?;
+        let (desk, writing) = open_desk(&state, lock, host, false)?;
+        Ok(Self { state, desk, writing: Some(writing), caller: this_process() })
+    }
+
+    /// Answers a call of the owner.
+    ///
+    /// # Errors
+    /// What a client would be told.
+    pub async fn call(&self, method: &str, params: Option<&RawValue>) -> Result<Value, WireError> {
+        self.desk.call(&self.caller, method, params).await
+    }
+
+    /// Writes the copies for other tools, where something may have changed, and closes the journal.
+    pub async fn close(self) {
+        let Some(writing) = self.writing else { return };
+        if let Err(error) = copies::write(&self.state, &self.desk.authority.registry()) {
+            tracing::warn!(%error, "the copies for other tools could not be written");
+        }
+        drop(self.desk);
+        // A writer that panicked has nothing more to say.
+        let _ = tokio::task::spawn_blocking(move || writing.join()).await;
+    }
+}
+
+fn this_process() -> Caller {
+    let person = owner::person(rustix::process::geteuid().as_raw(), std::process::id());
+    Caller { actor: Actor::Owner(person), role: Role::Operator, scopes: ScopeSet::cli() }
+}
