@@ -139,6 +139,12 @@ impl Client {
         }
     }
 
+    /// Leaves in order.
+    pub async fn close(mut self) {
+        // Whoever is gone needs no goodbye.
+        let _ = tokio::time::timeout(limits::CLOSE_DEADLINE, self.socket.close(None)).await;
+    }
+
     async fn next(&mut self) -> Result<Inbound, ClientError> {
         loop {
             let slow = ClientError::Slow { url: self.url.clone(), limit: self.limit };
@@ -146,7 +152,8 @@ impl Client {
             let text = match message {
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(Message::Close(frame))) => {
-                    let (code, reason) = frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
+                    let (code, reason) =
+                        frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string()));
                     return Err(ClientError::Closed { code, reason });
                 }
                 Some(Ok(_)) => continue,

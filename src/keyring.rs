@@ -149,7 +149,14 @@ impl TokenFile {
     ///
     /// # Errors
     /// [`KeyringError`].
-    pub fn keep(&mut self, state: &StateDir, role: Role, token: &str, scopes: &[String], now: Millis) -> Result<(), KeyringError> {
+    pub fn keep(
+        &mut self,
+        state: &StateDir,
+        role: Role,
+        token: &str,
+        scopes: &[String],
+        now: Millis,
+    ) -> Result<(), KeyringError> {
         if self.token(role) == Some(token) {
             return Ok(());
         }

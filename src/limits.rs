@@ -19,7 +19,7 @@ pub const TICK: Duration = Duration::from_secs(30);
 /// A socket that has not finished `connect` by then is closed with 1000 (OpenClaw 2026.3.13).
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
 /// How long the HTTP head may take to arrive.
-pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(5);
+pub const HTTP_HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of an HTTP head.
 pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
 /// Read buffer of one socket: the library's 128 KiB costs 133 kB an idle connection, this costs 4.6 kB.

@@ -158,13 +158,7 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
 }
 
 /// The request to approve where none was named, after it has been shown.
-async fn the_one_that_waits(
-    latest: bool,
-    door: &mut Door,
-    world: &World,
-    out: &Output,
-    json: bool,
-) -> Result<String, Failure> {
+async fn the_one_that_waits(latest: bool, door: &mut Door, world: &World, out: &Output, json: bool) -> Result<String, Failure> {
     let list = door.call("device.pair.list", json!({})).await?;
     let waiting = entries(&list, "pending");
     let chosen = match waiting {

@@ -127,13 +127,9 @@ impl Reach {
         };
         match stopped {
             Ok(stopped) => Ok(Door::Stopped(Box::new(stopped))),
-            Err(GatewayError::Journal(JournalError::NotAJournal { path })) => Err(Failure::new(
-                Exit::Unreachable,
-                format!(
-                    "no gateway runs here, and none ever did: there is no journal in {}; start one: openclaw gateway run",
-                    path.display()
-                ),
-            )),
+            Err(GatewayError::Journal(error @ JournalError::NotAJournal { .. })) => {
+                Err(Failure::new(Exit::Unreachable, format!("no gateway runs here, and {error}")))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -158,8 +154,10 @@ impl Door {
 
     /// Leaves in order.
     pub(super) async fn close(self) {
-        if let Self::Stopped(stopped) = self {
-            stopped.close().await;
+        match self {
+            Self::Named(client) => client.close().await,
+            Self::Owner(_) => {}
+            Self::Stopped(stopped) => stopped.close().await,
         }
     }
 }

@@ -51,7 +51,9 @@ fn judge(verdict: &Verdict, json: bool, out: &Output) -> Result<(), Failure> {
     match verdict {
         Verdict::Sound(extent) => {
             out.line(format_args!("sound: {}", extent_text(extent)))?;
-            out.line("Every byte is as it was written. Whether records are missing at the end only a head kept elsewhere can tell.")
+            out.line(
+                "Every byte is as it was written. Whether records are missing at the end only a head kept elsewhere can tell.",
+            )
         }
         Verdict::TornTail { sound, bytes, what } => {
             out.line(format_args!("sound: {}", extent_text(sound)))?;
@@ -72,7 +74,8 @@ fn judge(verdict: &Verdict, json: bool, out: &Output) -> Result<(), Failure> {
             Err(Failure { details: Some(details), ..Failure::new(Exit::Damaged, format!("{message}{before}{next}")) })
         }
         Verdict::TooNew { segment, found, .. } => {
-            let message = format!("written by another version: segment {segment} {found}; open it with the version that wrote it");
+            let message =
+                format!("written by another version: segment {segment} {found}; open it with the version that wrote it");
             let details = json!({ "verdict": "too-new", "segment": segment });
             Err(Failure { details: Some(details), ..Failure::new(Exit::Newer, message) })
         }
@@ -83,7 +86,9 @@ fn judge(verdict: &Verdict, json: bool, out: &Output) -> Result<(), Failure> {
 fn verdict_json(verdict: &Verdict) -> Option<Value> {
     let (name, extent, torn) = match verdict {
         Verdict::Sound(extent) => ("sound", extent, None),
-        Verdict::TornTail { sound, bytes, what } => ("torn-tail", sound, Some(json!({ "bytes": bytes, "what": what.to_string() }))),
+        Verdict::TornTail { sound, bytes, what } => {
+            ("torn-tail", sound, Some(json!({ "bytes": bytes, "what": what.to_string() })))
+        }
         Verdict::Corrupt { .. } | Verdict::TooNew { .. } => return None,
     };
     let mut value = extent_json(extent);

@@ -66,7 +66,9 @@ impl Output {
         if self.json.get() {
             let mut error = json!({ "message": failure.message, "exitCode": failure.exit as u8 });
             if let (Some(error), Some(Value::Object(details))) = (error.as_object_mut(), &failure.details) {
-                error.extend(details.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())));
+                error.extend(
+                    details.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())),
+                );
             }
             let _ = self.json(&json!({ "ok": false, "error": error }));
         }

@@ -52,7 +52,7 @@ pub enum JournalError {
         found: Newer,
     },
     /// There is no journal.
-    #[error("there is no journal in {}", path.display())]
+    #[error("there is no journal in {}; the first start of a gateway makes one: openclaw gateway run", path.display())]
     NotAJournal {
         /// Where one was looked for.
         path: PathBuf,

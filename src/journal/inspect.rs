@@ -134,7 +134,7 @@ fn verdict(error: JournalError, sound: Option<Extent>) -> Result<Verdict, Journa
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// A sound record.
-    Record(Record),
+    Record(Box<Record>),
     /// Bytes that are not. Records after it have sound checksums and follow each other, but what they follow is not known.
     Damage {
         /// File name of the segment.
@@ -167,7 +167,7 @@ pub fn show(dir: &Path, from: Seq, each: &mut dyn FnMut(Shown) -> bool) -> Resul
     loop {
         let (offset, seq, what) = match walk.step(&mut position, &mut records) {
             Ok(Step::Batch) => {
-                if !records.drain(..).filter(|record| record.seq >= from).all(|record| each(Shown::Record(record))) {
+                if !records.drain(..).filter(|record| record.seq >= from).all(|record| each(Shown::Record(Box::new(record)))) {
                     return Ok(());
                 }
                 continue;

@@ -88,7 +88,8 @@ pub fn event_sentence(record: &Record) -> String {
     match &record.event {
         Event::JournalCreated(event) => format!("journal {} created", event.journal),
         Event::GatewayStarted(event) => {
-            let settings = event.settings.iter().map(|(key, value)| format!("{key}={}", quote(value))).collect::<Vec<_>>();
+            let set = event.settings.iter().filter(|(_, value)| !value.is_empty());
+            let settings = set.map(|(key, value)| format!("{key}={}", quote(value))).collect::<Vec<_>>();
             format!("gateway {} started, {}", quote(&event.version), settings.join(" "))
         }
         Event::GatewayStopped(event) => format!("gateway stopped ({})", quote(&event.cause)),

@@ -134,7 +134,7 @@ class Known {
   }
 
   revoked(device) {
-    Object.assign(this.of(device), { revoked: true, sure: true });
+    Object.assign(this.of(device), { scopes: [], revoked: true, sure: true });
     this.refusesAll(device);
   }
 

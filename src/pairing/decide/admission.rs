@@ -274,14 +274,7 @@ impl Try<'_> {
 }
 
 /// What a device lacks of what it asks, and the request that would give it.
-fn need(
-    device: Option<&Device>,
-    request: RequestId,
-    reason: Reason,
-    role: Role,
-    asked: &ScopeSet,
-    attempts: u32,
-) -> PairingNeed {
+fn need(device: Option<&Device>, request: RequestId, reason: Reason, role: Role, asked: &ScopeSet, attempts: u32) -> PairingNeed {
     let held = device.map(|device| device.held(role)).unwrap_or_default();
     let grant = device.and_then(|device| device.grants.get(&role));
     let is_narrow = |grant: &Grant| reason == Reason::ScopeUpgrade && grant.approved.covers(role, asked);

@@ -1,0 +1,163 @@
+//! Relative numbers only: what one connect costs to decide and fold, to make durable, and to read back, at several sizes.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use openclaw_pairing::journal::{Journal, Lock};
+use openclaw_pairing::pairing::{
+    Actor, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential, DEFAULT_POLICY,
+    Described, Description, Device, DeviceId, Event, Forwarding, Issue, JournalCreated, JournalId, KeyId, Millis, Mint, PeerUser,
+    Proof, PublicKey, Record, Registry, RequestId, Role, Salt, ScopeSet, SharedVerdict, SignatureForm, Source, TokenVerdict,
+    decide,
+};
+
+const SIZES: [u32; 3] = [10, 1_000, 10_000];
+
+struct Fixed;
+
+impl Mint for Fixed {
+    fn mint(&self, device: &DeviceId, _: Role) -> Option<Issue> {
+        Some(Issue { salt: Salt([1; 16]), key: KeyId([2; 8]), digest: openclaw_pairing::pairing::digest_of(&device.to_string()) })
+    }
+}
+
+fn key(number: u32) -> PublicKey {
+    let mut key = [0; 32];
+    key[..4].copy_from_slice(&number.to_le_bytes());
+    PublicKey(key)
+}
+
+/// A local connect with the shared token, which pairs a device that comes for the first time.
+fn connect(number: u32) -> Command {
+    let peer = IpAddr::from(Ipv4Addr::LOCALHOST).into();
+    let description = Description { platform: Some("linux".into()), version: Some("2026.3.13".into()), ..Description::default() };
+    let described = Described { like: None, here: Some(Box::new(description)) };
+    let credential = Credential {
+        mode: AuthMode::Token,
+        shared: SharedVerdict::Right,
+        token: TokenVerdict::Missing,
+        token_is_explicit: false,
+        bootstrap: false,
+    };
+    let attempt = Attempt {
+        connection: ConnectionId([7; 16]),
+        source: Source {
+            peer,
+            forwarding: Forwarding::None,
+            claimed: None,
+            host_is_loopback: true,
+            is_page: false,
+            user: PeerUser::Owner,
+        },
+        fault: None,
+        protocol: Some(3),
+        client: Some(Client { id: ClientId::Cli, mode: ClientMode::Cli }),
+        ask: Some(Ask { role: Role::Operator, scopes: ScopeSet::cli(), described }),
+        proof: Some(Proof { device: DeviceId::of(&key(number)), form: SignatureForm::V3 }),
+        credential: Some(credential),
+    };
+    Command::Connect { attempt: Box::new(attempt), key: Some(key(number)) }
+}
+
+fn step(registry: &mut Registry, command: Command) -> Vec<Record> {
+    let now = Millis(registry.now().0.saturating_add(1));
+    let mut request = [0; 16];
+    request[..8].copy_from_slice(&registry.head().0.to_le_bytes());
+    let context = Context { actor: Actor::Peer, now, request: RequestId(request), mint: &Fixed };
+    let policy = std::sync::Arc::clone(registry.policy());
+    let decision = decide(registry, &policy, command, &context);
+    let record = |(actor, event)| {
+        let record = Record { seq: registry.head().next(), at: now, actor, event };
+        registry.apply(&record);
+        record
+    };
+    decision.events.into_iter().map(record).collect()
+}
+
+/// A registry with `devices` paired devices, and the records that made it.
+fn history(devices: u32) -> (Registry, Vec<Record>) {
+    let mut registry = Registry::default();
+    let created = JournalCreated { journal: JournalId([9; 16]), policy: DEFAULT_POLICY.to_owned() };
+    let first = Record { seq: registry.head().next(), at: Millis(1), actor: Actor::System, event: Event::from(created) };
+    registry.apply(&first);
+    let mut records = vec![first];
+    for number in 0..devices {
+        records.extend(step(&mut registry, connect(number)));
+    }
+    (registry, records)
+}
+
+fn deciding(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decide and apply");
+    for devices in SIZES {
+        let (registry, _) = history(devices);
+        assert_eq!(registry.device_count(), usize::try_from(devices).expect("small"));
+        group.bench_with_input(BenchmarkId::new("a paired device returns", devices), &registry, |b, registry| {
+            b.iter_batched(|| registry.clone(), |mut registry| step(&mut registry, connect(3)), BatchSize::SmallInput);
+        });
+        group.bench_with_input(BenchmarkId::new("a new device pairs", devices), &registry, |b, registry| {
+            b.iter_batched(|| registry.clone(), |mut registry| step(&mut registry, connect(devices)), BatchSize::SmallInput);
+        });
+        let map: BTreeMap<DeviceId, Device> = registry.devices().map(|device| (device.id, Device::clone(device))).collect();
+        group.bench_with_input(BenchmarkId::new("publish: persistent maps", devices), &registry, |b, registry| {
+            b.iter(|| black_box(registry.clone()));
+        });
+        group.bench_with_input(BenchmarkId::new("publish: a BTreeMap of the devices", devices), &map, |b, map| {
+            b.iter(|| black_box(map.clone()));
+        });
+    }
+    group.finish();
+}
+
+fn appending(c: &mut Criterion) {
+    let mut group = c.benchmark_group("append with sync");
+    let (_, records) = history(64);
+    let returns = records.last().expect("a record").clone();
+    let scratch = tempfile::tempdir().expect("a scratch directory");
+    for batch in [1_u64, 8, 64] {
+        let lock = Lock::acquire(&scratch.path().join(batch.to_string())).expect("the lock");
+        let mut journal = Journal::create(lock, JournalId([9; 16])).expect("a journal");
+        group.throughput(Throughput::Elements(batch));
+        group.bench_function(BenchmarkId::new("records a batch", batch), |b| {
+            b.iter(|| {
+                let next = journal.head().seq;
+                let record = |n| Record { seq: openclaw_pairing::pairing::Seq(next.0 + n), ..returns.clone() };
+                let records: Vec<_> = (1..=batch).map(record).collect();
+                journal.append(journal.head(), &records).expect("appended")
+            });
+        });
+    }
+    group.finish();
+}
+
+fn replaying(c: &mut Criterion) {
+    let mut group = c.benchmark_group("replay");
+    group.sample_size(10);
+    let (_, records) = history(10_000);
+    let scratch = tempfile::tempdir().expect("a scratch directory");
+    let mut journal = Journal::create(Lock::acquire(scratch.path()).expect("the lock"), JournalId([9; 16])).expect("a journal");
+    for batch in records.chunks(8) {
+        journal.append(journal.head(), batch).expect("appended");
+    }
+    drop(journal);
+    let bytes: u64 =
+        std::fs::read_dir(scratch.path()).expect("listed").flatten().map(|e| e.metadata().expect("there").len()).sum();
+    let files = std::fs::read_dir(scratch.path()).expect("listed").flatten();
+    let bytes: u64 = files.map(|file| file.metadata().expect("there").len()).sum();
+    group.throughput(Throughput::Elements(u64::try_from(records.len()).expect("small")));
+    let name = format!("scan, check, decode and fold {} records in {bytes} bytes", records.len());
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            let mut registry = Registry::default();
+            let lock = Lock::acquire(scratch.path()).expect("the lock");
+            Journal::open(lock, &mut |record| registry.apply(&record)).expect("opened");
+            registry.head()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, deciding, appending, replaying);
+criterion_main!(benches);

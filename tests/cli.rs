@@ -1,0 +1,416 @@
+//! The command line as a person meets it: real processes, real sockets, a home of their own. One snapshot per command: exit
+//! code, standard output, standard error, with ids, times, ports and paths made constant.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use insta::assert_snapshot;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_openclaw");
+
+/// A home directory that goes away with the test.
+struct Home {
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a scratch directory") }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.path().join(".openclaw")
+    }
+
+    fn segment(&self) -> PathBuf {
+        self.state().join("journal/00000000000000000001.segment")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.args(args).env_clear().env("HOME", self.path()).env("PATH", "/usr/bin:/bin").current_dir(self.path());
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("it runs")
+    }
+
+    /// Exit code and both outputs, masked.
+    fn run(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        let code = output.status.code().expect("an exit code");
+        let part = |name, bytes: &[u8]| match text(bytes) {
+            text if text.is_empty() => String::new(),
+            text => format!("--- {name}\n{text}"),
+        };
+        self.mask(&format!("exit {code}\n{}{}", part("stdout", &output.stdout), part("stderr", &output.stderr)))
+    }
+
+    fn mask(&self, text: &str) -> String {
+        let text = text.replace(&self.path().display().to_string(), "~").replace(BINARY, "openclaw");
+        let rules = [
+            (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
+            (r"[0-9a-f]{64}", "<hex>"),
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),
+            (r"\b1[78]\d{11}\b", "<ms>"),
+            (r"(127\.0\.0\.1|\[::1\]):\d+", "$1:<port>"),
+            (r"port(=| |: )\d+", "port$1<port>"),
+            (r"--port \d+", "--port <port>"),
+            (r"process \d+", "process <pid>"),
+            (r"uid \d+", "uid <uid>"),
+            (r#"hostname\\":\\"[^"]*"#, r#"hostname\":\"<host>\"#),
+            (r"root on the gateway host|the owner on the gateway host \(uid <uid>\)", "<owner>"),
+        ];
+        rules
+            .iter()
+            .fold(text, |text, (from, to)| regex::Regex::new(from).expect("a pattern").replace_all(&text, *to).into_owned())
+    }
+
+    fn token(&self) -> String {
+        let config: serde_json::Value =
+            serde_json::from_slice(&fs::read(self.state().join("openclaw.json")).expect("a configuration")).expect("JSON");
+        config["gateway"]["auth"]["token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Starts a gateway on a free port and waits until it says that it listens.
+    fn gateway(&self) -> Gateway {
+        let mut child = self.command(&["gateway", "run", "--port", "0"]).stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let mut said = vec![];
+        for line in lines.by_ref() {
+            said.push(line.expect("UTF-8"));
+            if said.last().is_some_and(|line| line.starts_with("Next")) {
+                break;
+            }
+        }
+        let said = said.join("\n");
+        let port = said.split("ws://127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).expect("an address").to_owned();
+        Gateway { child, port, said }
+    }
+}
+
+/// A gateway that runs; ended with the test.
+struct Gateway {
+    child: Child,
+    port: String,
+    said: String,
+}
+
+impl Gateway {
+    fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+
+    /// Asks it to stop, and gives its exit code.
+    fn stop(mut self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A device of another home that talks to a gateway as its owner's phone would.
+fn phone(home: &Home, gateway: &Gateway, token: &str, args: &[&str]) -> String {
+    home.run(&[args, &["--url", &gateway.url(), "--token", token]].concat())
+}
+
+fn mask_seqs(text: &str) -> String {
+    regex::Regex::new(r"seq \d+").expect("a pattern").replace_all(text, "seq <n>").into_owned()
+}
+
+fn device_id(home: &Home) -> String {
+    let file: serde_json::Value =
+        serde_json::from_slice(&fs::read(home.state().join("identity/device.json")).expect("an identity")).expect("JSON");
+    file["deviceId"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn help_names_every_command() {
+    assert_snapshot!(Home::new().run(&["--help"]));
+    assert_snapshot!(Home::new().run(&["devices", "--help"]));
+}
+
+#[test]
+fn without_a_gateway_there_is_one_sentence_and_exit_3() {
+    let home = Home::new();
+    assert_snapshot!(home.run(&["devices", "list"]));
+    assert_snapshot!(home.run(&["logs", "--json"]));
+    assert_snapshot!(home.run(&["devices", "list", "--url", "ws://127.0.0.1:1", "--token", "x"]));
+    assert_snapshot!(home.run(&["journal", "verify"]));
+    assert!(!home.state().join("journal").exists(), "looking makes nothing");
+}
+
+#[test]
+fn what_was_typed_wrong_is_named() {
+    let home = Home::new();
+    assert_snapshot!(home.run(&["devices", "rotate", "--device", "x"]));
+    assert_snapshot!(home.run(&["devices", "list", "--url", "ws://127.0.0.1:1"]));
+    assert_snapshot!(home.run(&["devices", "list", "--url", "ws://192.0.2.1:1", "--token", "x"]));
+    assert_snapshot!(home.run(&["devices", "clear"]));
+    assert_snapshot!(home.run(&["--profile", "../other", "devices", "list"]));
+    assert_snapshot!(home.run(&["gateway", "run", "--bind", "everywhere"]));
+}
+
+#[test]
+fn l01_a_second_gateway_exits_6_and_a_taken_port_exits_1() {
+    let (home, other) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    assert_snapshot!(home.mask(&gateway.said));
+    assert_snapshot!(home.run(&["gateway", "run", "--port", "0"]));
+    assert_snapshot!(other.run(&["gateway", "run", "--port", &gateway.port]));
+    assert_eq!(gateway.stop(), Some(0));
+}
+
+#[test]
+fn l08_a_state_directory_that_cannot_be_used_exits_1() {
+    let home = Home::new();
+    fs::write(home.state(), "a file").expect("written");
+    assert_snapshot!(home.run(&["gateway", "run", "--port", "0"]));
+    fs::remove_file(home.state()).expect("removed");
+    fs::create_dir(home.state()).expect("made");
+    fs::set_permissions(home.state(), fs::Permissions::from_mode(0o777)).expect("opened");
+    assert_snapshot!(home.run(&["gateway", "run", "--port", "0"]));
+
+    // Somebody who may not read it: for root that is another user, who needs a copy of the program that they can run.
+    fs::set_permissions(home.state(), fs::Permissions::from_mode(0o000)).expect("closed");
+    let mut command = home.command(&["devices", "list"]);
+    if rustix::process::geteuid().is_root() {
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+        let program = home.path().join("openclaw");
+        fs::copy(BINARY, &program).expect("copied");
+        command = Command::new(program);
+        command.args(["devices", "list"]).env_clear().env("HOME", home.path()).uid(65_534).gid(65_534);
+    }
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(said.starts_with("error: ") && said.contains(".openclaw") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn a_device_is_refused_seen_approved_and_let_in() {
+    let (home, pocket) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    let token = home.token();
+    assert_snapshot!("story_01_nobody", home.run(&["devices", "list"]));
+    assert_snapshot!("story_02_paired_by_rule", phone(&pocket, &gateway, &token, &["devices", "list"]));
+    let id = device_id(&pocket);
+    assert_snapshot!("story_03_revoked", home.run(&["devices", "revoke", "--device", &id, "--role", "operator"]));
+    assert_snapshot!("story_04_refused", phone(&pocket, &gateway, &token, &["devices", "list"]));
+    assert_snapshot!("story_05_seen", home.run(&["devices", "list"]));
+    assert_snapshot!("story_06_approved", home.run(&["devices", "approve"]));
+    assert_snapshot!("story_07_let_in", phone(&pocket, &gateway, &token, &["devices", "approve"]));
+    assert_snapshot!(
+        "story_08_narrowed",
+        home.run(&["devices", "rotate", "--device", &id, "--role", "operator", "--scope", "operator.read"])
+    );
+    assert_snapshot!("story_09_refused_as_json", phone(&pocket, &gateway, &token, &["devices", "list", "--json"]));
+    assert_snapshot!("story_10_reject_of_nothing", home.run(&["devices", "reject", "no-such-request"]));
+    assert_snapshot!("story_11_cleared", home.run(&["devices", "clear", "--yes", "--pending"]));
+    assert_eq!(gateway.stop(), Some(0));
+    // When a client's leaving is recorded depends on the machine; that it is does not.
+    let logs = home.run(&["logs"]);
+    let (ends, story): (Vec<_>, Vec<_>) = logs.lines().partition(|line| line.contains("closed with code 1005"));
+    assert_eq!(ends.len(), logs.matches("connection admitted: ").count());
+    assert_snapshot!("story_12_all_of_it_while_stopped", mask_seqs(&story.join("\n")));
+    assert_snapshot!("story_13_none_waits", home.run(&["devices", "approve"]));
+    assert_snapshot!("story_14_sound", mask_seqs(&home.run(&["journal", "verify"])));
+}
+
+#[test]
+fn l05_a_stopped_gateways_journal_is_worked_on_under_its_lock() {
+    let (home, pocket) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    let token = home.token();
+    phone(&pocket, &gateway, &token, &["devices", "list"]);
+    let id = device_id(&pocket);
+    home.run(&["devices", "revoke", "--device", &id, "--role", "operator"]);
+    phone(&pocket, &gateway, &token, &["devices", "list"]);
+    gateway.stop();
+    assert!(home.run(&["devices", "approve"]).contains("Approved <hex> (<uuid>)"));
+    assert!(fs::read_to_string(home.state().join("devices/paired.json")).expect("a copy").contains(&id));
+    let gateway = home.gateway();
+    let let_in = phone(&pocket, &gateway, &token, &["devices", "list"]);
+    assert!(let_in.starts_with("exit 0"), "{let_in}");
+}
+
+#[test]
+fn several_requests_are_listed_and_none_is_approved() {
+    let (home, pockets) = (Home::new(), [Home::new(), Home::new()]);
+    let gateway = home.gateway();
+    let token = home.token();
+    for pocket in &pockets {
+        phone(pocket, &gateway, &token, &["devices", "list"]);
+        home.run(&["devices", "revoke", "--device", &device_id(pocket), "--role", "operator"]);
+        phone(pocket, &gateway, &token, &["devices", "list"]);
+    }
+    let said = home.run(&["devices", "approve"]);
+    assert!(said.starts_with("exit 1") && said.contains("Pending (2)"), "{said}");
+    assert!(said.ends_with("error: 2 requests wait; say which: openclaw devices approve <request>\n"), "{said}");
+    let said = home.run(&["devices", "approve", "--latest"]);
+    assert!(said.contains("Approved <hex> (<uuid>)"), "{said}");
+}
+
+#[test]
+fn j02_a_flipped_byte_is_found_with_its_seq_and_offset() {
+    let (home, pocket) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    let token = home.token();
+    for _ in 0..3 {
+        phone(&pocket, &gateway, &token, &["devices", "list"]);
+    }
+    gateway.stop();
+    let sound = fs::read(home.segment()).expect("a segment");
+    let mut flipped = sound.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    fs::write(home.segment(), &flipped).expect("written");
+    let said = home.run(&["journal", "verify"]);
+    assert!(said.starts_with("exit 5"), "{said}");
+    assert!(regex::Regex::new(r"offset \d+, seq \d+: ").expect("a pattern").is_match(&said), "{said}");
+    assert!(home.run(&["journal", "show"]).starts_with("exit 5"));
+    assert!(home.run(&["gateway", "run", "--port", "0"]).starts_with("exit 5"));
+    assert!(home.run(&["devices", "list"]).starts_with("exit 5"));
+    assert_eq!(fs::read(home.segment()).expect("a segment"), flipped, "nothing was changed");
+
+    let mut newer = sound;
+    newer[8] = 99;
+    let end = 76 - 4;
+    let checksum = crc32c::crc32c(&newer[..end]);
+    newer[end..76].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(home.segment(), newer).expect("written");
+    assert!(home.run(&["journal", "verify"]).starts_with("exit 7"));
+    assert!(home.run(&["gateway", "run", "--port", "0"]).starts_with("exit 7"));
+}
+
+#[test]
+fn j01_a_torn_end_is_noted_and_put_aside_by_the_next_start() {
+    let home = Home::new();
+    home.gateway().stop();
+    let whole = fs::read(home.segment()).expect("a segment");
+    fs::write(home.segment(), &whole[..whole.len() - 3]).expect("cut");
+    assert_snapshot!(home.run(&["journal", "verify"]));
+    home.gateway().stop();
+    let said = home.run(&["journal", "show"]);
+    assert!(said.contains("JournalRepaired") && said.contains("were never acknowledged"), "{said}");
+}
+
+#[test]
+fn logs_speak_upstreams_json_and_end_quietly_with_their_reader() {
+    let home = Home::new();
+    let gateway = home.gateway();
+    assert_snapshot!(home.run(&["logs", "--json", "--limit", "1"]));
+    let mut following = home.command(&["logs", "--follow", "--interval", "50"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut said = BufReader::new(following.stdout.take().expect("its output"));
+    let mut until = |what: &str| {
+        let mut line = String::new();
+        while !line.contains(what) {
+            line.clear();
+            assert_ne!(said.read_line(&mut line).expect("UTF-8"), 0, "ended before {what:?}");
+        }
+    };
+    until("started");
+    gateway.stop();
+    until("gateway stopped (SIGTERM)");
+    let gateway = home.gateway();
+    until("started");
+    drop(said);
+    gateway.stop();
+    assert_eq!(following.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn o03_no_secret_leaves_the_files_it_belongs_in() {
+    let (home, pocket) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    let token = home.token();
+    let mut said = gateway.said.clone();
+    said += &phone(&pocket, &gateway, &token, &["devices", "list", "--json"]);
+    let id = device_id(&pocket);
+    said += &home.run(&["devices", "rotate", "--device", &id, "--role", "operator"]);
+    said += &phone(&pocket, &gateway, &token, &["devices", "list"]);
+    said += &phone(&pocket, &gateway, "not-the-token", &["devices", "list"]);
+    said += &home.run(&["devices", "list", "--json"]);
+    gateway.stop();
+    for args in [&["logs", "--json"][..], &["journal", "show", "--json"], &["journal", "verify", "--json"]] {
+        said += &home.run(args);
+    }
+    let tokens: serde_json::Value =
+        serde_json::from_slice(&fs::read(pocket.state().join("identity/device-auth.json")).expect("tokens")).expect("JSON");
+    let device_token = tokens["tokens"]["operator"]["token"].as_str().expect("a token").to_owned();
+    let identity = fs::read_to_string(pocket.state().join("identity/device.json")).expect("an identity");
+    let private = identity.split("PRIVATE KEY-----\\n").nth(1).and_then(|rest| rest.split("\\n").next()).expect("a key");
+    let key = fs::read(home.state().join("pairing/token.key")).expect("a key");
+    let journal = fs::read(home.segment()).expect("a segment");
+    let secrets = [token.as_bytes(), device_token.as_bytes(), private.as_bytes(), &key, b"not-the-token"];
+    for (number, secret) in secrets.iter().enumerate() {
+        for (place, bytes) in [("the journal", &journal[..]), ("what was printed", said.as_bytes())] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == *secret), "secret {number} stands in {place}");
+        }
+    }
+    let mut copy = String::new();
+    fs::File::open(home.state().join("devices/paired.json")).and_then(|mut file| file.read_to_string(&mut copy)).expect("a copy");
+    assert!(copy.contains(&id) && !copy.contains(&device_token));
+    assert_eq!(fs::read(home.state().join("devices/pending.json")).expect("a copy"), b"{}");
+}
+
+/// The terminal story of the README, as a shell runs it; `[..]` stands for anything in a line, `...` for any lines.
+#[test]
+fn the_readmes_story_works_when_pasted() {
+    let readme = include_str!("../README.md");
+    let story = readme.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a story");
+    let home = Home::new();
+    let gateway = home.gateway();
+    let mut script = format!("openclaw() {{ {BINARY} \"$@\"; }}\n");
+    let mut expected: Vec<Vec<&str>> = vec![];
+    for line in story.lines() {
+        match line.strip_prefix("$ ") {
+            // The test has started one, on a free port.
+            Some("openclaw gateway run &") => {}
+            Some(command) => {
+                script += &format!("echo '@@@'\n{}\n", command.replace("18789", &gateway.port));
+                expected.push(vec![]);
+            }
+            None => expected.last_mut().expect("a command").push(line),
+        }
+    }
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &format!("exec 2>&1\n{script}")]).env_clear().env("HOME", home.path()).env("PATH", "/usr/bin:/bin");
+    let output = String::from_utf8(shell.output().expect("bash runs").stdout).expect("UTF-8");
+    let said: Vec<Vec<&str>> = output.split("@@@\n").skip(1).map(|part| part.lines().collect()).collect();
+    assert_eq!(said.len(), expected.len(), "{output}");
+    for (said, expected) in said.iter().zip(&expected) {
+        assert!(is_like(said, expected), "expected {expected:#?}, got {said:#?}");
+    }
+}
+
+fn is_like(said: &[&str], expected: &[&str]) -> bool {
+    match expected {
+        [] => said.is_empty(),
+        ["...", rest @ ..] => (0..=said.len()).any(|skipped| is_like(&said[skipped..], rest)),
+        [first, rest @ ..] => {
+            let pattern = regex::escape(first).replace(r"\[\.\.\]", ".*");
+            let pattern = regex::Regex::new(&format!("^{pattern}$")).expect("a pattern");
+            said.split_first().is_some_and(|(line, said)| pattern.is_match(line) && is_like(said, rest))
+        }
+    }
+}
