@@ -142,8 +142,6 @@ fn replaying(c: &mut Criterion) {
         journal.append(journal.head(), batch).expect("appended");
     }
     drop(journal);
-    let bytes: u64 =
-        std::fs::read_dir(scratch.path()).expect("listed").flatten().map(|e| e.metadata().expect("there").len()).sum();
     let files = std::fs::read_dir(scratch.path()).expect("listed").flatten();
     let bytes: u64 = files.map(|file| file.metadata().expect("there").len()).sum();
     group.throughput(Throughput::Elements(u64::try_from(records.len()).expect("small")));
