@@ -111,6 +111,19 @@ fn j04_garbage_at_the_end_is_put_aside() {
 }
 
 #[test]
+fn j04_garbage_before_a_sound_batch_is_damage() {
+    let story = Story::of(&[2, 1, 2]);
+    for batch in 0..3 {
+        for length in [1, 7, 8, 64, 511, 512, 300_000] {
+            let start = story.ends[batch];
+            let bytes = [&story.bytes[..start], &noise(length), &story.bytes[start..]].concat();
+            let found = damage(open(bytes));
+            assert_eq!((found.offset, found.seq), (to_u64(start), story.first(batch)), "{length} bytes before batch {batch}");
+        }
+    }
+}
+
+#[test]
 fn j05_a_damaged_length_is_never_an_end() {
     let story = Story::of(&[1, 2, 1]);
     let frame = story.ends[1]..story.ends[1] + BATCH_HEADER_BYTES + RECORD_HEADER_BYTES;

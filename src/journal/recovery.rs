@@ -1,6 +1,6 @@
 //! Walks a segment from batch to batch and judges what it meets. A batch is taken whole or not at all. What cannot be taken
-//! is a torn end only if no batch was begun after it: a batch is begun when the one before it is synced, so a later header
-//! proves that what is unreadable now was safe once.
+//! is a torn end only if no batch was begun behind it: a batch is begun when the one before it is synced, so a header further
+//! on proves that what is unreadable now was safe once.
 
 use std::io;
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::path::Path;
 use super::directory::io_error;
 use super::error::{JournalError, Newer};
 use super::format::{
-    self, BATCH_HEADER_BYTES, BatchHeader, BatchParts, DIGEST_BYTES, Fault, HeaderError, RECORD_HEADER_BYTES, RecordFrames,
-    SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES_MAX, SegmentHeader,
+    self, BATCH_HEADER_BYTES, BatchHeader, BatchParts, DIGEST_BYTES, Fault, HeaderError, RecordFrames, SEGMENT_HEADER_BYTES,
+    SEGMENT_HEADER_BYTES_MAX, SegmentHeader,
 };
 use super::storage::{Storage, length};
 use super::{Head, codec};
@@ -127,15 +127,18 @@ impl<'a> Walk<'a> {
         self.window.forget();
     }
 
-    /// Where the first batch after `position` begins that was begun later than the one which should stand at it.
+    /// Where a batch was begun behind `position`, not counting what stands at it: the first header, at any offset, that is
+    /// whole and not of an earlier batch. It proves that what should stand at the position was safe once.
     pub(super) fn later_batch(&mut self, position: &Position) -> Result<Option<(u64, BatchHeader)>, JournalError> {
+        let expected = position.head.seq.next();
+        let is_later = |header: &BatchHeader| header.first >= expected && header.check().is_ok();
         let mut offset = position.offset.saturating_add(1);
         loop {
             let bytes = self.window.view(self.storage, offset, WINDOW_BYTES).map_err(|error| failed(self.path, error))?;
             let mut starts = bytes.windows(BATCH_HEADER_BYTES).enumerate();
             let found = starts.find_map(|(skip, bytes)| {
-                let at = offset.saturating_add(length(skip));
-                BatchHeader::decode(bytes).ok().filter(|header| is_later(header, position, at)).map(|header| (at, header))
+                let header = BatchHeader::decode(bytes).ok().filter(is_later)?;
+                Some((offset.saturating_add(length(skip)), header))
             });
             if found.is_some() || bytes.len() < WINDOW_BYTES {
                 return Ok(found);
@@ -262,14 +265,6 @@ fn first_damage(offset: u64, header: &BatchHeader, batch: &BatchParts<'_>) -> Da
             None => return Damage { offset, seq: header.first, what: Fault::BatchDigest },
         }
     }
-}
-
-/// Whether `header`, found at `offset`, can be that of a batch appended after the one that should stand at `position`: at
-/// least one record is between them, and no more than fit.
-fn is_later(header: &BatchHeader, position: &Position, offset: u64) -> bool {
-    let between = header.first.0.saturating_sub(position.head.seq.next().0);
-    let fitting = offset.saturating_sub(position.offset).div_euclid(length(RECORD_HEADER_BYTES));
-    header.check().is_ok() && (1..=fitting).contains(&between)
 }
 
 fn failed(path: &Path, error: io::Error) -> JournalError {
