@@ -510,6 +510,27 @@ fn after_a_crash_at_any_write_or_sync_what_was_answered_is_there_and_nothing_els
 }
 
 #[test]
+fn what_is_read_at_opening_is_safe_before_it_is_used() {
+    // The process died between a write and its sync. What it wrote is read again, and must then be there for good, or the
+    // next batch could reach the disk before it.
+    let disk = MemoryStorage::default();
+    let mut journal = Journal::create_on(Box::new(disk.clone()), JOURNAL).expect("a new journal");
+    let story = Story::of(&[20, 20]);
+    disk.fail_sync(1);
+    journal.append(journal.head(), &story.batches[0]).expect_err("a sync that fails");
+    let mut opened = reopen(&disk).expect("a whole batch");
+    assert_eq!(opened.records, story.batches[0]);
+    assert_eq!(disk.unsynced(), Vec::<usize>::new());
+    disk.fail_sync(1);
+    opened.journal.append(opened.journal.head(), &story.batches[1]).expect_err("a sync that fails");
+    for image in images(&disk) {
+        assert!(open(image).expect("a crash is no damage").records.starts_with(&story.batches[0]));
+    }
+    disk.fail_sync(1);
+    assert!(matches!(reopen(&disk), Err(JournalError::Io { op: "sync", .. })));
+}
+
+#[test]
 fn a_repair_that_is_cut_short_is_made_again_and_keeps_every_byte() {
     let story = Story::of(&[1, 30]);
     let torn = &story.bytes[..story.bytes.len() - 40];

@@ -169,6 +169,9 @@ impl Journal {
             let bytes = recovery::put_aside(&path, &mut *storage, position.offset, &mut *aside)?;
             Some(JournalRepaired { after: position.head.seq, offset: position.offset, bytes, kept })
         } else {
+            // Who wrote the last batch may have died before its sync. It counts now, so it must not be lost, and the next one
+            // must not reach the disk before it.
+            storage.sync().map_err(|source| io_error("sync", &path, source))?;
             None
         };
         Ok((Self { storage, path, journal: header.journal, position, index, poisoned: false, lock: None }, repaired))
