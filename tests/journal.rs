@@ -10,8 +10,8 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use openclaw_pairing::journal::codec::{self, PayloadError};
 use openclaw_pairing::journal::format::{
@@ -263,6 +263,30 @@ fn j12_a_segment_without_its_whole_header_is_damage() {
 }
 
 #[test]
+fn j12_a_header_that_no_writer_makes_is_damage() {
+    let sound = SegmentHeader::of_new(JOURNAL).encode();
+    let with = |at: usize, bytes: &[u8]| [&sound[..at], bytes, &sound[at + bytes.len()..]].concat();
+    let of_length = |version: u32, length: u32| {
+        let mut header = with(8, &[version.to_le_bytes(), length.to_le_bytes()].concat());
+        header.resize(usize::try_from(length).expect("small"), 0);
+        header
+    };
+    for (header, what) in [
+        (with(0, b"\x89PNG\r\n"), Fault::Magic),
+        (with(16, &OTHER_JOURNAL.0), Fault::ChainStart),
+        (with(40, &[0]), Fault::ChainStart),
+        (with(32, &[2]), Fault::HeaderSeq),
+        (of_length(VERSION, 80), Fault::HeaderLength),
+        (of_length(VERSION, 72), Fault::HeaderLength),
+        (of_length(VERSION + 1, 4_097), Fault::HeaderLength),
+    ] {
+        assert_eq!(damage(open(summed(header))), Damage { offset: 0, seq: Seq(1), what });
+    }
+    assert!(matches!(open(summed(of_length(VERSION + 1, 4_096))), Err(JournalError::TooNew { .. })));
+    assert!(matches!(open(summed(of_length(VERSION + 1, 20))), Err(JournalError::TooNew { .. })));
+}
+
+#[test]
 fn j12_a_crash_while_creating_leaves_nothing_that_stands_in_the_way() {
     let header = SegmentHeader::of_new(JOURNAL).encode();
     for written in [0, 1, header.len() / 2, header.len()] {
@@ -490,17 +514,10 @@ fn after_a_crash_at_any_write_or_sync_what_was_answered_is_there_and_nothing_els
             poisoned(&mut journal, &disk, &story.batches[answered]);
             for image in images(&disk) {
                 let mut opened = open(image).expect("a crash is no damage");
-                let there = story.batches.iter().map(Vec::len).scan(0, |sum, count| {
-                    *sum += count;
-                    Some(*sum)
-                });
-                let whole = 1 + there.take_while(|sum| *sum <= opened.records.len()).count();
-                assert_eq!(opened.records, story.records(0..whole - 1), "half a batch was read");
-                assert!(
-                    (answered..=answered + 1).contains(&(whole - 1)),
-                    "{answered} batches were answered, {whole} - 1 are there"
-                );
-                for batch in &story.batches[whole - 1..] {
+                let is_there = |batches: &usize| story.records(0..*batches) == opened.records;
+                let whole = (0..=sizes.len()).find(is_there).expect("whole batches, as they were appended, and nothing else");
+                assert!((answered..=answered + 1).contains(&whole), "{answered} batches were answered, {whole} are there");
+                for batch in &story.batches[whole..] {
                     opened.journal.append(opened.journal.head(), batch).expect("it goes on");
                 }
                 assert_eq!(reopen(&opened.disk).expect("a sound journal").records, story.records(0..sizes.len()));
@@ -571,6 +588,30 @@ fn j20_half_a_batch_means_wait() {
         assert_eq!(reader.head().expect("no damage").seq, Seq(to_u64(followed.len())));
         assert_eq!(reader.read(Seq(2), 1).expect("no damage"), story.records(0..whole).get(1..2).unwrap_or_default());
     }
+}
+
+#[test]
+fn j20_a_batch_that_was_half_there_is_looked_at_again_when_the_writer_has_gone_on() {
+    let story = Story::of(&[2, 1, 3, 1]);
+    let disk = MemoryStorage::new(story.bytes[..SEGMENT_HEADER_BYTES].to_vec());
+    let (reads, mut late) = (Arc::new(AtomicUsize::new(0)), disk.clone());
+    let (count, bytes) = (Arc::clone(&reads), story.bytes.clone());
+    let late_write = Mutex::new(move || late.write_at(0, &bytes).expect("a write"));
+    let before_read = Arc::new(move |_| {
+        // The reader has met the half batch when it reads for the second time: to see whether another was begun behind it.
+        if count.fetch_add(1, Ordering::Relaxed) == 1 {
+            late_write.lock().expect("one thread")();
+        }
+    });
+    let watched = Watched { disk: disk.clone(), before_read };
+    let (journal, _) =
+        Journal::open_on(Box::new(watched), &mut |_| panic!("nothing is torn"), &mut drop).expect("a journal without records");
+    let half = (story.ends[1] + story.ends[2]) / 2;
+    let visible = [&story.bytes[..half], &vec![0; story.ends[2] - half]].concat();
+    disk.clone().write_at(0, &visible).expect("a write");
+    reads.store(0, Ordering::Relaxed);
+    let followed = journal.reader().expect("a reader").read(Seq(1), usize::MAX).expect("no damage");
+    assert_eq!(followed, story.records(0..4));
 }
 
 #[test]
@@ -678,10 +719,8 @@ fn vectors() -> [(&'static str, Vec<u8>); 5] {
     let mut flipped = bytes.clone();
     flipped[ends[0] + BATCH_HEADER_BYTES + RECORD_HEADER_BYTES + 8] ^= 0x10;
     let reordered = [&bytes[..ends[0]], &bytes[ends[1]..], &bytes[ends[0]..ends[1]]].concat();
-    let mut too_new = bytes.clone();
-    too_new[8..12].copy_from_slice(&(VERSION + 1).to_le_bytes());
-    let checksum = crc32c::crc32c(&too_new[..SEGMENT_HEADER_BYTES - 4]);
-    too_new[SEGMENT_HEADER_BYTES - 4..SEGMENT_HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
+    let header = [&bytes[..8], &(VERSION + 1).to_le_bytes(), &bytes[12..ends[0]]].concat();
+    let too_new = [summed(header), bytes[ends[0]..].to_vec()].concat();
     [("sound", bytes), ("torn-tail", torn), ("flipped", flipped), ("reordered", reordered), ("too-new", too_new)]
 }
 
@@ -863,6 +902,13 @@ impl Forged {
     }
 }
 
+/// A segment header with a right checksum whatever it says.
+fn summed(mut header: Vec<u8>) -> Vec<u8> {
+    header.truncate(header.len() - 4);
+    header.extend(crc32c::crc32c(&header).to_le_bytes());
+    header
+}
+
 /// A record with a right checksum whatever its length says.
 fn record_frame(length: u32, kind: u16, payload: &[u8]) -> Vec<u8> {
     let summed = [&length.to_le_bytes()[..], &kind.to_le_bytes(), &1_001_u64.to_le_bytes()].concat();
@@ -906,31 +952,42 @@ fn open_storage(disk: &MemoryStorage, storage: Box<dyn Storage>) -> Result<Opene
 
 /// Opens and tells the largest number of bytes that were asked for at once.
 fn open_measured(bytes: Vec<u8>) -> (Result<Opened, JournalError>, usize) {
-    struct Measured(MemoryStorage, Arc<AtomicUsize>);
-    impl Storage for Measured {
-        fn size(&self) -> io::Result<u64> {
-            self.0.size()
-        }
-        fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
-            self.1.fetch_max(bytes.len(), Ordering::Relaxed);
-            self.0.read_at(offset, bytes)
-        }
-        fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-            self.0.write_at(offset, bytes)
-        }
-        fn sync(&mut self) -> io::Result<()> {
-            self.0.sync()
-        }
-        fn truncate(&mut self, length: u64) -> io::Result<()> {
-            self.0.truncate(length)
-        }
-        fn another(&self) -> io::Result<Box<dyn Storage>> {
-            self.0.another()
-        }
-    }
     let (disk, largest) = (MemoryStorage::new(bytes), Arc::new(AtomicUsize::new(0)));
-    let result = open_storage(&disk, Box::new(Measured(disk.clone(), Arc::clone(&largest))));
+    let seen = Arc::clone(&largest);
+    let before_read = Arc::new(move |count| {
+        seen.fetch_max(count, Ordering::Relaxed);
+    });
+    let result = open_storage(&disk, Box::new(Watched { disk: disk.clone(), before_read }));
     (result, largest.load(Ordering::Relaxed))
+}
+
+/// A disk that tells how many bytes are asked for, before each read.
+#[derive(Clone)]
+struct Watched {
+    disk: MemoryStorage,
+    before_read: Arc<dyn Fn(usize) + Send + Sync>,
+}
+
+impl Storage for Watched {
+    fn size(&self) -> io::Result<u64> {
+        self.disk.size()
+    }
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
+        (self.before_read)(bytes.len());
+        self.disk.read_at(offset, bytes)
+    }
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.write_at(offset, bytes)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.sync()
+    }
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.disk.truncate(length)
+    }
+    fn another(&self) -> io::Result<Box<dyn Storage>> {
+        Ok(Box::new(self.clone()))
+    }
 }
 
 /// What a refusal names.

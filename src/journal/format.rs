@@ -15,7 +15,7 @@ pub const MAGIC: [u8; 8] = *b"\x89OCJL\r\n\x1a";
 pub const MARKER: [u8; 4] = *b"\xffBCH";
 /// Bytes of a segment header.
 pub const SEGMENT_HEADER_BYTES: usize = 76;
-/// Bytes of a segment header of any version.
+/// Bytes of a segment header of any version, at most.
 pub const SEGMENT_HEADER_BYTES_MAX: usize = 4_096;
 /// Bytes of a batch header.
 pub const BATCH_HEADER_BYTES: usize = 24;
@@ -26,6 +26,8 @@ pub const RECORD_HEADER_BYTES: usize = 18;
 
 const CHAIN_LABEL: &[u8] = b"openclaw-pairing journal chain v1";
 const CHECKSUM_BYTES: usize = 4;
+/// What every version's segment header has: magic, version, length and checksum.
+const SEGMENT_HEADER_BYTES_MIN: usize = 20;
 const BATCH_FRAME_BYTES: usize = BATCH_HEADER_BYTES + DIGEST_BYTES;
 
 /// What is wrong with some bytes.
@@ -165,7 +167,7 @@ impl SegmentHeader {
         }
         let version = u32::from_le_bytes(take(&mut rest).ok_or(Fault::HeaderShort)?);
         let length = to_usize(u32::from_le_bytes(take(&mut rest).ok_or(Fault::HeaderShort)?));
-        if !(MAGIC.len()..=SEGMENT_HEADER_BYTES_MAX).contains(&length) {
+        if !(SEGMENT_HEADER_BYTES_MIN..=SEGMENT_HEADER_BYTES_MAX).contains(&length) {
             return Err(Fault::HeaderLength.into());
         }
         let header = bytes.get(..length).ok_or(Fault::HeaderShort)?;
