@@ -162,7 +162,7 @@ fn j07_bad_record_before_a_good_batch_is_damage_and_both_sides_are_shown() {
         true
     })
     .expect("what can be read");
-    let records = |batch| story.records(batch..batch + 1).into_iter().map(Shown::Record);
+    let records = |batch| story.records(batch..batch + 1).into_iter().map(|record| Shown::Record(Box::new(record)));
     let damage = Shown::Damage {
         segment: SEGMENT.into(),
         offset: to_u64(offset),

@@ -131,7 +131,6 @@ fn verdict(error: JournalError, sound: Option<Extent>) -> Result<Verdict, Journa
 }
 
 /// One thing to show of a journal.
-#[expect(clippy::large_enum_variant, reason = "shown one by one and never kept; nearly all are records")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// A sound record.
