@@ -244,26 +244,27 @@ fn judge(registry: &Registry, attempt: &mut crate::pairing::Attempt, presented: 
     credential.token_is_explicit = presented.explicit;
 }
 
-/// The wall clock, but never behind the last record: where it is, the monotonic clock carries time on from there.
+/// The wall clock, but never behind the last record: where it is, the monotonic clock carries time on from there until the
+/// wall clock has caught up.
 struct Clock {
-    floor: Millis,
-    floor_monotonic: u64,
+    last: Millis,
+    monotonic: u64,
+    is_carried: bool,
 }
 
 impl Clock {
     fn start(registry: &Registry, host: &dyn Host) -> Self {
-        Self { floor: registry.now(), floor_monotonic: host.monotonic() }
+        Self { last: registry.now(), monotonic: host.monotonic(), is_carried: false }
     }
 
     fn now(&mut self, host: &dyn Host) -> Millis {
-        let monotonic = host.monotonic();
-        let carried = self.floor.plus(monotonic.saturating_sub(self.floor_monotonic));
-        let wall = host.wall();
-        let now = if wall >= self.floor { wall } else { carried };
-        if wall >= self.floor {
-            (self.floor, self.floor_monotonic) = (wall, monotonic);
-        }
-        now
+        let (wall, monotonic) = (host.wall(), host.monotonic());
+        let carried = self.last.plus(monotonic.saturating_sub(self.monotonic));
+        let behind = if self.is_carried { carried } else { self.last };
+        self.is_carried = wall < behind;
+        self.last = if self.is_carried { carried } else { wall };
+        self.monotonic = monotonic;
+        self.last
     }
 }
 
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn t01_time_never_goes_back_and_goes_on_with_the_monotonic_clock() {
         let host = ManualHost::new(Millis(1_000_000), 1);
-        let mut clock = Clock { floor: Millis(1_000_000), floor_monotonic: 0 };
+        let mut clock = Clock { last: Millis(1_000_000), monotonic: 0, is_carried: false };
         host.advance(10);
         assert_eq!(clock.now(&host), Millis(1_000_010));
         host.set_wall(Millis(0));
