@@ -10,6 +10,8 @@ pub const PORT_DEFAULT: u16 = 18789;
 pub const PREAUTH_MESSAGE_BYTES: usize = 65_536;
 /// Bytes of one message after `connect`; announced as `policy.maxPayload` (OpenClaw 2026.3.13).
 pub const MESSAGE_BYTES: usize = 26_214_400;
+/// Nesting of one message: what serde_json allows where it builds values, and far beyond any method's params.
+pub const JSON_DEPTH: usize = 128;
 /// Announced as `policy.maxBufferedBytes` (OpenClaw 2026.3.13): what a slow reader may have queued at most.
 pub const BUFFERED_BYTES: usize = 52_428_800;
 /// Messages a slow reader may have queued before its connection is closed; bounds the count where each is small.

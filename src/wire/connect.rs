@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::frame::Text;
+use super::frame::{Text, object, optional_object};
 use crate::limits;
 use crate::pairing::{Admission, ClientId, ClientMode, DeviceToken};
 
@@ -36,6 +36,7 @@ pub struct ConnectParams {
     #[serde(rename = "maxProtocol")]
     pub max_protocol: Positive,
     /// Which client.
+    #[serde(deserialize_with = "object")]
     pub client: ClientParams,
     /// Capabilities.
     #[serde(default)]
@@ -56,10 +57,10 @@ pub struct ConnectParams {
     #[serde(default)]
     pub scopes: Vec<Text>,
     /// The device and its proof.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     pub device: Option<DeviceParams>,
     /// Credentials.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     pub auth: Option<AuthParams>,
     /// Language.
     #[serde(default)]
@@ -256,6 +257,8 @@ mod tests {
         assert_eq!(why(&with(&client.replace('}', r#","bogus":1}"#), "")), "at /client: unexpected property 'bogus'");
         assert_eq!(why(&with(client, r#","scopes":[""]"#)), "at /scopes/0: must NOT have fewer than 1 characters");
         assert_eq!(why(&with(client, r#","scopes":1"#)), "at /scopes: must be array");
+        assert_eq!(why(&with(r#"["cli","1","linux","cli"]"#, "")), "at /client: must be object");
+        assert_eq!(why(&with(client, r#","auth":["a"]"#)), "at /auth: must be object");
         let device = r#","device":{"id":"a","publicKey":"b","signature":"c","signedAt":1.5,"nonce":"d"}"#;
         assert_eq!(why(&with(client, device)), "at /device/signedAt: must be integer");
         assert_eq!(

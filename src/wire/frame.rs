@@ -1,9 +1,15 @@
 //! Frames: requests in, responses and events out. Every object we read is closed: an unknown or repeated key is an error.
 
-use serde::de::{DeserializeOwned, IgnoredAny};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::limits;
 
 /// A request as it came: params stay raw until the method is known.
 #[derive(Debug, Deserialize)]
@@ -59,18 +65,37 @@ pub enum Malformed {
 /// [`Malformed`].
 pub fn parse_call(message: &[u8]) -> Result<Call, Malformed> {
     let Ok(text) = std::str::from_utf8(message) else { return Err(Malformed::NotJson) };
-    match read::<Call>(text) {
-        Ok(call) => Ok(call),
-        Err(_) if serde_json::from_str::<IgnoredAny>(text).is_err() => Err(Malformed::NotJson),
-        Err(why) => {
-            #[derive(Deserialize)]
-            struct Lenient {
-                id: String,
-            }
-            let id = serde_json::from_str::<Lenient>(text).ok().map(|lenient| lenient.id).filter(|id| !id.is_empty());
-            Err(Malformed::NotARequest { id: id.unwrap_or_else(|| "invalid".to_owned()), why })
-        }
+    let why = match read::<Call>(text) {
+        // Params are still raw, and raw values are of any depth.
+        Ok(_) if depth(text) > limits::JSON_DEPTH => format!("nested deeper than {} levels", limits::JSON_DEPTH),
+        Ok(call) => return Ok(call),
+        Err(_) if serde_json::from_str::<IgnoredAny>(text).is_err() => return Err(Malformed::NotJson),
+        Err(why) => why,
+    };
+    #[derive(Deserialize)]
+    struct Lenient {
+        id: String,
     }
+    let id = read::<Lenient>(text).ok().map(|lenient| lenient.id).filter(|id| !id.is_empty());
+    Err(Malformed::NotARequest { id: id.unwrap_or_else(|| "invalid".to_owned()), why })
+}
+
+/// How deep the arrays and objects of a JSON text nest.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth = depth.saturating_add(1),
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// Reads params of a method; absent ones are `{}` (OpenClaw 2026.3.13).
@@ -84,8 +109,9 @@ pub fn parse_params<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T,
 /// Reads closed JSON; the error names the place first, as `at /client/id: …` or, for the whole, `at root: …`.
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path: String = error.path().iter().fold(String::new(), |path, segment| {
+    let mut track = serde_path_to_error::Track::new();
+    let value = object(serde_path_to_error::Deserializer::new(&mut json, &mut track)).map_err(|error| {
+        let path: String = track.path().iter().fold(String::new(), |path, segment| {
             use serde_path_to_error::Segment;
             match segment {
                 Segment::Seq { index } => format!("{path}/{index}"),
@@ -94,10 +120,34 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
                 Segment::Unknown => path,
             }
         });
-        complaint(&path, &error.inner().to_string())
+        complaint(&path, &error.to_string())
     })?;
     json.end().map_err(|error| error.to_string())?;
     Ok(value)
+}
+
+/// Reads an object from an object only: a derived reader would also take an array, as the values of the fields in order.
+pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Members<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, members: M) -> Result<T, M::Error> {
+            T::deserialize(MapAccessDeserializer::new(members))
+        }
+    }
+
+    deserializer.deserialize_map(Members(PhantomData))
+}
+
+/// An object that need not be there, but is one where it is.
+pub(super) fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    object(deserializer).map(Some)
 }
 
 /// The parser's words in the form that OpenClaw's clients know: a missing key without a place at the root, an unexpected one
@@ -120,7 +170,6 @@ fn complaint(path: &str, why: &str) -> String {
             let place = if path.is_empty() { String::new() } else { format!("at {path}: ") };
             let expected = why.rsplit_once("expected ").map(|(_, expected)| expected);
             match expected {
-                Some(kind) if why.starts_with("invalid type") && kind.starts_with("struct") => format!("{place}must be object"),
                 Some(kind) if why.starts_with("invalid type") => format!("{place}must be {}", schema_type(kind)),
                 _ if why.starts_with("unknown variant") => format!("{place}must be equal to constant"),
                 _ => format!("{place}{why}"),
@@ -251,6 +300,15 @@ mod tests {
     }
 
     #[test]
+    fn x26_an_array_is_not_an_object() {
+        assert_eq!(why(r#"["req","1","health",{}]"#), "must be object");
+        let raw = RawValue::from_string(r#"["a"]"#.to_owned()).expect("JSON");
+        assert_eq!(parse_params::<super::super::devices::RequestParams>(Some(&raw)).err().as_deref(), Some("must be object"));
+        let Err(Malformed::NotARequest { id, .. }) = parse_call(br#"["7"]"#) else { panic!("no request") };
+        assert_eq!(id, "invalid");
+    }
+
+    #[test]
     fn the_id_is_answered_to_even_where_the_frame_is_wrong() {
         let Err(Malformed::NotARequest { id, .. }) = parse_call(br#"{"type":"req","id":"7","method":"a","b":1}"#) else {
             panic!("an unknown key is an error");
@@ -259,8 +317,12 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded() {
-        let deep = format!(r#"{{"type":"req","id":"1","method":"a","params":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(parse_call(deep.as_bytes()).err(), Some(Malformed::NotJson));
+    fn n05_depth_is_bounded_and_brackets_in_a_text_are_no_depth() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let frame = |params: &str| format!(r#"{{"type":"req","id":"1","method":"a","params":{params}}}"#);
+        assert!(parse_call(frame(&nested(limits::JSON_DEPTH - 1)).as_bytes()).is_ok());
+        assert_eq!(why(&frame(&nested(limits::JSON_DEPTH))), "nested deeper than 128 levels");
+        assert_eq!(why(&frame(&nested(100_000))), "nested deeper than 128 levels");
+        assert!(parse_call(frame(&format!(r#"["\"{}"]"#, "[".repeat(1_000))).as_bytes()).is_ok());
     }
 }
