@@ -1,0 +1,303 @@
+//! A client written from the protocol alone, so that a mistake shared with the gateway's own parsing cannot hide.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+
+/// The shared secret of every gateway here.
+pub(crate) const SECRET: &str = "the shared secret of these tests";
+/// No answer takes this long; it only turns a hang into a failure.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const READ: &[&str] = &["operator.read"];
+pub(crate) const WRITE: &[&str] = &["operator.write"];
+pub(crate) const PAIRING: &[&str] = &["operator.pairing"];
+pub(crate) const ADMIN: &[&str] = &["operator.admin"];
+
+/// A key and the id made from it.
+pub(crate) struct Device {
+    pub(crate) key: SigningKey,
+}
+
+impl Device {
+    pub(crate) fn new(seed: u8) -> Self {
+        Self { key: SigningKey::from_bytes(&[seed; 32]) }
+    }
+
+    pub(crate) fn public(&self) -> [u8; 32] {
+        self.key.verifying_key().to_bytes()
+    }
+
+    pub(crate) fn id(&self) -> String {
+        id_of(&self.public())
+    }
+
+    /// A connect with the shared secret, as a CLI makes it.
+    pub(crate) fn asks(&self, scopes: &[&str]) -> Ask {
+        Ask { key: Some(self.key.clone()), ..Ask::new(scopes) }
+    }
+
+    /// A connect with nothing but its own token.
+    pub(crate) fn returns(&self, token: &str, scopes: &[&str]) -> Ask {
+        self.asks(scopes).auth(json!({ "deviceToken": token }))
+    }
+}
+
+pub(crate) fn id_of(public: &[u8]) -> String {
+    Sha256::digest(public).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
+
+/// What a client says when it connects. Fields are signed as they stand; edits come after the signature.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    key: Option<SigningKey>,
+    form: &'static str,
+    client: (&'static str, &'static str),
+    role: &'static str,
+    scopes: Vec<String>,
+    platform: &'static str,
+    auth: Value,
+    clock_ahead_ms: i64,
+    headers: Vec<(&'static str, String)>,
+    edits: Vec<Edit>,
+}
+
+impl Ask {
+    /// Without a device.
+    pub(crate) fn new(scopes: &[&str]) -> Self {
+        Self {
+            key: None,
+            form: "v3",
+            client: ("cli", "cli"),
+            role: "operator",
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            platform: "linux",
+            auth: json!({ "token": SECRET }),
+            clock_ahead_ms: 0,
+            headers: vec![],
+            edits: vec![],
+        }
+    }
+
+    pub(crate) fn auth(self, auth: Value) -> Self {
+        Self { auth, ..self }
+    }
+
+    pub(crate) fn client(self, id: &'static str, mode: &'static str) -> Self {
+        Self { client: (id, mode), ..self }
+    }
+
+    pub(crate) fn role(self, role: &'static str) -> Self {
+        Self { role, ..self }
+    }
+
+    pub(crate) fn platform(self, platform: &'static str) -> Self {
+        Self { platform, ..self }
+    }
+
+    pub(crate) fn form(self, form: &'static str) -> Self {
+        Self { form, ..self }
+    }
+
+    pub(crate) fn clock_ahead_ms(self, clock_ahead_ms: i64) -> Self {
+        Self { clock_ahead_ms, ..self }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// From a name that is not this machine's, hence remote.
+    pub(crate) fn remote(self) -> Self {
+        self.header("host", "gw.example.test")
+    }
+
+    /// Changes the params after they were signed.
+    pub(crate) fn edit(mut self, edit: impl Fn(&mut Value) + Send + Sync + 'static) -> Self {
+        self.edits.push(Arc::new(edit));
+        self
+    }
+
+    pub(crate) fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
+    }
+
+    /// The params of `connect` for this challenge.
+    pub(crate) fn params(&self, nonce: &str, now_ms: u64) -> Value {
+        let (id, mode) = self.client;
+        let mut params = json!({
+            "minProtocol": 3,
+            "maxProtocol": 3,
+            "client": { "id": id, "version": "0.0.0-test", "platform": self.platform, "mode": mode },
+            "caps": [],
+            "role": self.role,
+            "scopes": self.scopes,
+            "auth": self.auth,
+        });
+        if let Some(key) = &self.key {
+            params["device"] = self.device(key, nonce, now_ms);
+        }
+        self.edits.iter().for_each(|edit| edit(&mut params));
+        params
+    }
+
+    fn device(&self, key: &SigningKey, nonce: &str, now_ms: u64) -> Value {
+        let public = key.verifying_key().to_bytes();
+        let signed_at = now_ms.checked_add_signed(self.clock_ahead_ms).expect("a time");
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(self.text(&id_of(&public), nonce, signed_at).as_bytes()).to_bytes());
+        json!({
+            "id": id_of(&public),
+            "publicKey": URL_SAFE_NO_PAD.encode(public),
+            "signature": signature,
+            "signedAt": signed_at,
+            "nonce": nonce,
+        })
+    }
+
+    /// The text that a device signs.
+    fn text(&self, device: &str, nonce: &str, signed_at: u64) -> String {
+        let credential = ["token", "deviceToken", "bootstrapToken"].iter().find_map(|field| self.auth.get(field)?.as_str());
+        let Self { form, client: (id, mode), role, platform, .. } = self;
+        let (scopes, credential) = (self.scopes.join(","), credential.unwrap_or_default());
+        let common = format!("{form}|{device}|{id}|{mode}|{role}|{scopes}|{signed_at}|{credential}|{nonce}");
+        match *form {
+            "v3" => format!("{common}|{platform}|"),
+            _ => common,
+        }
+    }
+}
+
+/// What came from the gateway.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Heard {
+    Frame(Value),
+    Closed(u16, String),
+    /// The stream ended without a close frame.
+    Gone,
+}
+
+/// A WebSocket that has heard its challenge.
+pub(crate) struct Socket {
+    stream: WebSocketStream<TcpStream>,
+    pub(crate) nonce: String,
+    /// Pushes that came while something else was awaited.
+    pub(crate) events: VecDeque<Value>,
+    calls: u32,
+}
+
+impl Socket {
+    pub(crate) async fn open(address: SocketAddr, headers: &[(&'static str, String)]) -> Self {
+        let mut request = format!("ws://{address}/").into_client_request().expect("a request");
+        for (name, value) in headers {
+            request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"));
+        }
+        let tcp = TcpStream::connect(address).await.expect("connected");
+        let (stream, _) = tokio_tungstenite::client_async(request, tcp).await.expect("upgraded");
+        let mut socket = Self { stream, nonce: String::new(), events: VecDeque::new(), calls: 0 };
+        let Heard::Frame(challenge) = socket.hear().await else { panic!("no challenge") };
+        assert_eq!(challenge["event"], "connect.challenge");
+        socket.nonce = challenge["payload"]["nonce"].as_str().expect("a nonce").to_owned();
+        socket
+    }
+
+    pub(crate) async fn send(&mut self, message: Message) {
+        self.stream.send(message).await.expect("sent");
+    }
+
+    pub(crate) async fn say(&mut self, text: impl Into<String>) {
+        self.send(Message::text(text.into())).await;
+    }
+
+    pub(crate) async fn request(&mut self, id: &str, method: &str, params: &Value) {
+        self.say(json!({ "type": "req", "id": id, "method": method, "params": params }).to_string()).await;
+    }
+
+    pub(crate) async fn hear(&mut self) -> Heard {
+        loop {
+            match tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("the gateway answers in time") {
+                Some(Ok(Message::Text(text))) => return Heard::Frame(serde_json::from_str(&text).expect("JSON")),
+                Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into(), frame.reason.to_string()),
+                Some(Ok(Message::Close(None))) => return Heard::Closed(1005, String::new()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Heard::Gone,
+            }
+        }
+    }
+
+    /// The response to `id`; pushes on the way are kept.
+    pub(crate) async fn response(&mut self, id: &str) -> Result<Value, Value> {
+        loop {
+            match self.hear().await {
+                Heard::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
+                Heard::Frame(frame) => {
+                    assert_eq!(frame["id"], id, "{frame}");
+                    return if frame["ok"] == true { Ok(frame["payload"].clone()) } else { Err(frame["error"].clone()) };
+                }
+                end => panic!("{end:?} instead of a response to {id}"),
+            }
+        }
+    }
+
+    pub(crate) async fn call(&mut self, method: &str, params: Value) -> Result<Value, Value> {
+        self.calls += 1;
+        let id = format!("call-{}", self.calls);
+        self.request(&id, method, &params).await;
+        self.response(&id).await
+    }
+
+    /// A call that has to be granted.
+    pub(crate) async fn get(&mut self, method: &str, params: Value) -> Value {
+        self.call(method, params).await.unwrap_or_else(|error| panic!("{method} was refused: {error}"))
+    }
+
+    /// A call that has to be refused; its error.
+    pub(crate) async fn denied(&mut self, method: &str, params: Value) -> Value {
+        self.call(method, params).await.err().unwrap_or_else(|| panic!("{method} was granted"))
+    }
+
+    /// The payload of the next push, which has to be an `event`.
+    pub(crate) async fn push(&mut self, event: &str) -> Value {
+        let frame = match self.events.pop_front() {
+            Some(frame) => frame,
+            None => match self.hear().await {
+                Heard::Frame(frame) => frame,
+                end => panic!("{end:?} instead of {event}"),
+            },
+        };
+        assert_eq!(frame["event"], event, "{frame}");
+        frame["payload"].clone()
+    }
+
+    /// How the gateway ends this socket; pushes on the way are kept.
+    pub(crate) async fn end(&mut self) -> (u16, String) {
+        loop {
+            match self.hear().await {
+                Heard::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
+                Heard::Closed(code, reason) => return (code, reason),
+                other => panic!("{other:?} instead of a close"),
+            }
+        }
+    }
+
+    /// Ends it from this side, and waits for the gateway's goodbye.
+    pub(crate) async fn leave(mut self) {
+        let _already_over = self.stream.close(None).await;
+        while let Heard::Frame(_) = self.hear().await {}
+    }
+}

@@ -1,0 +1,144 @@
+//! A gateway of the library on a free port, with a state directory and a clock of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use openclaw_pairing::gateway::Ready;
+use openclaw_pairing::host::{Host as _, ManualHost};
+use openclaw_pairing::pairing::Millis;
+use openclaw_pairing::settings::Flags;
+use openclaw_pairing::state::StateDir;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::client::{Ask, Heard, PATIENCE, SECRET, Socket};
+
+/// A gateway that runs.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) host: Arc<ManualHost>,
+    pub(crate) state: StateDir,
+    scratch: TempDir,
+    stop: oneshot::Sender<&'static str>,
+    task: JoinHandle<()>,
+}
+
+/// A gateway that was stopped; its state is still there.
+pub(crate) struct Stopped {
+    host: Arc<ManualHost>,
+    pub(crate) state: StateDir,
+    scratch: TempDir,
+}
+
+/// A connect that was refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The response's error; null where there was no response.
+    pub(crate) error: Value,
+    pub(crate) close: (u16, String),
+}
+
+impl Running {
+    /// With the shared token and nothing else configured.
+    pub(crate) async fn start() -> Self {
+        Self::with(json!({ "auth": { "token": SECRET } })).await
+    }
+
+    /// With these settings under `gateway`.
+    pub(crate) async fn with(gateway: Value) -> Self {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let state = StateDir::at(scratch.path().join("state"));
+        state.prepare().expect("a state directory");
+        assert!(state.config().starts_with(state.root()), "OPENCLAW_CONFIG_PATH is set, and these tests have their own");
+        std::fs::write(state.config(), json!({ "gateway": gateway }).to_string()).expect("written");
+        Stopped { host: Arc::new(ManualHost::new(Millis(1_800_000_000_000), 1)), state, scratch }.start().await
+    }
+
+    /// Ends it and waits until the journal is closed.
+    pub(crate) async fn stop(self) -> Stopped {
+        self.stop.send("a test").expect("it runs");
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it stops in time").expect("no panic");
+        Stopped { host: self.host, state: self.state, scratch: self.scratch }
+    }
+
+    pub(crate) async fn open(&self) -> Socket {
+        Socket::open(self.address, &[]).await
+    }
+
+    /// Sends this connect on a new socket, and returns the socket and the response, if one came before the close.
+    async fn connect(&self, ask: &Ask) -> (Socket, Heard) {
+        let mut socket = Socket::open(self.address, ask.headers()).await;
+        let params = ask.params(&socket.nonce, self.host.wall().0);
+        socket.request("connect", "connect", &params).await;
+        let heard = socket.hear().await;
+        (socket, heard)
+    }
+
+    /// A connect that has to be let in; the socket and hello-ok.
+    pub(crate) async fn admit(&self, ask: &Ask) -> (Socket, Value) {
+        match self.connect(ask).await {
+            (socket, Heard::Frame(frame)) if frame["ok"] == true && frame["payload"]["type"] == "hello-ok" => {
+                (socket, frame["payload"].clone())
+            }
+            (_, heard) => panic!("refused: {heard:?}"),
+        }
+    }
+
+    /// A connect that has to be refused.
+    pub(crate) async fn refuse(&self, ask: &Ask) -> Refused {
+        match self.connect(ask).await {
+            (mut socket, Heard::Frame(frame)) => {
+                assert_eq!((&frame["id"], &frame["ok"]), (&json!("connect"), &json!(false)), "{frame}");
+                Refused { error: frame["error"].clone(), close: socket.end().await }
+            }
+            (_, Heard::Closed(code, reason)) => Refused { error: Value::Null, close: (code, reason) },
+            (_, Heard::Gone) => panic!("no close frame"),
+        }
+    }
+
+    /// A connect that has to need a person; the id of its request.
+    pub(crate) async fn request(&self, ask: &Ask) -> String {
+        let refused = self.refuse(ask).await;
+        assert_eq!(refused.error["details"]["code"], "PAIRING_REQUIRED", "{refused:?}");
+        refused.error["details"]["requestId"].as_str().expect("an id").to_owned()
+    }
+
+    /// One call over the owner channel.
+    pub(crate) async fn owner(&self, method: &str, params: Value) -> Result<Value, Value> {
+        let stream = UnixStream::connect(self.state.owner_socket()).await.expect("the owner channel");
+        let mut stream = BufReader::new(stream);
+        let call = json!({ "type": "req", "id": "1", "method": method, "params": params });
+        stream.write_all(format!("{call}\n").as_bytes()).await.expect("sent");
+        let mut line = String::new();
+        tokio::time::timeout(PATIENCE, stream.read_line(&mut line)).await.expect("in time").expect("a line");
+        let frame: Value = serde_json::from_str(&line).expect("JSON");
+        if frame["ok"] == true { Ok(frame["payload"].clone()) } else { Err(frame["error"].clone()) }
+    }
+
+    /// Every line of the log so far, each as its event's name and its sentence.
+    pub(crate) async fn log(&self) -> Vec<(String, String)> {
+        let tail = self.owner("logs.tail", json!({ "limit": 5000, "maxBytes": 1_000_000 })).await.expect("the log");
+        let lines = tail["lines"].as_array().expect("lines").iter();
+        let row = |line: &Value| -> (String, String) {
+            let line: Value = serde_json::from_str(line.as_str().expect("a text")).expect("JSON");
+            (line["event"].as_str().expect("an event").to_owned(), line["1"].as_str().expect("a sentence").to_owned())
+        };
+        lines.map(row).collect()
+    }
+}
+
+impl Stopped {
+    pub(crate) async fn start(self) -> Running {
+        let Self { host, state, scratch } = self;
+        let flags = Flags { port: Some(0), ..Flags::default() };
+        let ready = Ready::prepare(state.clone(), &flags, Arc::clone(&host) as _, None).await.expect("a gateway");
+        let address = *ready.addresses().first().expect("an address");
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(ready.run(async { stopped.await.unwrap_or("the end of a test") }));
+        Running { address, host, state, scratch, stop, task }
+    }
+}
