@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::Gateway;
 use super::handshake::{Handshake, Judged};
-use super::hub::{Inbox, Outbox, Outgoing, queue};
+use super::hub::{Inbox, Outbox, Outgoing, actor, queue};
 use super::methods::{self, Caller};
 use crate::limits;
 use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Outcome, Refusal, Source};
@@ -59,7 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let handshake = Handshake { connection: self.id, source, nonce, origin_is_allowed, auth, secret };
         let (outbox, mut inbox) = queue();
         gateway.desk.hub.arrive(self.id, outbox.clone());
-        let code = match self.shake_hands(&handshake, &outbox, &mut inbox, allowance).await {
+        let code = match self.shake_hands(&handshake, &mut inbox, allowance).await {
             Some(caller) => self.converse(&caller, &outbox, &mut inbox).await,
             None => 1000,
         };
@@ -70,13 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// From challenge to hello-ok; nobody where it was refused, and then the socket is closed.
-    async fn shake_hands(
-        &mut self,
-        handshake: &Handshake<'_>,
-        outbox: &Outbox,
-        inbox: &mut Inbox,
-        allowance: &Allowance,
-    ) -> Option<Caller> {
+    async fn shake_hands(&mut self, handshake: &Handshake<'_>, inbox: &mut Inbox, allowance: &Allowance) -> Option<Caller> {
         let deadline = Instant::now() + limits::HANDSHAKE_DEADLINE;
         let host = Arc::clone(&self.gateway.desk.host);
         let challenge = frame::event("connect.challenge", &connect::challenge(&handshake.nonce, host.wall().0), None);
@@ -99,19 +93,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let Judged { attempt, key, presented, request, complaint } = judged;
         let fault = attempt.fault;
         let (client, ask, proof) = (attempt.client, attempt.ask.clone(), attempt.proof);
-        let presented_text = presented.clone();
         let command = Command::Connect { attempt: Box::new(attempt), key };
-        let outcome = self.gateway.desk.authority.ask_presenting(command, Actor::Peer, presented_text).await;
+        let outcome = self.gateway.desk.authority.ask_presenting(command, Actor::Peer, presented).await;
         let answer = match outcome {
             Ok(Outcome::Admitted(admission)) => {
                 allowance.lift();
-                let hello = self.hello(&admission, request.as_deref().unwrap_or_default());
+                let Admission { rule, role, device, scopes, .. } = &admission;
+                let caller = Caller { actor: actor(*device, *rule, scopes), role: *role, scopes: scopes.clone() };
+                let hello = self.hello(&caller, &admission, request.as_deref().unwrap_or_default());
                 self.gateway.desk.hub.welcome(&self.id, hello);
-                let actor = match admission.device {
-                    Some(device) => Actor::Device { device, scopes: admission.scopes.clone() },
-                    None => Actor::SharedSecret { rule: admission.rule, scopes: admission.scopes.clone() },
-                };
-                return Some(Caller { actor, role: admission.role, scopes: admission.scopes });
+                return Some(caller);
             }
             Ok(Outcome::Refused(refusal)) => {
                 let device = proof.as_ref().map(|proof| &proof.device);
@@ -121,7 +112,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Ok(_) => error::connect_refused(&Refusal::Fault(fault.unwrap_or(Fault::InvalidFrame)), Subject::default()),
             Err(_) => error::journal_unavailable(),
         };
-        let _ = outbox;
         self.refuse(answer, request.as_deref()).await;
         None
     }
@@ -134,10 +124,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.close(answer.code, &answer.reason).await;
     }
 
-    fn hello(&self, admission: &Admission, request: &str) -> String {
+    fn hello(&self, caller: &Caller, admission: &Admission, request: &str) -> String {
         let desk = &self.gateway.desk;
         let token = admission.token.as_ref().and_then(|granted| desk.authority.token(granted));
-        let (presence, presence_version) = desk.hub.presence();
+        let (presence, presence_version) = desk.hub.presence(&desk.authority.registry(), &caller.actor);
         let facts = HelloFacts {
             connection: self.id.to_string(),
             methods: methods::names(),

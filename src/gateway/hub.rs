@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 
 use crate::limits;
-use crate::pairing::{ClientMode, ConnectionId, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, ScopeSet, Seq};
+use crate::pairing::{
+    Actor, ClientMode, ConnectionId, DeviceId, Event, KnownScope, Millis, Record, Registry, RequestId, Role, Rule, ScopeSet, Seq,
+    may_hear_of, may_read_of,
+};
 use crate::views;
 use crate::wire::{frame, notice};
 
@@ -40,6 +43,7 @@ struct Peer {
 
 struct Admitted {
     seq: Seq,
+    actor: Actor,
     role: Role,
     scopes: ScopeSet,
     device: Option<DeviceId>,
@@ -121,12 +125,6 @@ impl Hub {
         }
     }
 
-    /// The admission of a connection.
-    #[must_use]
-    pub fn admission(&self, id: &ConnectionId) -> Option<Seq> {
-        self.lock().get(id).and_then(|peer| peer.admitted.as_ref()).map(|admitted| admitted.seq)
-    }
-
     /// Notes that a call is being decided: if it ends the caller's own connection, the reply goes out first.
     pub fn begin_call(&self, id: &ConnectionId) {
         if let Some(peer) = self.lock().get_mut(id) {
@@ -152,12 +150,13 @@ impl Hub {
         peer.admitted.map(|admitted| admitted.seq)
     }
 
-    /// Who is here, and how often that changed.
+    /// Who is here, as far as `actor` may know, and how often that changed.
     #[must_use]
-    pub fn presence(&self) -> (Vec<Value>, u64) {
+    pub fn presence(&self, registry: &Registry, actor: &Actor) -> (Vec<Value>, u64) {
         let peers = self.lock();
-        let here = peers.values().filter_map(|peer| peer.admitted.as_ref()?.presence.clone()).collect();
-        (here, self.presence.load(Ordering::Relaxed))
+        let known = |admitted: &&Admitted| admitted.device.is_none_or(|device| may_read_of(registry, actor, &device));
+        let here = peers.values().filter_map(|peer| peer.admitted.as_ref()).filter(known);
+        (here.filter_map(|admitted| admitted.presence.clone()).collect(), self.presence.load(Ordering::Relaxed))
     }
 
     /// How many connections are admitted.
@@ -206,7 +205,7 @@ impl Hub {
         }
         for notice in notice::notices(records, after) {
             let frame = frame::event(notice.event, &notice.payload, Some(self.number()));
-            for peer in peers.values().filter(|peer| peer.may_hear_pairing()) {
+            for peer in peers.values().filter(|peer| peer.may_hear(after, &notice.request)) {
                 peer.outbox.text(frame.clone());
             }
         }
@@ -223,8 +222,11 @@ impl Hub {
 }
 
 impl Peer {
-    fn may_hear_pairing(&self) -> bool {
-        let may = |admitted: &Admitted| admitted.role == Role::Operator && admitted.scopes.allows(KnownScope::Pairing);
+    fn may_hear(&self, registry: &Registry, request: &RequestId) -> bool {
+        let may = |admitted: &Admitted| {
+            let answers = admitted.role == Role::Operator && admitted.scopes.allows(KnownScope::Pairing);
+            answers && may_hear_of(registry, &admitted.actor, request)
+        };
         self.listens && self.admitted.as_ref().is_some_and(may)
     }
 
@@ -243,18 +245,31 @@ impl Admitted {
         // A CLI comes and goes with each command; telling of it would only be noise (OpenClaw 2026.3.13).
         let seen = attempt.client.filter(|client| client.mode != ClientMode::Cli);
         let presence = seen.map(|client| {
-            json!({
+            let mut entry = json!({
                 "host": client.id.as_str(),
                 "mode": client.mode.as_str(),
-                "deviceId": device.map(|device| device.to_string()),
                 "roles": [role.as_str()],
                 "scopes": event.scopes.iter().collect::<Vec<_>>(),
                 "reason": "connect",
                 "ts": record.at.0,
                 "text": format!("{} in mode {} since {}", client.id, client.mode, views::time_text(Millis(record.at.0))),
-            })
+            });
+            if let (Some(device), Some(entry)) = (device, entry.as_object_mut()) {
+                entry.insert("deviceId".to_owned(), device.to_string().into());
+            }
+            entry
         });
-        Self { seq: record.seq, role, scopes: event.scopes.clone(), device, presence }
+        let actor = actor(device, event.rule, &event.scopes);
+        Self { seq: record.seq, actor, role, scopes: event.scopes.clone(), device, presence }
+    }
+}
+
+/// As whom an admitted connection acts.
+#[must_use]
+pub(super) fn actor(device: Option<DeviceId>, rule: Rule, scopes: &ScopeSet) -> Actor {
+    match device {
+        Some(device) => Actor::Device { device, scopes: scopes.clone() },
+        None => Actor::SharedSecret { rule, scopes: scopes.clone() },
     }
 }
 

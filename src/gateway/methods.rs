@@ -13,7 +13,8 @@ use crate::host::Host;
 use crate::journal::Reader;
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, DeviceId, KnownScope, Outcome, Record, RequestId, Role, ScopeSet, Seq, may_see_device, may_see_request,
+    Actor, Command, DeviceId, KnownScope, Outcome, Record, RequestId, Role, ScopeSet, Seq, may_read, may_see_device,
+    may_see_request,
 };
 use crate::state::StateDir;
 use crate::views::log_row;
@@ -210,7 +211,7 @@ impl Desk {
         match served {
             Method::Health => Ok(self.health()),
             Method::Status => Ok(self.status()),
-            Method::Presence => Ok(self.hub.presence().0.into()),
+            Method::Presence => Ok(self.hub.presence(&self.authority.registry(), &caller.actor).0.into()),
             Method::List => {
                 read::<Nothing>(method, params)?;
                 Ok(self.list(caller))
@@ -240,7 +241,7 @@ impl Desk {
                 let params = read::<RoleParams>(method, params)?;
                 self.act(caller, Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)? }).await
             }
-            Method::Tail => self.tail(read(method, params)?).await,
+            Method::Tail => self.tail(caller, read(method, params)?).await,
         }
     }
 
@@ -334,17 +335,19 @@ impl Desk {
         }
     }
 
-    /// Lines after the cursor, oldest first and none left out; without one, the newest.
-    async fn tail(&self, params: TailParams) -> Result<Value, WireError> {
-        let head = self.authority.registry().head().0;
+    /// Lines after the cursor, oldest first and none left out that the caller may read; without one, the newest.
+    async fn tail(&self, caller: &Caller, params: TailParams) -> Result<Value, WireError> {
+        let registry = self.authority.registry();
+        let head = registry.head().0;
         let limit = params.limit.map_or(limits::LOG_LINES.0, |limit| limit.0);
         let bytes = params.max_bytes.map_or(limits::LOG_BYTES.0, |bytes| bytes.0);
         let cursor = params.cursor.map(|cursor| cursor.0);
         let follows = cursor.filter(|cursor| *cursor <= head);
         let first = follows.unwrap_or_else(|| head.saturating_sub(u64::try_from(limit).unwrap_or(u64::MAX)));
         let records = self.records(Seq(first).next(), limit, Seq(head)).await?;
-        let mut lines: Vec<_> =
-            records.iter().map(|record| (record.seq.0, logs::line(&log_row(record), &self.hostname))).collect();
+        let last = records.last().map_or(first, |record| record.seq.0);
+        let visible = records.iter().filter(|record| may_read(&registry, &caller.actor, record));
+        let mut lines: Vec<_> = visible.map(|record| (record.seq.0, logs::line(&log_row(record), &self.hostname))).collect();
         if follows.is_none() {
             lines.reverse();
         }
@@ -358,12 +361,13 @@ impl Desk {
         });
         // One line always goes out, or a reader with a small limit would never get on.
         let kept = fits.count().max(1);
+        let is_whole = kept >= lines.len();
         lines.truncate(kept);
         if follows.is_none() {
             lines.reverse();
         }
-        let end = lines.last().map_or(follows.unwrap_or(head), |(seq, _)| *seq);
-        let is_cut = lines.first().map_or(first, |(seq, _)| seq.saturating_sub(1)) > 0 && follows.is_none();
+        let end = lines.last().filter(|_| follows.is_some() && !is_whole).map_or(last, |(seq, _)| *seq);
+        let is_cut = follows.is_none() && (first > 0 || !is_whole);
         let lines = lines.into_iter().map(|(_, line)| line).collect();
         Ok(logs::tail(&self.journal, end, head, lines, is_cut, cursor.is_some() && follows.is_none()))
     }

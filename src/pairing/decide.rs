@@ -3,7 +3,10 @@
 
 mod admission;
 mod approval;
+mod sight;
 mod tokens;
+
+pub(crate) use sight::{may_hear_of, may_read, may_read_of};
 
 pub use admission::what_is_needed;
 

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::devices;
 use crate::pairing::{Event, Record, Registry, RequestId};
 
-/// A push about pairing: role operator with `operator.pairing` or `operator.admin` may hear it.
+/// A push about pairing: role operator with `operator.pairing` or `operator.admin` may hear it, if it may see the request.
 #[derive(Debug)]
 pub struct Notice {
+    /// The request it is about.
+    pub request: RequestId,
     /// The event's name on the wire.
     pub event: &'static str,
     /// Its payload.
@@ -24,6 +26,7 @@ pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
     let mut notices = vec![];
     for record in records {
         let resolved = |request: RequestId, device: String, decision: &str| Notice {
+            request,
             event: "device.pair.resolved",
             payload: json!({ "requestId": request.to_string(), "deviceId": device, "decision": decision, "ts": record.at.0 }),
         };
@@ -33,7 +36,8 @@ pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
                     notices.push(resolved(old, event.device.to_string(), "rejected"));
                 }
                 if let Some(request) = after.request(&event.request) {
-                    notices.push(Notice { event: "device.pair.requested", payload: devices::pending(after, request) });
+                    let payload = devices::pending(after, request);
+                    notices.push(Notice { request: event.request, event: "device.pair.requested", payload });
                 }
             }
             Event::PairingApproved(event) => {

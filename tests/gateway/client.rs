@@ -26,6 +26,12 @@ pub(crate) const READ: &[&str] = &["operator.read"];
 pub(crate) const WRITE: &[&str] = &["operator.write"];
 pub(crate) const PAIRING: &[&str] = &["operator.pairing"];
 pub(crate) const ADMIN: &[&str] = &["operator.admin"];
+/// What the OpenClaw 2026.3.13 CLI always asks for.
+pub(crate) const CLI: &[&str] = &["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
+
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
 
 /// A key and the id made from it.
 pub(crate) struct Device {
@@ -74,6 +80,7 @@ pub(crate) struct Ask {
     auth: Value,
     clock_ahead_ms: i64,
     headers: Vec<(&'static str, String)>,
+    user: Option<u32>,
     edits: Vec<Edit>,
 }
 
@@ -90,6 +97,7 @@ impl Ask {
             auth: json!({ "token": SECRET }),
             clock_ahead_ms: 0,
             headers: vec![],
+            user: None,
             edits: vec![],
         }
     }
@@ -134,8 +142,18 @@ impl Ask {
         self
     }
 
-    pub(crate) fn headers(&self) -> &[(&'static str, String)] {
-        &self.headers
+    /// From a process of another user; only root can become one.
+    pub(crate) fn as_user(self, uid: u32) -> Self {
+        Self { user: Some(uid), ..self }
+    }
+
+    /// A socket that this connect can be sent on.
+    pub(crate) async fn open(&self, address: SocketAddr) -> Socket {
+        let tcp = match self.user {
+            Some(uid) => TcpStream::from_std(connected_as(uid, address)).expect("registered"),
+            None => TcpStream::connect(address).await.expect("connected"),
+        };
+        Socket::upgrade(tcp, address, &self.headers).await
     }
 
     /// The params of `connect` for this challenge.
@@ -183,6 +201,18 @@ impl Ask {
     }
 }
 
+/// The kernel gives a socket to the user of the thread that made it.
+fn connected_as(uid: u32, address: SocketAddr) -> std::net::TcpStream {
+    let connect = move || {
+        let uid = rustix::thread::Uid::from_raw(uid);
+        rustix::thread::set_thread_res_uid(uid, uid, uid).expect("root may become anybody");
+        std::net::TcpStream::connect(address).expect("connected")
+    };
+    let stream = std::thread::spawn(connect).join().expect("no panic");
+    stream.set_nonblocking(true).expect("set");
+    stream
+}
+
 /// What came from the gateway.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Heard {
@@ -202,12 +232,15 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) async fn open(address: SocketAddr, headers: &[(&'static str, String)]) -> Self {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
+        Self::upgrade(TcpStream::connect(address).await.expect("connected"), address, &[]).await
+    }
+
+    async fn upgrade(tcp: TcpStream, address: SocketAddr, headers: &[(&'static str, String)]) -> Self {
         let mut request = format!("ws://{address}/").into_client_request().expect("a request");
         for (name, value) in headers {
             request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"));
         }
-        let tcp = TcpStream::connect(address).await.expect("connected");
         let (stream, _) = tokio_tungstenite::client_async(request, tcp).await.expect("upgraded");
         let mut socket = Self { stream, nonce: String::new(), events: VecDeque::new(), calls: 0 };
         let Heard::Frame(challenge) = socket.hear().await else { panic!("no challenge") };
@@ -269,6 +302,15 @@ impl Socket {
     /// A call that has to be refused; its error.
     pub(crate) async fn denied(&mut self, method: &str, params: Value) -> Value {
         self.call(method, params).await.err().unwrap_or_else(|| panic!("{method} was granted"))
+    }
+
+    /// The ids of the pending requests and of the paired devices that it is shown.
+    pub(crate) async fn listed(&mut self) -> (Vec<String>, Vec<String>) {
+        let list = self.get("device.pair.list", json!({})).await;
+        let ids = |part: &str, key: &str| {
+            list[part].as_array().expect("a list").iter().map(|entry| text(&entry[key]).to_owned()).collect()
+        };
+        (ids("pending", "requestId"), ids("paired", "deviceId"))
     }
 
     /// The payload of the next push, which has to be an `event`.

@@ -1,5 +1,6 @@
 //! A gateway of the library on a free port, with a state directory and a clock of its own.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -16,6 +17,15 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::client::{Ask, Heard, PATIENCE, SECRET, Socket};
+
+/// Whether we are root; where not, what needs it is skipped, and said past the test's captured output.
+pub(crate) fn is_root(what: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        let _nobody_listens = writeln!(std::io::stderr(), "SKIPPED, needs root: {what}");
+    }
+    is_root
+}
 
 /// A gateway that runs.
 pub(crate) struct Running {
@@ -66,12 +76,12 @@ impl Running {
     }
 
     pub(crate) async fn open(&self) -> Socket {
-        Socket::open(self.address, &[]).await
+        Socket::open(self.address).await
     }
 
     /// Sends this connect on a new socket, and returns the socket and the response, if one came before the close.
     async fn connect(&self, ask: &Ask) -> (Socket, Heard) {
-        let mut socket = Socket::open(self.address, ask.headers()).await;
+        let mut socket = ask.open(self.address).await;
         let params = ask.params(&socket.nonce, self.host.wall().0);
         socket.request("connect", "connect", &params).await;
         let heard = socket.hear().await;
