@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod client;
+mod pairing;
 mod recorded;
 mod running;
 mod sight;
