@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod client;
+mod http;
 mod pairing;
 mod recorded;
 mod running;
 mod sight;
+mod surface;
