@@ -1,0 +1,26 @@
+//! Given these records, when this command, then these events and this outcome: DESIGN.md's settled questions about pairing, and
+//! those of the scenarios that one decision after another can tell.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod connects;
+mod described;
+mod requests;
+mod tokens;
+
+use openclaw_pairing::limits;
+use openclaw_pairing::pairing::{
+    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, Command, CommandName, DEFAULT_POLICY, Digest, Ending, Event, Fault,
+    Forwarding, GatewayStopped, Millis, Outcome, PeerUser, Reason, Record, Refusal, Registry, RequestId, Role, Rule,
+    SharedVerdict, Source,
+};
+use support::given::{ALL, NO_REQUEST, START, Told, Visit, World, address, by, device, owner, scopes, visit};
+
+/// Every rule that spares a person is off.
+const ASK: &str = "{ version: 1, localFirstPairing: false, localCli: false, localBackend: false }";
+
+const REQUESTED: [&str; 2] = ["PairingRequested", "ConnectionRefused"];
+const REFUSED: [&str; 1] = ["ConnectionRefused"];
+const ADMITTED: [&str; 1] = ["ConnectionAdmitted"];
