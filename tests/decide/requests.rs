@@ -144,12 +144,16 @@ fn the_time_of_a_request_counts_from_the_last_attempt() {
     assert_eq!(world.expire().names(), [] as [&str; 0]);
     world.wait(1);
     assert_eq!(world.expire().names(), ["PairingExpired"]);
-    // Where nobody looked in time, the next attempt finds out.
+    // Where nobody looked in time, the next attempt finds out, also one that is paired by rule.
     let second = world.connect(&ask).request();
     world.wait(300);
     let told = world.connect(&ask);
     assert_eq!(told.names(), ["PairingExpired", "PairingRequested", "ConnectionRefused"]);
     assert_ne!(told.request(), second);
+    world.wait(300);
+    let told = world.connect(&ask.clone().local());
+    let names = ["PairingExpired", "PairingRequested", "PairingApproved", "TokenIssued", "ConnectionAdmitted"];
+    assert_eq!(told.names(), names);
     let mut world = World::under("{ version: 1, requestTtl: \"2m\" }");
     world.connect(&ask);
     world.wait(120);

@@ -189,19 +189,19 @@ impl Try<'_> {
 
     /// Pairs by rule; a request of its own that waits does not stand in the way.
     fn pair_first(&self, attempt: Attempt) -> Decision {
-        let old = self.registry.waiting(&self.proof.device, self.ask.role).map(|request| request.id);
-        let requested = self.request(&attempt, Reason::NotPaired, self.ask.scopes.clone(), old);
+        let (mut events, waiting) = self.waiting();
+        let requested = self.request(&attempt, Reason::NotPaired, self.ask.scopes.clone(), waiting.map(|request| request.id));
+        let attempt = self.pointing(attempt, events.len());
         let (device, role, scopes) = (self.proof.device, self.ask.role, self.ask.scopes.clone());
         let rule = Actor::Rule(Rule::LocalFirstPairing);
         let (act, request) = (Act::FirstPairing, Some(requested.request));
         let approved = PairingApproved { device, role, scopes: scopes.clone(), act, request };
-        let mut events: Vec<(Actor, Event)> = vec![(Actor::Peer, requested.into()), (rule.clone(), approved.into())];
+        events.extend([(Actor::Peer, requested.into()), (rule.clone(), approved.into())]);
         let mut token = None;
         if let Some(issue) = self.context.mint.mint(&device, role) {
             events.push((rule, TokenIssued { device, role, scopes: scopes.clone(), issue }.into()));
             token = Some(granted(device, role, scopes.clone(), issue, self.context.now));
         }
-        let attempt = self.pointing(attempt, 0);
         let admission = Admission { rule: Rule::LocalFirstPairing, role, scopes, device: Some(device), token };
         admit(events, attempt, self.context, admission)
     }
@@ -209,12 +209,7 @@ impl Try<'_> {
     /// Refuses and names the request that would help: the one that waits, if it shows all of this ask, or a new one.
     fn need(&self, attempt: Attempt, reason: Reason, device: Option<&Device>) -> Decision {
         let role = self.ask.role;
-        let mut events: Vec<(Actor, Event)> = vec![];
-        let mut waiting = self.registry.waiting(&self.proof.device, role).map(AsRef::as_ref);
-        if let Some(request) = waiting.filter(|request| approval::is_due(self.policy, request, self.context)) {
-            events.push((Actor::System, approval::expired(self.policy, request).into()));
-            waiting = None;
-        }
+        let (mut events, waiting) = self.waiting();
         let (request, attempts, attempt) = match waiting {
             Some(request) if self.is_shown_by(request) => (request.id, request.attempts, attempt),
             None if self.table_is_full(device) => {
@@ -230,6 +225,16 @@ impl Try<'_> {
         };
         let need = need(device, request, reason, role, &self.ask.scopes, attempts);
         refuse(events, attempt, self.context, Refusal::PairingRequired(need))
+    }
+
+    /// The request of this device and role that waits; where its time is over, that instead.
+    fn waiting(&self) -> (Vec<(Actor, Event)>, Option<&Request>) {
+        match self.registry.waiting(&self.proof.device, self.ask.role) {
+            Some(request) if approval::is_due(self.policy, request, self.context) => {
+                (vec![(Actor::System, approval::expired(self.policy, request).into())], None)
+            }
+            waiting => (vec![], waiting.map(AsRef::as_ref)),
+        }
     }
 
     /// Whether `request` already shows all that this attempt asks for.
