@@ -200,6 +200,26 @@ fn a_probe_leaves_no_pairing_no_request_and_no_token() {
 }
 
 #[test]
+fn a_probe_with_a_device_token_leaves_no_trace_either() {
+    let mut world = World::new();
+    world.pair(1, "read");
+    let token = world.token(1);
+    let before = world.registry.digest().0;
+    for probe in [visit(1).asks(ALL), visit(1).asks("read").platform("ios"), visit(1).asks("read").platform("linux 7")] {
+        let told = world.connect(&probe.probe().token(token));
+        assert_eq!((told.names(), world.registry.digest().0), (ADMITTED.to_vec(), before));
+    }
+    // Without a token of its own it gets none made, and a revoked one makes no request.
+    world.fresh.works.set(false);
+    world.grant(&visit(2).asks("read"));
+    world.fresh.works.set(true);
+    assert_eq!(world.connect(&visit(2).asks("read").probe()).names(), ADMITTED);
+    world.revoke(owner(), 1);
+    let told = world.connect(&visit(1).asks("read").probe().token(token));
+    assert_eq!((told.names(), world.waiting()), (REFUSED.to_vec(), vec![]));
+}
+
+#[test]
 fn s14_a_status_check_never_fixes_the_scopes() {
     let checks = [visit(1).probe().local().asks("read"), visit(1).backend().local().asks("read"), visit(1).probe().asks("read")];
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {

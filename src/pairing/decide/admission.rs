@@ -90,13 +90,13 @@ impl Try<'_> {
         let trusted = self.policy.trusts(&self.credential);
         let device = self.registry.device(&self.proof.device);
         let revoked = device.and_then(|device| device.grants.get(&self.ask.role)).is_some_and(|grant| grant.revoked.is_some());
-        // A retired token proves who asks: of a revoked role it makes a request, but it never admits.
-        let asks_again = revoked && self.credential.token == TokenVerdict::Retired;
+        // A retired token proves who asks: of a revoked role it makes a request, but it never admits. A probe asks nothing.
+        let asks_again = revoked && self.credential.token == TokenVerdict::Retired && !self.is_probe();
         if !trusted && self.credential.token != TokenVerdict::Live && !asks_again {
             return refuse(vec![], attempt, self.context, self.unauthorized(device.map(AsRef::as_ref)));
         }
         match device {
-            Some(device) => self.paired(attempt, device, trusted),
+            Some(device) => self.paired(attempt, device),
             None => self.unpaired(attempt),
         }
     }
@@ -110,7 +110,7 @@ impl Try<'_> {
     fn unpaired(&self, attempt: Attempt) -> Decision {
         let (role, asked) = (self.ask.role, &self.ask.scopes);
         let device = self.proof.device;
-        if self.client.mode == ClientMode::Probe {
+        if self.is_probe() {
             return self.admit_probe(attempt);
         }
         let first = self.policy.local(&attempt.source).is_ok() && !self.registry.is_barred(&device);
@@ -127,7 +127,7 @@ impl Try<'_> {
         self.need(attempt, Reason::NotPaired, None)
     }
 
-    fn paired(&self, attempt: Attempt, device: &Device, trusted: bool) -> Decision {
+    fn paired(&self, attempt: Attempt, device: &Device) -> Decision {
         let (role, asked) = (self.ask.role, &self.ask.scopes);
         let held = device.held(role);
         let moved = self.metadata_moved(device);
@@ -141,13 +141,13 @@ impl Try<'_> {
             None
         };
         if let Some(reason) = reason {
-            if self.client.mode == ClientMode::Probe && trusted {
+            if self.is_probe() {
                 return self.admit_probe(attempt);
             }
             return self.need(attempt, reason, Some(device));
         }
         let mut events = vec![];
-        if moved == Moved::Within {
+        if moved == Moved::Within && !self.is_probe() {
             let platform = self.description.platform.clone();
             let platform_before = device.description.platform.clone();
             let event = DeviceMetadataChanged { device: device.id, platform, platform_before };
@@ -155,6 +155,7 @@ impl Try<'_> {
         }
         let mut token = device.token(role);
         if token.is_none()
+            && !self.is_probe()
             && let Some(issue) = self.context.mint.mint(&device.id, role)
         {
             let event = TokenIssued { device: device.id, role, scopes: held.clone(), issue };
@@ -163,6 +164,11 @@ impl Try<'_> {
         }
         let admission = Admission { rule: Rule::Paired, role, scopes: asked.clone(), device: Some(device.id), token };
         admit(events, attempt, self.context, admission)
+    }
+
+    /// Whether it only looks: it changes nothing.
+    fn is_probe(&self) -> bool {
+        self.client.mode == ClientMode::Probe
     }
 
     /// A look at the gateway pairs nothing, asks nothing and gets no scopes.
