@@ -541,7 +541,7 @@ impl Device {
             id: request.device,
             key: request.key,
             client: request.client,
-            description: Arc::clone(&request.description),
+            description: Arc::default(),
             address: request.address,
             created_at: at,
             approved_at: at,
@@ -550,13 +550,18 @@ impl Device {
         }
     }
 
-    /// Takes over what an approved request said. Only a v3 signature vouches for platform and family.
+    /// Takes over what an approved request said. Only a v3 signature vouches for platform and family, an absent field is no
+    /// claim, and approving adds to what it may offer.
     fn adopt(&mut self, request: &Request) {
         let mut description = (*request.description).clone();
-        if request.form != SignatureForm::V3 && self.approved_at != self.created_at {
-            description.platform.clone_from(&self.description.platform);
-            description.family.clone_from(&self.description.family);
+        let pinned = &self.description;
+        if request.form != SignatureForm::V3 {
+            (description.platform, description.family) = (None, None);
         }
+        description.platform = description.platform.or_else(|| pinned.platform.clone());
+        description.family = description.family.or_else(|| pinned.family.clone());
+        add(&mut description.caps, &pinned.caps);
+        add(&mut description.commands, &pinned.commands);
         self.description = Arc::new(description);
         self.client = request.client;
         self.address = request.address;
@@ -602,6 +607,11 @@ impl Device {
     pub fn may_answer(&self) -> bool {
         self.held(Role::Operator).allows(KnownScope::Pairing)
     }
+}
+
+fn add(names: &mut Vec<String>, more: &[String]) {
+    let more: Vec<_> = more.iter().filter(|name| !names.contains(name)).cloned().collect();
+    names.extend(more);
 }
 
 impl Grant {

@@ -56,6 +56,44 @@ fn s20_a_swapped_platform_needs_a_person() {
 }
 
 #[test]
+fn x08_a_v2_claim_neither_sets_nor_moves_a_pin() {
+    let mut world = World::new();
+    world.grant(&visit(1).v2().asks("read").platform("ios").family("iPhone"));
+    assert_eq!(world.platform(1), None);
+    world.grant(&visit(2).asks("read").platform("linux"));
+    for names in ["write", "pairing"] {
+        world.grant(&visit(2).v2().asks(names).platform("ios"));
+        assert_eq!(world.platform(2), Some("linux"));
+    }
+    // A request by v2 shows nothing that v3 would claim.
+    let waiting = world.connect(&visit(2).v2().asks("admin").platform("ios")).request();
+    let told = world.connect(&visit(2).asks("admin").platform("ios"));
+    assert_eq!((told.need().reason, told.request() == waiting), (Reason::MetadataUpgrade, false));
+}
+
+#[test]
+fn s19_approving_a_request_that_leaves_a_field_out_takes_no_pin_away() {
+    let mut world = World::new();
+    world.grant(&visit(1).asks("read").platform("windows").family("Windows").offers(&["camera"]));
+    world.grant(&visit(1).asks("write").says(|said| said.platform = None));
+    let pinned = &world.registry.device(&device(1)).expect("paired").description;
+    assert_eq!((pinned.platform.as_deref(), pinned.family.as_deref()), (Some("windows"), Some("Windows")));
+    assert_eq!(pinned.commands, ["camera"]);
+    assert_eq!(world.connect(&visit(1).asks("read").platform("windows").family("Xbox")).need().reason, Reason::MetadataUpgrade);
+}
+
+#[test]
+fn a_claim_that_the_request_does_not_show_makes_another_request() {
+    let mut world = World::new();
+    world.grant(&visit(1).asks("read").family("Mac"));
+    let upgrade = world.connect(&visit(1).asks("write")).request();
+    let told = world.connect(&visit(1).asks("write").family("iPhone"));
+    assert_eq!((told.need().reason, told.request() == upgrade), (Reason::MetadataUpgrade, false));
+    world.approve(owner(), told.request());
+    assert_eq!(world.connect(&visit(1).asks("write").family("iPhone")).names(), ADMITTED);
+}
+
+#[test]
 fn x46_a_platform_in_prose_is_a_family_of_its_own() {
     for (pinned, claimed, passes) in [
         ("linux 6.1", "Linux 6.2", true),

@@ -177,16 +177,17 @@ impl Try<'_> {
         admit(vec![], attempt, self.context, admission)
     }
 
-    /// Only what a v3 signature covers is a claim.
+    /// The platform and the family it claims.
+    fn claims(&self) -> (Option<&str>, Option<&str>) {
+        vouched(self.proof.form, &self.description)
+    }
+
     fn metadata_moved(&self, device: &Device) -> Moved {
-        if self.proof.form != SignatureForm::V3 {
-            return Moved::Not;
-        }
-        let pinned = &device.description;
-        if differs(pinned.family.as_deref(), self.description.family.as_deref()) {
+        let (pinned, (platform, family)) = (&device.description, self.claims());
+        if differs(pinned.family.as_deref(), family) {
             return Moved::Beyond;
         }
-        match (pinned.platform.as_deref(), self.description.platform.as_deref()) {
+        match (pinned.platform.as_deref(), platform) {
             (was, is) if !differs(was, is) => Moved::Not,
             (Some(was), Some(is)) if self.policy.lets_platform_change(was, is) => Moved::Within,
             _ => Moved::Beyond,
@@ -246,9 +247,10 @@ impl Try<'_> {
     /// Whether `request` already shows all that this attempt asks for.
     fn is_shown_by(&self, request: &Request) -> bool {
         let (shown, said) = (&request.description, &self.description);
+        let (platform, family) = vouched(request.form, shown);
         request.scopes.covers(self.ask.role, &self.ask.scopes)
-            && !differs(shown.platform.as_deref(), said.platform.as_deref())
-            && !differs(shown.family.as_deref(), said.family.as_deref())
+            && is_shown(platform, self.claims().0)
+            && is_shown(family, self.claims().1)
             && said.caps.iter().all(|cap| shown.caps.contains(cap))
             && said.commands.iter().all(|command| shown.commands.contains(command))
     }
@@ -313,6 +315,19 @@ enum Moved {
     Not,
     Within,
     Beyond,
+}
+
+/// The platform and the family that a signature vouches for: the v2 form covers neither.
+fn vouched(form: SignatureForm, description: &Description) -> (Option<&str>, Option<&str>) {
+    match form {
+        SignatureForm::V3 => (description.platform.as_deref(), description.family.as_deref()),
+        SignatureForm::V2 => (None, None),
+    }
+}
+
+/// Whether a request that shows `shown` shows this claim. An absent claim is none.
+fn is_shown(shown: Option<&str>, claimed: Option<&str>) -> bool {
+    claimed.is_none() || (shown.is_some() && !differs(shown, claimed))
 }
 
 fn granted(device: DeviceId, role: Role, scopes: ScopeSet, issue: Issue, at: Millis) -> Granted {
