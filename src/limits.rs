@@ -49,6 +49,9 @@ pub const CONNECTIONS: usize = 12_000;
 pub const TEXT_BYTES: usize = 128;
 /// Scopes in one ask.
 pub const SCOPES: usize = 32;
+/// Scopes in one set on record: what many approved asks come to. A set that could be made and not be read again would stop
+/// the journal.
+pub const SCOPES_HELD: usize = 1_024;
 /// Bytes of one scope.
 pub const SCOPE_BYTES: usize = 64;
 /// Capabilities, and commands, in one ask.

@@ -113,7 +113,7 @@ fn every_limit_is_the_programs() {
         ("bytes of a batch, header and digest included", limits::BATCH_BYTES),
         ("records of a batch", usize::try_from(limits::BATCH_RECORDS).expect("small")),
         ("bytes of a segment header of any version", SEGMENT_HEADER_BYTES_MAX),
-        ("scopes without a bit in one set", limits::SCOPES),
+        ("scopes without a bit in one set", limits::SCOPES_HELD),
         ("bytes of one such scope", limits::SCOPE_BYTES),
     ];
     let document = Document::read();

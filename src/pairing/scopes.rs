@@ -90,9 +90,13 @@ impl ScopeSet {
     /// # Errors
     /// [`MalformedScopes`].
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, MalformedScopes> {
+        Self::parse_up_to(limits::SCOPES, texts)
+    }
+
+    fn parse_up_to<'a>(most: usize, texts: impl IntoIterator<Item = &'a str>) -> Result<Self, MalformedScopes> {
         let mut set = Self::EMPTY;
         for (count, text) in texts.into_iter().enumerate() {
-            if count >= limits::SCOPES || !is_scope(text) {
+            if count >= most || !is_scope(text) {
                 return Err(MalformedScopes);
             }
             match KnownScope::from_text(text) {
@@ -107,6 +111,13 @@ impl ScopeSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known == 0 && self.other.is_none()
+    }
+
+    /// How many members it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let known = KnownScope::ALL.iter().filter(|scope| self.contains(**scope)).count();
+        known.saturating_add(self.others().count())
     }
 
     /// Whether `scope` itself is a member; for what is implied ask [`Self::covers`].
@@ -231,7 +242,7 @@ impl TryFrom<ScopeImage> for ScopeSet {
 
     fn try_from(ScopeImage(known, others): ScopeImage) -> Result<Self, MalformedScopes> {
         let listed = KnownScope::ALL.iter().fold(0, |all, scope| all | scope.bit());
-        let mut set = Self::parse(others.iter().flatten().map(String::as_str))?;
+        let mut set = Self::parse_up_to(limits::SCOPES_HELD, others.iter().flatten().map(String::as_str))?;
         if known & !listed != 0 || set.known != 0 {
             return Err(MalformedScopes);
         }

@@ -13,7 +13,7 @@ mod tokens;
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
     Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, Command, CommandName, DEFAULT_POLICY, Digest, Ending, Event, Fault,
-    Forwarding, GatewayStopped, Millis, Outcome, PeerUser, Reason, Record, Refusal, Registry, RequestId, Role, Rule,
+    Forwarding, GatewayStopped, Millis, Outcome, PeerUser, Reason, Record, Refusal, Registry, RequestId, Role, Rule, ScopeSet,
     SharedVerdict, Source,
 };
 use support::given::{ALL, NO_REQUEST, START, Told, Visit, World, address, by, device, owner, scopes, visit};

@@ -86,6 +86,53 @@ fn two_asks_in_turn_settle_on_one_request() {
 }
 
 #[test]
+fn n08_two_asks_in_turn_for_other_commands_or_by_other_signatures_settle_too() {
+    let phone = |platform, commands: &[&str]| visit(1).node().platform(platform).offers(commands);
+    for asks in [
+        [phone("ios", &["camera"]), phone("ios", &["screen"])],
+        [phone("ios", &["camera"]).v2(), phone("android", &["camera"])],
+        [phone("ios", &["camera"]), phone("android", &["camera"]).v2()],
+        [phone("ios", &[]), phone("ios", &[]).family("iPhone")],
+    ] {
+        let mut world = World::new();
+        let requests: Vec<_> = (0..6).map(|turn| world.connect(&asks[turn % 2]).request()).collect();
+        assert!(requests[1..].iter().all(|request| *request == requests[1]), "{requests:?}");
+    }
+    let mut world = World::new();
+    world.connect(&phone("ios", &["camera"]));
+    let request = world.connect(&phone("ios", &["screen"])).request();
+    let commands = &world.registry.request(&request).expect("it waits").description.commands;
+    assert_eq!(commands, &["camera", "screen"]);
+}
+
+#[test]
+fn a_request_cannot_be_made_to_grow_without_end() {
+    let mut world = World::new();
+    let many = |turn: usize| (0..30).map(|n| format!("{turn}.{n} ")).collect::<String>();
+    for turn in 0..20 {
+        let names: Vec<_> = (0..100).map(|n| format!("{turn} {n}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let request = world.connect(&visit(1).asks(&many(turn)).offers(&names)).request();
+        let request = world.registry.request(&request).expect("it waits");
+        assert!(request.scopes.len() <= limits::SCOPES);
+        assert!(request.description.commands.len() <= limits::CAPABILITIES);
+        assert!(request.scopes.covers(Role::Operator, &scopes(&many(turn))));
+    }
+}
+
+#[test]
+fn what_many_approvals_come_to_can_be_read_again() {
+    let mut world = World::new();
+    for turn in 0..3 {
+        world.grant(&visit(1).asks(&(0..30).map(|n| format!("{turn}.{n} ")).collect::<String>()));
+    }
+    let held = world.held(1);
+    assert_eq!(held.len(), 90);
+    let image = serde_json::to_string(&held).expect("an image");
+    assert_eq!(serde_json::from_str::<ScopeSet>(&image).ok(), Some(held));
+}
+
+#[test]
 fn each_role_has_a_request_of_its_own() {
     let mut world = World::new();
     let operator = world.connect(&visit(1).asks("read")).request();

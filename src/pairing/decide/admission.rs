@@ -197,7 +197,8 @@ impl Try<'_> {
     /// Pairs by rule; a request of its own that waits does not stand in the way.
     fn pair_first(&self, attempt: Attempt) -> Decision {
         let (mut events, waiting) = self.waiting();
-        let requested = self.request(&attempt, Reason::NotPaired, self.ask.scopes.clone(), waiting.map(|request| request.id));
+        let whole = (self.ask.scopes.clone(), self.description.clone());
+        let requested = self.request(&attempt, Reason::NotPaired, whole, waiting.map(|request| request.id));
         let attempt = self.pointing(attempt, events.len());
         let (device, role, scopes) = (self.proof.device, self.ask.role, self.ask.scopes.clone());
         let rule = Actor::Rule(Rule::LocalFirstPairing);
@@ -223,8 +224,8 @@ impl Try<'_> {
                 return refuse(events, attempt, self.context, Refusal::PendingTableFull);
             }
             _ => {
-                let scopes = waiting.map_or_else(ScopeSet::default, |request| request.scopes.clone()).union(&self.ask.scopes);
-                let requested = self.request(&attempt, reason, scopes, waiting.map(|request| request.id));
+                let whole = self.together_with(waiting);
+                let requested = self.request(&attempt, reason, whole, waiting.map(|request| request.id));
                 let attempt = self.pointing(attempt, events.len());
                 events.push((Actor::Peer, requested.into()));
                 (self.context.request, 0, attempt)
@@ -260,9 +261,27 @@ impl Try<'_> {
         !ever_paired && self.registry.request_count() >= limits::PENDING_REQUESTS
     }
 
+    /// This ask and what `request` shows, so that two asks in turn settle on one request. Where both are more than one ask
+    /// may be, only this one: a stranger cannot make a request grow without end.
+    fn together_with(&self, request: Option<&Request>) -> (ScopeSet, Description) {
+        let (mut scopes, mut description) = (self.ask.scopes.clone(), self.description.clone());
+        if let Some(request) = request {
+            scopes = Some(request.scopes.union(&scopes)).filter(|all| all.len() <= limits::SCOPES).unwrap_or(scopes);
+            description.caps = together(&request.description.caps, description.caps);
+            description.commands = together(&request.description.commands, description.commands);
+        }
+        (scopes, description)
+    }
+
     /// A new request holds its description itself: what it might point to may be gone with the request it replaces.
-    fn request(&self, attempt: &Attempt, reason: Reason, scopes: ScopeSet, supersedes: Option<RequestId>) -> PairingRequested {
-        let described = Described { like: None, here: Some(Box::new(self.description.clone())) };
+    fn request(
+        &self,
+        attempt: &Attempt,
+        reason: Reason,
+        (scopes, description): (ScopeSet, Description),
+        supersedes: Option<RequestId>,
+    ) -> PairingRequested {
+        let described = Described { like: None, here: Some(Box::new(description)) };
         PairingRequested {
             request: self.context.request,
             reason,
@@ -328,6 +347,13 @@ fn vouched(form: SignatureForm, description: &Description) -> (Option<&str>, Opt
 /// Whether a request that shows `shown` shows this claim. An absent claim is none.
 fn is_shown(shown: Option<&str>, claimed: Option<&str>) -> bool {
     claimed.is_none() || (shown.is_some() && !differs(shown, claimed))
+}
+
+/// What is shown and what is said besides, or only what is said where both are too many.
+fn together(shown: &[String], said: Vec<String>) -> Vec<String> {
+    let more = said.iter().filter(|name| !shown.contains(name));
+    let all: Vec<_> = shown.iter().chain(more).cloned().collect();
+    if all.len() <= limits::CAPABILITIES { all } else { said }
 }
 
 fn granted(device: DeviceId, role: Role, scopes: ScopeSet, issue: Issue, at: Millis) -> Granted {
