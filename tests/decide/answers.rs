@@ -47,6 +47,18 @@ fn who_may_answer_what() {
 }
 
 #[test]
+fn what_a_request_shows_counts_and_not_only_what_it_adds() {
+    let mut world = World::new();
+    world.pair(1, ALL);
+    let some = world.pair(8, "pairing read");
+    let request = world.connect(&visit(1).asks("admin").platform("ios")).request();
+    for told in [world.approve(some.clone(), request), world.reject(some.clone(), request)] {
+        assert_eq!(told.refusal(), &Refusal::MissingScope(scopes("admin")));
+    }
+    assert_eq!(world.platform(1), Some("linux"));
+}
+
+#[test]
 fn acting_on_another_device_needs_admin_and_on_oneself_only_pairing() {
     let commands = [
         Command::Remove { device: device(1) },
@@ -195,7 +207,7 @@ fn s29_of_two_answers_at_once_one_counts_and_both_learn_which() {
 #[test]
 fn a05_a_request_that_is_over_has_a_true_answer_only_for_those_who_may_see_it() {
     type End = fn(&mut World, RequestId);
-    let endings: [(&str, End); 6] = [
+    let endings: [(&str, End); 7] = [
         ("approved", |world, request| drop(world.approve(owner(), request))),
         ("rejected", |world, request| drop(world.reject(owner(), request))),
         ("superseded", |world, _| drop(world.connect(&visit(1).asks("read write admin")))),
@@ -203,6 +215,8 @@ fn a05_a_request_that_is_over_has_a_true_answer_only_for_those_who_may_see_it() 
             world.wait(300);
             world.expire();
         }),
+        // Nobody has looked yet.
+        ("expired", |world, _| world.wait(300)),
         ("removed", |world, _| drop(world.remove(owner(), 1))),
         ("unknown", |_, _| {}),
     ];

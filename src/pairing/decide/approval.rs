@@ -22,8 +22,8 @@ pub(super) fn approve(registry: &Registry, policy: &Policy, id: RequestId, conte
         }
         Err(closed) => return closed.refuse(subject, context),
     };
-    let gained = gained(registry, request);
-    if let Err(refusal) = powers.check(request.role, &gained) {
+    // All that it shows, not only what it adds: a platform or a command may be what is granted.
+    if let Err(refusal) = powers.check(request.role, &request.scopes) {
         return subject.refuse(context, refusal);
     }
     let events = grant(registry, request, Act::Approval, &context.actor, context.mint);
@@ -59,7 +59,7 @@ pub(super) fn reject(registry: &Registry, policy: &Policy, id: RequestId, contex
         Ok(request) => request,
         Err(closed) => return closed.refuse(subject, context),
     };
-    if let Err(refusal) = powers.check(request.role, &gained(registry, request)) {
+    if let Err(refusal) = powers.check(request.role, &request.scopes) {
         return subject.refuse(context, refusal);
     }
     let event = PairingRejected { request: id, device: request.device };
@@ -99,7 +99,7 @@ pub(super) fn expired(policy: &Policy, request: &Request) -> PairingExpired {
 /// Why a request cannot be answered any more.
 enum Closed {
     Settled(Resolution, DeviceId),
-    Due(PairingExpired),
+    Due { expired: PairingExpired, is_seen: bool },
     Unknown,
 }
 
@@ -116,7 +116,11 @@ fn open_request<'a>(
             _ => Closed::Unknown,
         });
     };
-    if is_due(policy, request, context) { Err(Closed::Due(expired(policy, request))) } else { Ok(request) }
+    if is_due(policy, request, context) {
+        let is_seen = powers.may_see(&request.device, request.role, &request.scopes);
+        return Err(Closed::Due { expired: expired(policy, request), is_seen });
+    }
+    Ok(request)
 }
 
 impl Closed {
@@ -124,9 +128,10 @@ impl Closed {
         match self {
             Self::Unknown => subject.refuse(context, Refusal::UnknownRequest),
             Self::Settled(resolution, _) => subject.refuse(context, Refusal::Resolved(resolution)),
-            Self::Due(expired) => {
+            Self::Due { expired, is_seen } => {
                 let resolution = Resolution { ending: Ending::Expired, at: expired.due, by: Actor::System, successor: None };
-                let mut decision = subject.refuse(context, Refusal::Resolved(resolution));
+                let refusal = if is_seen { Refusal::Resolved(resolution) } else { Refusal::UnknownRequest };
+                let mut decision = subject.refuse(context, refusal);
                 decision.events.insert(0, (Actor::System, expired.into()));
                 decision
             }
