@@ -26,6 +26,9 @@ pub const DEFAULT: &str = r#"{
 }
 "#;
 
+/// Who a backend helper says it is.
+const BACKEND: Client = Client { id: ClientId::GatewayClient, mode: ClientMode::Backend };
+
 /// The rules in force.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -120,12 +123,15 @@ impl Policy {
         credential.mode == AuthMode::None || credential.shared == SharedVerdict::Right
     }
 
-    /// Whether a first local pairing for this role and these scopes is approved without a person.
+    /// Whether a first local pairing of this client for this role and these scopes is approved without a person. A backend
+    /// helper has a rule of its own, which pairs nothing: were it paired where that one is off, the stricter policy gave more.
     #[must_use]
-    pub fn pairs_first(&self, role: Role, scopes: &ScopeSet) -> bool {
+    pub fn pairs_first(&self, client: Client, role: Role, scopes: &ScopeSet) -> bool {
+        let has_its_own = role == Role::Operator && client == BACKEND;
         self.local_first_pairing
             .0
             .as_ref()
+            .filter(|_| !has_its_own)
             .is_some_and(|rule| rule.roles.iter().any(|name| name == role.as_str()) && rule.scopes.limit(role, scopes) == *scopes)
     }
 
@@ -139,8 +145,7 @@ impl Policy {
     /// The scopes that a local backend helper, without a device or with one never seen, gets of those it asks for.
     #[must_use]
     pub fn gives_backend(&self, client: Client, scopes: &ScopeSet) -> Option<ScopeSet> {
-        let is_backend = client == Client { id: ClientId::GatewayClient, mode: ClientMode::Backend };
-        self.local_backend.0.as_ref().filter(|_| is_backend).map(|rule| rule.scopes.limit(Role::Operator, scopes))
+        self.local_backend.0.as_ref().filter(|_| client == BACKEND).map(|rule| rule.scopes.limit(Role::Operator, scopes))
     }
 
     /// Whether a device may sign in this form.

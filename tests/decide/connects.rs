@@ -171,6 +171,13 @@ fn a_local_backend_with_a_device_never_seen_is_let_in_and_not_paired() {
 }
 
 #[test]
+fn a_local_backend_is_not_paired_where_its_own_rule_is_off() {
+    let mut world = World::under("{ version: 1, localBackend: false }");
+    assert_eq!(world.connect(&visit(1).backend().local().asks("read")).need().reason, Reason::NotPaired);
+    assert_eq!(world.connect(&visit(2).local().asks("read")).admission().rule, Rule::LocalFirstPairing);
+}
+
+#[test]
 fn a_probe_leaves_no_pairing_no_request_and_no_token() {
     let mut world = World::new();
     world.pair(2, "read");

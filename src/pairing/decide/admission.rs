@@ -121,7 +121,7 @@ impl Try<'_> {
             let admission = Admission { rule: Rule::LocalBackend, role, scopes, device: None, token: None };
             return admit(vec![], attempt, self.context, admission);
         }
-        if first && self.policy.pairs_first(role, asked) {
+        if first && self.policy.pairs_first(self.client, role, asked) {
             return self.pair_first(attempt);
         }
         self.need(attempt, Reason::NotPaired, None)
