@@ -567,6 +567,14 @@ impl Device {
         self.address = request.address;
     }
 
+    /// Whether it was approved with all capabilities and commands of this description.
+    #[must_use]
+    pub fn offers(&self, description: &Description) -> bool {
+        let known = &self.description;
+        description.caps.iter().all(|name| known.caps.contains(name))
+            && description.commands.iter().all(|name| known.commands.contains(name))
+    }
+
     /// What is held as `role`: approved, not revoked, and within the token where there is one.
     #[must_use]
     pub fn held(&self, role: Role) -> ScopeSet {

@@ -127,8 +127,13 @@ fn a_rotation_that_covers_a_waiting_request_resolves_it() {
 }
 
 #[test]
-fn a_rotation_says_nothing_about_another_platform() {
+fn a_rotation_says_nothing_about_another_platform_or_other_commands() {
     let mut world = World::new();
+    world.grant(&visit(2).asks("read"));
+    let request = world.connect(&visit(2).asks("write").offers(&["camera"])).request();
+    world.rotate(owner(), 2, Some("write"));
+    assert_eq!(world.waiting(), [request]);
+    world.reject(owner(), request);
     world.pair(1, "read");
     let request = world.connect(&visit(1).asks("write").platform("ios")).request();
     world.rotate(owner(), 1, Some("read write"));

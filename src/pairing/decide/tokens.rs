@@ -37,11 +37,12 @@ pub(super) fn rotate(
     }
     let Some(issue) = context.mint.mint(&id, role) else { return subject.refuse(context, Refusal::TokenKeyUnusable) };
 
-    // A request that only lacked what the new token carries is settled by this act.
+    // A request that only lacked what the new token carries is settled by this act; what it offers, only a person approves.
     let settles = registry.waiting(&id, role).filter(|request| {
         matches!(request.reason, Reason::ScopeUpgrade | Reason::RoleUpgrade)
             && !approval::is_due(policy, request, context)
             && target.covers(role, &request.scopes)
+            && device.offers(&request.description)
     });
     let mut events = vec![];
     if !beyond.is_empty() || settles.is_some() {
