@@ -16,6 +16,7 @@ use super::ids::{DeviceId, RequestId};
 use super::policy::Policy;
 use super::registry::{Registry, Request};
 use super::scopes::{KnownScope, Role, ScopeSet};
+use crate::limits;
 
 /// Decides `command` on `registry` under `policy`.
 #[must_use]
@@ -134,8 +135,13 @@ pub(crate) fn may_see_device(registry: &Registry, actor: &Actor, device: &Device
 
 /// The true answer about a request that was settled, or the one for all that the actor may not know of.
 fn settled(registry: &Registry, powers: &Powers, request: RequestId) -> Result<Resolution, Refusal> {
-    match registry.settled(&request) {
-        Some(settled) if powers.may_see(&settled.device, settled.role, &settled.scopes) => Ok(settled.resolution.clone()),
-        _ => Err(Refusal::UnknownRequest),
+    let settled = registry.settled(&request).filter(|settled| powers.may_see(&settled.device, settled.role, &settled.scopes));
+    let mut resolution = settled.ok_or(Refusal::UnknownRequest)?.resolution.clone();
+    // Of requests that replaced one another, the last is the one to answer.
+    for _ in 0..limits::RESOLVED_OTHERS {
+        let Some((next, beyond)) = &resolution.successor else { break };
+        let Some((last, more)) = registry.settled(next).and_then(|next| next.resolution.successor.as_ref()) else { break };
+        resolution.successor = Some((*last, beyond.union(more)));
     }
+    Ok(resolution)
 }

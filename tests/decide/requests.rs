@@ -86,6 +86,17 @@ fn two_asks_in_turn_settle_on_one_request() {
 }
 
 #[test]
+fn s03_the_old_id_names_the_last_of_its_successors() {
+    let mut world = World::new();
+    let first = world.connect(&visit(1).asks("read")).request();
+    world.connect(&visit(1).asks("write"));
+    let last = world.connect(&visit(1).asks("pairing")).request();
+    let told = world.approve(owner(), first);
+    let Refusal::Resolved(resolution) = told.refusal() else { panic!("resolved expected") };
+    assert_eq!(resolution.successor, Some((last, scopes("write pairing"))));
+}
+
+#[test]
 fn n08_two_asks_in_turn_for_other_commands_or_by_other_signatures_settle_too() {
     let phone = |platform, commands: &[&str]| visit(1).node().platform(platform).offers(commands);
     for asks in [
