@@ -161,6 +161,9 @@ fn pairing_required(need: &PairingNeed, device: Option<&DeviceId>) -> String {
         Reason::ScopeUpgrade => write!(text, "lacks {} (holds {})", need.missing, need.held),
     };
     let _ = write!(text, "; approve with: openclaw devices approve {}", need.request);
+    if need.token_is_narrow {
+        text.push_str(" (or give its token other scopes with: openclaw devices rotate)");
+    }
     text
 }
 

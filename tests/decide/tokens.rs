@@ -74,6 +74,8 @@ fn s08_a_token_rotated_to_less_stays_narrow_whatever_else_is_presented() {
     let first = world.connect(&visit(1).asks("admin").token(token));
     let need = first.need();
     assert_eq!((need.reason, &need.missing, need.token_is_narrow), (Reason::ScopeUpgrade, &scopes("admin"), true));
+    let words = first.sentence();
+    assert!(words.contains("its token was narrowed") && words.contains("openclaw devices rotate"), "{words}");
     // Not the shared secret either, and not a local connection.
     for ask in [visit(1).asks("admin"), visit(1).asks("admin").local(), visit(1).asks("admin").token(token)] {
         assert_eq!(world.connect(&ask).request(), need.request);
