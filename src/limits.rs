@@ -82,6 +82,8 @@ pub const RETRY_AFTER_MS: (u64, u64) = (1_000, 60_000);
 pub const COMMAND_QUEUE: usize = 1_024;
 /// Commands decided and synced as one batch.
 pub const BATCH_COMMANDS: usize = 256;
+/// Requests ended by one sweep; the next one takes the rest.
+pub const EXPIRED_AT_ONCE: usize = 256;
 /// How often requests past their time are looked for.
 pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
 /// How often `devices/paired.json` may be rewritten.

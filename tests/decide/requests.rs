@@ -192,6 +192,19 @@ fn s04_expired_is_not_unknown() {
 }
 
 #[test]
+fn a_sweep_ends_no_more_requests_than_fit_into_a_batch() {
+    let mut world = World::new();
+    for n in 0..200 {
+        world.connect(&visit(n).asks("read"));
+        world.connect(&visit(n).node());
+    }
+    world.wait(360);
+    assert_eq!(world.expire().events.len(), 256);
+    assert_eq!(world.expire().events.len(), 144);
+    assert_eq!(world.expire().events.len(), 0);
+}
+
+#[test]
 fn the_time_of_a_request_counts_from_the_last_attempt() {
     let mut world = World::new();
     let ask = visit(1).asks("read");

@@ -9,6 +9,7 @@ use super::super::policy::Policy;
 use super::super::registry::{Registry, Request};
 use super::super::scopes::ScopeSet;
 use super::{Powers, Subject, settled};
+use crate::limits;
 
 /// Grants what the request shows. Approving again what is approved changes nothing and says who did it.
 pub(super) fn approve(registry: &Registry, policy: &Policy, id: RequestId, context: &Context<'_>) -> Decision {
@@ -79,10 +80,10 @@ pub(super) fn remove(registry: &Registry, device: DeviceId, context: &Context<'_
     Decision { events: vec![(context.actor.clone(), DeviceRemoved { device }.into())], outcome: Outcome::Removed { device } }
 }
 
-/// Ends every request whose time is over.
+/// Ends the requests whose time is over, at most so many at once: all that wait could be more than one batch holds.
 pub(super) fn expire(registry: &Registry, policy: &Policy, context: &Context<'_>) -> Decision {
     let due = registry.requests().filter(|request| is_due(policy, request, context));
-    let events = due.map(|request| (Actor::System, expired(policy, request).into())).collect();
+    let events = due.take(limits::EXPIRED_AT_ONCE).map(|request| (Actor::System, expired(policy, request).into())).collect();
     Decision { events, outcome: Outcome::Noted }
 }
 
