@@ -162,7 +162,8 @@ fn s27_a_node_asks_once_and_only_admin_may_answer() {
 
 #[test]
 fn s29_of_two_answers_at_once_one_counts_and_both_learn_which() {
-    let answers: [(&str, fn(&mut World, RequestId) -> Told); 4] = [
+    type Answer = fn(&mut World, RequestId) -> Told;
+    let answers: [(&str, Answer); 4] = [
         ("approve", |world, request| world.approve(owner(), request)),
         ("reject", |world, request| world.reject(owner(), request)),
         ("expire", |world, _| {

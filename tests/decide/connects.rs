@@ -42,7 +42,8 @@ fn a_request_of_its_own_does_not_stand_in_the_way_of_a_first_local_pairing() {
 
 #[test]
 fn whatever_is_not_local_asks_a_person() {
-    let remote: [(&str, fn(&mut Source)); 6] = [
+    type Change = fn(&mut Source);
+    let remote: [(&str, Change); 6] = [
         ("from another machine", |source| source.peer = address(192, 1)),
         ("a page", |source| source.is_page = true),
         ("through a proxy we trust", |source| source.forwarding = Forwarding::Trusted),
