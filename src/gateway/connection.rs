@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::Gateway;
 use super::handshake::{Handshake, Judged};
-use super::hub::{Inbox, Outbox, Outgoing, actor, queue};
+use super::hub::{GOING_DOWN, Inbox, Outbox, Outgoing, actor, queue};
 use super::methods::{self, Caller};
 use crate::limits;
 use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Outcome, Refusal, Source};
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 },
                 // Only the gateway's own end can be queued for somebody who is not let in yet.
                 _ = inbox.next() => {
-                    self.close(1012, "service restart").await;
+                    self.close(GOING_DOWN.0, GOING_DOWN.1).await;
                     return None;
                 }
             }
@@ -151,8 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Some(Ok(Message::Binary(bytes))) => return Ok(bytes.to_vec()),
                 Some(Ok(Message::Close(_))) | None => return Err(Fault::Gone),
                 Some(Ok(_)) => {}
-                Some(Err(WsError::Capacity(_))) => return Err(Fault::TooLarge),
                 Some(Err(WsError::Io(error))) if error.kind() == std::io::ErrorKind::FileTooLarge => return Err(Fault::TooLarge),
+                Some(Err(WsError::Capacity(_))) => return Err(Fault::TooLarge),
                 Some(Err(_)) => return Err(Fault::Gone),
             }
         }
@@ -160,16 +160,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
 
     /// Calls in, frames out; returns the close code.
     async fn converse(&mut self, caller: &Caller, outbox: &Outbox, inbox: &mut Inbox) -> u16 {
-        let overflowed = inbox.overflowed();
+        let (overflowed, ended) = (inbox.overflowed(), inbox.ended());
         let mut tick = interval_at(Instant::now() + limits::TICK, limits::TICK);
         let mut unauthorized = 0_u32;
         loop {
             tokio::select! {
+                // What goes out comes first: after its end is queued a connection is not listened to any more.
+                biased;
                 outgoing = inbox.next() => match outgoing {
                     Some(Outgoing::Text(text)) => {
                         tokio::select! {
+                            biased;
                             sent = self.socket.send(Message::text(text)) => if sent.is_err() { return 1006 },
                             () = overflowed.notified() => return self.drop_slow().await,
+                            () = ended.notified() => return self.hurry(inbox).await,
                         }
                     }
                     Some(Outgoing::Close(code, reason)) => {
@@ -220,6 +224,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         desk.hub.end_call(&self.id, frame::response(&call.id.0, &result));
         if *unauthorized > limits::UNAUTHORIZED_CALLS {
             outbox.close(1008, "repeated unauthorized calls");
+        }
+    }
+
+    /// Sends what is left and the end to a peer that was not reading when the end came; it gets a little time to.
+    async fn hurry(&mut self, inbox: &mut Inbox) -> u16 {
+        let rest = async {
+            loop {
+                match inbox.next().await {
+                    Some(Outgoing::Text(text)) => self.socket.send(Message::text(text)).await.ok()?,
+                    Some(Outgoing::Close(code, reason)) => return Some((code, reason)),
+                    None => return None,
+                }
+            }
+        };
+        match timeout(limits::CLOSE_DEADLINE, rest).await {
+            Ok(Some((code, reason))) => {
+                self.close(code, &reason).await;
+                code
+            }
+            Ok(None) | Err(_) => 1006,
         }
     }
 

@@ -2,7 +2,7 @@
 //! records are durable and before anybody is answered, so a push precedes the reply of the act that caused it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
@@ -15,6 +15,9 @@ use crate::pairing::{
 };
 use crate::views;
 use crate::wire::{frame, notice};
+
+/// How a connection ends when the gateway does.
+pub(super) const GOING_DOWN: (u16, &str) = (1012, "service restart");
 
 /// What a connection's task sends.
 #[derive(Debug)]
@@ -31,6 +34,7 @@ pub struct Hub {
     peers: Mutex<HashMap<ConnectionId, Peer>>,
     numbered: AtomicU64,
     presence: AtomicU64,
+    is_down: AtomicBool,
 }
 
 struct Peer {
@@ -56,6 +60,7 @@ pub struct Outbox {
     frames: mpsc::Sender<Outgoing>,
     bytes: Arc<AtomicUsize>,
     overflow: Arc<Notify>,
+    ended: Arc<Notify>,
 }
 
 /// The other end of an [`Outbox`].
@@ -63,6 +68,7 @@ pub(super) struct Inbox {
     frames: mpsc::Receiver<Outgoing>,
     bytes: Arc<AtomicUsize>,
     overflow: Arc<Notify>,
+    ended: Arc<Notify>,
 }
 
 /// A fresh queue.
@@ -70,9 +76,9 @@ pub(super) struct Inbox {
 pub(super) fn queue() -> (Outbox, Inbox) {
     let (sender, receiver) = mpsc::channel(limits::BUFFERED_MESSAGES);
     let bytes = Arc::new(AtomicUsize::new(0));
-    let overflow = Arc::new(Notify::new());
-    let inbox = Inbox { frames: receiver, bytes: Arc::clone(&bytes), overflow: Arc::clone(&overflow) };
-    (Outbox { frames: sender, bytes, overflow }, inbox)
+    let (overflow, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let inbox = Inbox { frames: receiver, bytes: Arc::clone(&bytes), overflow: Arc::clone(&overflow), ended: Arc::clone(&ended) };
+    (Outbox { frames: sender, bytes, overflow, ended }, inbox)
 }
 
 impl Outbox {
@@ -89,6 +95,7 @@ impl Outbox {
         if self.frames.try_send(Outgoing::Close(code, reason.to_owned())).is_err() {
             self.overflow.notify_one();
         }
+        self.ended.notify_one();
     }
 }
 
@@ -107,13 +114,22 @@ impl Inbox {
     pub(super) fn overflowed(&self) -> Arc<Notify> {
         Arc::clone(&self.overflow)
     }
+
+    /// Resolves once the end is queued, however much stands before it.
+    #[must_use]
+    pub(super) fn ended(&self) -> Arc<Notify> {
+        Arc::clone(&self.ended)
+    }
 }
 
 impl Hub {
     /// Takes a socket in before it is decided, so that nothing that is decided after its admission can miss it.
     pub fn arrive(&self, id: ConnectionId, outbox: Outbox) {
-        let peer = Peer { outbox, admitted: None, listens: false, in_call: false, close_after: None };
-        self.lock().insert(id, peer);
+        let mut peers = self.lock();
+        if self.is_down.load(Ordering::Relaxed) {
+            outbox.close(GOING_DOWN.0, GOING_DOWN.1);
+        }
+        peers.insert(id, Peer { outbox, admitted: None, listens: false, in_call: false, close_after: None });
     }
 
     /// Sends the first frame of an admitted connection; from here on it hears what it may hear.
@@ -175,11 +191,13 @@ impl Hub {
     pub fn shut_down(&self) {
         let farewell = json!({ "reason": "gateway stopping", "restartExpectedMs": null });
         let frame = frame::event("shutdown", &farewell, Some(self.number()));
-        for peer in self.lock().values() {
+        let peers = self.lock();
+        self.is_down.store(true, Ordering::Relaxed);
+        for peer in peers.values() {
             if peer.listens {
                 peer.outbox.text(frame.clone());
             }
-            peer.outbox.close(1012, "service restart");
+            peer.outbox.close(GOING_DOWN.0, GOING_DOWN.1);
         }
     }
 

@@ -187,16 +187,19 @@ impl Gateway {
     }
 }
 
+/// What is still plain HTTP ends with the listener: only an upgraded socket has a farewell to get.
 async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
+    let mut serving = JoinSet::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                tokio::spawn(http::serve(Arc::clone(&gateway), stream, peer));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept");
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
-            }
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => drop(serving.spawn(http::serve(Arc::clone(&gateway), stream, peer))),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept");
+                    tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = serving.join_next() => {}
         }
     }
 }

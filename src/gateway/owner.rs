@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
 
 use super::methods::{Caller, Desk};
 use crate::limits;
@@ -50,17 +51,19 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, StateError> {
     Ok(listener)
 }
 
-/// Serves the channel until the task is dropped.
+/// Serves the channel until the task is dropped, and with it whoever is still on the channel.
 pub(super) async fn serve(listener: UnixListener, desk: Arc<Desk>, owner: u32) {
+    let mut serving = JoinSet::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(answer(stream, Arc::clone(&desk), owner));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the owner channel cannot accept");
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
-            }
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(serving.spawn(answer(stream, Arc::clone(&desk), owner))),
+                Err(error) => {
+                    tracing::warn!(%error, "the owner channel cannot accept");
+                    tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = serving.join_next() => {}
         }
     }
 }

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 /// The shared secret of every gateway here.
 pub(crate) const SECRET: &str = "the shared secret of these tests";
@@ -143,7 +143,7 @@ impl Ask {
     }
 
     /// From a process of another user; only root can become one.
-    pub(crate) fn as_user(self, uid: u32) -> Self {
+    pub(crate) fn by_user(self, uid: u32) -> Self {
         Self { user: Some(uid), ..self }
     }
 
@@ -250,7 +250,11 @@ impl Socket {
     }
 
     pub(crate) async fn send(&mut self, message: Message) {
-        self.stream.send(message).await.expect("sent");
+        self.try_send(message).await.expect("sent");
+    }
+
+    pub(crate) async fn try_send(&mut self, message: Message) -> Result<(), WsError> {
+        self.stream.send(message).await
     }
 
     pub(crate) async fn say(&mut self, text: impl Into<String>) {
@@ -271,6 +275,11 @@ impl Socket {
                 Some(Err(_)) | None => return Heard::Gone,
             }
         }
+    }
+
+    /// Until something came that was not heard yet; it stays unheard.
+    pub(crate) async fn wait_for_bytes(&mut self) {
+        self.stream.get_ref().peek(&mut [0]).await.expect("bytes");
     }
 
     /// The response to `id`; pushes on the way are kept.
@@ -335,11 +344,5 @@ impl Socket {
                 other => panic!("{other:?} instead of a close"),
             }
         }
-    }
-
-    /// Ends it from this side, and waits for the gateway's goodbye.
-    pub(crate) async fn leave(mut self) {
-        let _already_over = self.stream.close(None).await;
-        while let Heard::Frame(_) = self.hear().await {}
     }
 }

@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod client;
+mod crowd;
 mod http;
+mod life;
 mod pairing;
 mod recorded;
 mod running;

@@ -337,7 +337,7 @@ async fn x17_a_neighbour_on_this_host_is_not_the_owner_whatever_it_says() {
         return;
     }
     let gateway = Running::start().await;
-    let neighbour = |ask: Ask| ask.as_user(65_533).header("host", "localhost");
+    let neighbour = |ask: Ask| ask.by_user(65_533).header("host", "localhost");
     let refused = gateway.refuse(&neighbour(Device::new(1).asks(READ))).await;
     assert_eq!(refused.error["details"]["reason"], "not-paired");
     for ask in [Ask::new(CLI), Ask::new(CLI).client("gateway-client", "backend")] {
@@ -357,7 +357,7 @@ async fn a_request_runs_out_even_while_nobody_connects() {
     gateway.host.advance(5 * 60_000 - 1);
     gateway.request(&Device::new(2).asks(READ).remote()).await;
     gateway.host.advance(5 * 60_000 - 1);
-    assert_eq!(admin.listed().await.0, [request.clone()], "its time counts from the last attempt");
+    assert_eq!(admin.listed().await.0, std::slice::from_ref(&request), "its time counts from the last attempt");
     gateway.host.advance(1);
     tokio::time::pause();
     tokio::time::advance(limits::EXPIRY_SWEEP + Duration::from_millis(1)).await;

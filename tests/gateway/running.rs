@@ -2,11 +2,13 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use openclaw_pairing::gateway::Ready;
 use openclaw_pairing::host::{Host as _, ManualHost};
-use openclaw_pairing::pairing::Millis;
+use openclaw_pairing::journal::Reader;
+use openclaw_pairing::pairing::{Millis, Record, Seq};
 use openclaw_pairing::settings::Flags;
 use openclaw_pairing::state::StateDir;
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) host: Arc<ManualHost>,
     pub(crate) state: StateDir,
-    scratch: TempDir,
+    scratch: Option<TempDir>,
     stop: oneshot::Sender<&'static str>,
     task: JoinHandle<()>,
 }
@@ -41,7 +43,7 @@ pub(crate) struct Running {
 pub(crate) struct Stopped {
     host: Arc<ManualHost>,
     pub(crate) state: StateDir,
-    scratch: TempDir,
+    scratch: Option<TempDir>,
 }
 
 /// A connect that was refused.
@@ -61,11 +63,8 @@ impl Running {
     /// With these settings under `gateway`.
     pub(crate) async fn with(gateway: Value) -> Self {
         let scratch = tempfile::tempdir().expect("a scratch directory");
-        let state = StateDir::at(scratch.path().join("state"));
-        state.prepare().expect("a state directory");
-        assert!(state.config().starts_with(state.root()), "OPENCLAW_CONFIG_PATH is set, and these tests have their own");
-        std::fs::write(state.config(), json!({ "gateway": gateway }).to_string()).expect("written");
-        Stopped { host: Arc::new(ManualHost::new(Millis(1_800_000_000_000), 1)), state, scratch }.start().await
+        let stopped = Stopped::at(&scratch.path().join("state"), gateway);
+        Stopped { scratch: Some(scratch), ..stopped }.start().await
     }
 
     /// Ends it and waits until the journal is closed.
@@ -142,6 +141,28 @@ impl Running {
 }
 
 impl Stopped {
+    /// One that never ran, in this directory, with these settings under `gateway`.
+    pub(crate) fn at(root: &Path, gateway: Value) -> Self {
+        let state = StateDir::at(root);
+        state.prepare().expect("a state directory");
+        assert!(state.config().starts_with(state.root()), "OPENCLAW_CONFIG_PATH is set, and these tests have their own");
+        std::fs::write(state.config(), json!({ "gateway": gateway }).to_string()).expect("written");
+        Self { host: Arc::new(ManualHost::new(Millis(1_800_000_000_000), 1)), state, scratch: None }
+    }
+
+    /// Everything that is on record.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let mut reader = Reader::open(&self.state.journal()).expect("a journal");
+        let mut records = vec![];
+        loop {
+            let next = Seq(u64::try_from(records.len()).expect("small") + 1);
+            match reader.read(next, 1_000).expect("sound") {
+                more if more.is_empty() => return records,
+                more => records.extend(more),
+            }
+        }
+    }
+
     pub(crate) async fn start(self) -> Running {
         let Self { host, state, scratch } = self;
         let flags = Flags { port: Some(0), ..Flags::default() };
