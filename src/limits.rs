@@ -36,6 +36,8 @@ pub const SIGNED_AT_SKEW_MS: u64 = 120_000;
 pub const UNAUTHORIZED_CALLS: u32 = 10;
 /// How long a closing peer may take to answer our close frame.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+/// What a peer that is being closed may still be sending: read and dropped, so that it hears why.
+pub const DRAINED_BYTES: u64 = 1024 * 1024;
 /// How long all connections together may take to end when the gateway stops.
 pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a listener rests after it could not accept, for example without descriptors.

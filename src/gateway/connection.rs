@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, interval_at, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as End, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -152,8 +153,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 Some(Ok(Message::Close(_))) | None => return Err(Fault::Gone),
                 Some(Ok(_)) => {}
                 Some(Err(WsError::Io(error))) if error.kind() == std::io::ErrorKind::FileTooLarge => return Err(Fault::TooLarge),
-                Some(Err(WsError::Capacity(_))) => return Err(Fault::TooLarge),
-                Some(Err(_)) => return Err(Fault::Gone),
+                Some(Err(error)) => {
+                    return Err(match broken(&error) {
+                        Some(CloseCode::Size) => Fault::TooLarge,
+                        Some(_) => Fault::InvalidFrame,
+                        None => Fault::Gone,
+                    });
+                }
             }
         }
     }
@@ -196,11 +202,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                         return frame.map_or(1005, |frame| frame.code.into());
                     }
                     Some(Ok(_)) => {}
-                    Some(Err(WsError::Capacity(_))) => {
-                        self.close(1009, "").await;
-                        return 1009;
+                    Some(Err(error)) => {
+                        let Some(code) = broken(&error) else { return 1006 };
+                        self.close(code.into(), "").await;
+                        return code.into();
                     }
-                    Some(Err(_)) | None => return 1006,
+                    None => return 1006,
                 },
             }
         }
@@ -256,12 +263,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn close(&mut self, code: u16, reason: &str) {
         let frame = CloseFrame { code: CloseCode::from(code), reason: reason.to_owned().into() };
         let goodbye = async {
-            if self.socket.close(Some(frame)).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.next().await {}
+            if self.socket.close(Some(frame)).await.is_err() {
+                return;
             }
+            while let Some(Ok(heard)) = self.socket.next().await {
+                if heard.is_close() {
+                    return;
+                }
+            }
+            // What is left unread would reset the connection, and the peer might not hear why it ends.
+            let mut rest = (&mut self.socket.get_mut().stream).take(limits::DRAINED_BYTES);
+            let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
         };
         // A peer that does not answer is simply left.
         let _ = timeout(limits::CLOSE_DEADLINE, goodbye).await;
+    }
+}
+
+/// The close code for a peer that breaks the protocol; none where it is the connection that broke.
+fn broken(error: &WsError) -> Option<CloseCode> {
+    match error {
+        WsError::Capacity(_) => Some(CloseCode::Size),
+        WsError::Utf8(_) => Some(CloseCode::Invalid),
+        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        WsError::Protocol(_) => Some(CloseCode::Protocol),
+        _ => None,
     }
 }
 

@@ -7,6 +7,8 @@ use openclaw_pairing::host::Host as _;
 use openclaw_pairing::limits;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::client::{ADMIN, Ask, Device, Heard, PAIRING, READ, SECRET, Socket, id_of};
 use super::recorded;
@@ -78,12 +80,36 @@ async fn n04_a_stranger_may_send_65536_bytes_and_not_one_more() {
     };
     gateway.admit(&connect(limits::PREAUTH_MESSAGE_BYTES)).await;
     assert_like("oversize-preauth-just-over", &gateway.refuse(&connect(limits::PREAUTH_MESSAGE_BYTES + 1)).await);
-    assert_like("oversize-preauth-big", &gateway.refuse(&connect(300_000)).await);
+    for bytes in [300_000, 1_000_000] {
+        assert_like("oversize-preauth-big", &gateway.refuse(&connect(bytes)).await);
+    }
     let mut socket = gateway.open().await;
     for _ in 0..1_000 {
         socket.send(Message::Ping(vec![0; 125].into())).await;
     }
     assert_eq!(socket.end().await, (1009, String::new()), "pings count too");
+}
+
+#[tokio::test]
+async fn n04_a_frame_that_breaks_the_protocol_ends_its_own_socket() {
+    let gateway = Running::start().await;
+    let bad_text = || Message::Frame(Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true));
+    let reserved = || {
+        let mut frame = Frame::message(b"{}".to_vec(), OpCode::Data(Data::Text), true);
+        frame.header_mut().rsv1 = true;
+        Message::Frame(frame)
+    };
+    for message in [bad_text(), reserved()] {
+        assert_like("first-frame-null", &closed_after(&gateway, message).await);
+    }
+    for (message, code) in [(bad_text(), 1007), (reserved(), 1002)] {
+        let (mut socket, _) = gateway.admit(&Device::new(1).asks(READ)).await;
+        socket.send(message).await;
+        assert_eq!(socket.end().await, (code, String::new()));
+    }
+    let (mut socket, _) = gateway.admit(&Device::new(1).asks(READ)).await;
+    let sent = socket.try_send(Message::binary(vec![b' '; limits::MESSAGE_BYTES + 1])).await;
+    assert_eq!(socket.end().await, (1009, String::new()), "{sent:?}");
 }
 
 #[tokio::test]
