@@ -12,8 +12,8 @@ use crate::host::Host;
 use crate::journal::{Head, Journal, JournalError, Lock, Reader};
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, Context, DEFAULT_POLICY, DeviceId, DeviceToken, Event, Granted, Issue, JournalCreated, JournalId, KeyId,
-    Millis, Mint, Outcome, Presented, Record, Registry, RequestId, Role, Salt, Seq, TokenKey, decide,
+    Actor, Command, Context, DEFAULT_POLICY, DeviceId, DeviceToken, Event, Granted, Issue, JournalCreated, JournalId,
+    JournalRepaired, KeyId, Millis, Mint, Outcome, Presented, Record, Registry, RequestId, Role, Salt, Seq, TokenKey, decide,
 };
 
 /// Nothing can be decided, because nothing can be recorded.
@@ -60,13 +60,26 @@ impl Authority {
     ) -> Result<Self, JournalError> {
         let mut registry = Registry::default();
         let mut torn = None;
-        let mut journal = if Journal::exists(dir)? {
+        let journal = if Journal::exists(dir)? {
             let (journal, repaired) = Journal::open(lock, &mut |record| registry.apply(&record))?;
             torn = repaired;
             journal
         } else {
             Journal::create(lock, JournalId(host.uuid()))?
         };
+        Self::over(journal, registry, torn, dir, host, key, observer)
+    }
+
+    /// Starts to write `journal`, which was folded into `registry` and has lost a torn end or not.
+    fn over(
+        mut journal: Journal,
+        mut registry: Registry,
+        torn: Option<JournalRepaired>,
+        dir: &Path,
+        host: Arc<dyn Host>,
+        key: Option<TokenKey>,
+        observer: Observer,
+    ) -> Result<Self, JournalError> {
         let mut clock = Clock::start(&registry, &*host);
         let mut first = vec![];
         if registry.head() == Seq(0) {
@@ -297,6 +310,8 @@ impl Mint for Tokens {
 mod tests {
     use super::*;
     use crate::host::ManualHost;
+    use crate::journal::MemoryStorage;
+    use crate::pairing::GatewayStopped;
 
     #[test]
     fn t01_time_never_goes_back_and_goes_on_with_the_monotonic_clock() {
@@ -312,5 +327,28 @@ mod tests {
         assert_eq!(clock.now(&host), Millis(1_000_020));
         host.set_wall(Millis(2_000_000));
         assert_eq!(clock.now(&host), Millis(2_000_000));
+    }
+
+    #[tokio::test]
+    async fn d07_what_is_not_on_the_disk_is_answered_published_and_heard_by_nobody() {
+        let disk = MemoryStorage::default();
+        let journal = Journal::create_on(Box::new(disk.clone()), JournalId([1; 16])).expect("begun");
+        let (heard, hears) = std::sync::mpsc::channel();
+        let observer = Box::new(move |records: &[Record], _: &Registry| heard.send(records.len()).expect("the test listens"));
+        let host = Arc::new(ManualHost::new(Millis(1), 1));
+        let authority = Authority::over(journal, Registry::default(), None, Path::new("memory"), host, None, observer);
+        let (handle, _, writing) = authority.expect("it writes").split();
+        let ask = || handle.ask(Command::Stop(GatewayStopped { cause: "a test".to_owned() }), Actor::System);
+        assert_eq!(ask().await, Ok(Outcome::Noted));
+        let (head, bytes) = (handle.registry().head(), disk.bytes().len());
+
+        disk.fail_sync(1);
+        assert_eq!(ask().await, Err(Unavailable));
+        assert_eq!(ask().await, Err(Unavailable), "the disk is well again, but nobody knows what is on it");
+        assert_eq!(handle.registry().head(), head);
+        assert!(disk.bytes().len() > bytes, "or nothing was written that could have failed");
+        drop(handle);
+        writing.join();
+        assert_eq!(hears.iter().collect::<Vec<_>>(), [1]);
     }
 }
