@@ -425,7 +425,7 @@ fn j16_scopes_have_one_spelling() {
         }
         codec::decode(record.event.kind(), &bytes).map(drop)
     };
-    let many: Vec<String> = (0..=limits::SCOPES).map(|i| format!("x{i:02}")).collect();
+    let many: Vec<String> = (0..=limits::SCOPES_HELD).map(|i| format!("x{i:04}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let spelling = Err(PayloadError::Fault(Fault::PayloadSpelling));
     assert_eq!(with(&["a", "b"]), Ok(()));
