@@ -11,7 +11,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
@@ -234,6 +234,13 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         Self::upgrade(TcpStream::connect(address).await.expect("connected"), address, &[]).await
+    }
+
+    /// With room for few bytes on the way, so that what it sends waits until the gateway reads.
+    pub(crate) async fn open_narrow(address: SocketAddr) -> Self {
+        let tcp = TcpSocket::new_v4().expect("a socket");
+        tcp.set_send_buffer_size(4096).expect("set");
+        Self::upgrade(tcp.connect(address).await.expect("connected"), address, &[]).await
     }
 
     async fn upgrade(tcp: TcpStream, address: SocketAddr, headers: &[(&'static str, String)]) -> Self {
