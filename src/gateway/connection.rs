@@ -20,7 +20,7 @@ use super::handshake::{Handshake, Judged};
 use super::hub::{GOING_DOWN, Inbox, Outbox, Outgoing, actor, queue};
 use super::methods::{self, Caller};
 use crate::limits;
-use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Outcome, Refusal, Source};
+use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Outcome, Refusal, Role, Source};
 use crate::wire::connect::{self, HelloFacts};
 use crate::wire::error::{self, Answer, Subject};
 use crate::wire::frame::{self, Malformed, parse_call};
@@ -107,7 +107,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             }
             Ok(Outcome::Refused(refusal)) => {
                 let device = proof.as_ref().map(|proof| &proof.device);
-                let subject = Subject { client, device, ask: ask.as_ref(), complaint: complaint.as_deref() };
+                let registry = self.gateway.desk.authority.registry();
+                let held = device.and_then(|device| registry.device(device));
+                let roles: Vec<_> = Role::ALL.iter().copied().filter(|role| held.is_some_and(|held| held.has(*role))).collect();
+                let subject = Subject { client, device, ask: ask.as_ref(), roles: &roles, complaint: complaint.as_deref() };
                 error::connect_refused(&refusal, subject)
             }
             Ok(_) => error::connect_refused(&Refusal::Fault(fault.unwrap_or(Fault::InvalidFrame)), Subject::default()),

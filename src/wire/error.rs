@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::connect::PROTOCOLS;
 use super::frame::WireError;
 use crate::limits;
-use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, Refusal};
+use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, Refusal, Role};
 use crate::views;
 
 /// How a connect is refused: a response, unless there was no request to respond to, then a close.
@@ -29,6 +29,8 @@ pub struct Subject<'a> {
     pub device: Option<&'a DeviceId>,
     /// What it asked.
     pub ask: Option<&'a Ask>,
+    /// The roles that the device holds.
+    pub roles: &'a [Role],
     /// What does not fit, for a malformed connect.
     pub complaint: Option<&'a str>,
 }
@@ -73,7 +75,7 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
         }
         Refusal::PairingRequired(need) => {
             let asked = subject.ask.map(|ask| ask.scopes.iter().collect::<Vec<_>>()).unwrap_or_default();
-            let details = json!({
+            let mut details = json!({
                 "code": "PAIRING_REQUIRED",
                 "requestId": need.request.to_string(),
                 "reason": need.reason.as_str(),
@@ -84,6 +86,10 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
                 "missingScopes": need.missing.iter().collect::<Vec<_>>(),
                 "remediationHint": format!("openclaw devices approve {}", need.request),
             });
+            if let (false, Some(details)) = (subject.roles.is_empty(), details.as_object_mut()) {
+                let roles: Vec<_> = subject.roles.iter().map(|role| role.as_str()).collect();
+                details.insert("approvedRoles".into(), roles.into());
+            }
             WireError { retry_after_ms: Some(need.retry_after_ms), ..not_paired(sentence, details) }
         }
         Refusal::PendingTableFull => WireError {

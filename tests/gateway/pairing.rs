@@ -276,7 +276,8 @@ async fn a_node_is_paired_with_no_scopes_and_gets_a_token() {
     assert_eq!(node.denied("device.pair.list", json!({})).await["message"], "unauthorized role: node");
     let refused = gateway.refuse(&device.returns(&token_of(&hello), READ)).await;
     assert_eq!(refused.error["details"]["code"], "AUTH_DEVICE_TOKEN_MISMATCH", "a token is good for its role");
-    assert_eq!(gateway.refuse(&device.asks(READ)).await.error["details"]["reason"], "role-upgrade");
+    let details = gateway.refuse(&device.asks(READ)).await.error["details"].clone();
+    assert_eq!((&details["reason"], &details["approvedRoles"]), (&json!("role-upgrade"), &json!(["node"])));
 }
 
 #[tokio::test]
