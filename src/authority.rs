@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -37,6 +38,7 @@ pub struct Handle {
     jobs: mpsc::Sender<Job>,
     registry: watch::Receiver<Arc<Registry>>,
     tokens: Arc<Tokens>,
+    records: Arc<AtomicBool>,
 }
 
 struct Job {
@@ -95,9 +97,10 @@ impl Authority {
         let tokens = Arc::new(Tokens { key, journal: journal.id(), host: Arc::clone(&host) });
         let (jobs, waiting) = mpsc::channel(limits::COMMAND_QUEUE);
         let (publish, published) = watch::channel(Arc::new(registry.clone()));
-        let handle = Handle { jobs, registry: published, tokens: Arc::clone(&tokens) };
+        let records = Arc::new(AtomicBool::new(true));
+        let handle = Handle { jobs, registry: published, tokens: Arc::clone(&tokens), records: Arc::clone(&records) };
         let (head, reader) = (journal.head(), journal.reader()?);
-        let writer = Writer { journal, head, registry, clock, host, tokens, publish, observer };
+        let writer = Writer { journal, head, registry, clock, host, tokens, publish, observer, records };
         let thread = std::thread::Builder::new()
             .name("authority".to_owned())
             .spawn(move || writer.run(waiting))
@@ -129,7 +132,8 @@ impl Handle {
     pub fn resting(registry: Registry, journal: JournalId, host: Arc<dyn Host>) -> Self {
         let (jobs, _) = mpsc::channel(1);
         let (_, published) = watch::channel(Arc::new(registry));
-        Self { jobs, registry: published, tokens: Arc::new(Tokens { key: None, journal, host }) }
+        let tokens = Arc::new(Tokens { key: None, journal, host });
+        Self { jobs, registry: published, tokens, records: Arc::new(AtomicBool::new(false)) }
     }
 
     /// Asks for a command and waits until what it led to is durable.
@@ -153,6 +157,12 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { command, actor, presented, answer }).await.map_err(|_| Unavailable)?;
         answered.await.map_err(|_| Unavailable)?
+    }
+
+    /// Whether what is asked for can be recorded, as far as is known.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.records.load(Ordering::Relaxed)
     }
 
     /// What is published now.
@@ -189,6 +199,7 @@ struct Writer {
     tokens: Arc<Tokens>,
     publish: watch::Sender<Arc<Registry>>,
     observer: Observer,
+    records: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -224,9 +235,13 @@ impl Writer {
         }
         if !records.is_empty() {
             match self.journal.append(self.head, &records) {
-                Ok(head) => self.head = head,
+                Ok(head) => {
+                    self.head = head;
+                    self.records.store(true, Ordering::Relaxed);
+                }
                 Err(error) => {
                     tracing::error!(%error, "nothing is recorded, so nothing is answered");
+                    self.records.store(false, Ordering::Relaxed);
                     for (answer, _) in answers {
                         // The asker may have gone; there is nothing to tell then.
                         let _ = answer.send(Err(Unavailable));
@@ -339,13 +354,13 @@ mod tests {
         let authority = Authority::over(journal, Registry::default(), None, Path::new("memory"), host, None, observer);
         let (handle, _, writing) = authority.expect("it writes").split();
         let ask = || handle.ask(Command::Stop(GatewayStopped { cause: "a test".to_owned() }), Actor::System);
-        assert_eq!(ask().await, Ok(Outcome::Noted));
+        assert_eq!((ask().await, handle.records()), (Ok(Outcome::Noted), true));
         let (head, bytes) = (handle.registry().head(), disk.bytes().len());
 
         disk.fail_sync(1);
         assert_eq!(ask().await, Err(Unavailable));
         assert_eq!(ask().await, Err(Unavailable), "the disk is well again, but nobody knows what is on it");
-        assert_eq!(handle.registry().head(), head);
+        assert_eq!((handle.registry().head(), handle.records()), (head, false));
         assert!(disk.bytes().len() > bytes, "or nothing was written that could have failed");
         drop(handle);
         writing.join();

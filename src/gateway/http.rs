@@ -49,25 +49,30 @@ fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: SocketAddr, 
         return plain(StatusCode::MISDIRECTED_REQUEST, "Misdirected Request");
     }
     match parts.uri.path() {
-        "/health" | "/healthz" => health(&parts, r#"{"ok":true,"status":"live"}"#.to_owned()),
-        "/ready" | "/readyz" => {
-            let source =
-                source::source(peer, &parts.headers, &gateway.settings.trusted_proxies, crate::pairing::PeerUser::NotAsked);
-            let is_direct = peer.ip().to_canonical().is_loopback() && source.forwarding == crate::pairing::Forwarding::None;
-            let detail = format!(r#"{{"ready":true,"failing":[],"uptimeMs":{}}}"#, gateway.desk.uptime_ms());
-            health(&parts, if is_direct && !source.is_page { detail } else { r#"{"ready":true}"#.to_owned() })
-        }
+        "/health" | "/healthz" => health(&parts, StatusCode::OK, r#"{"ok":true,"status":"live"}"#.to_owned()),
+        "/ready" | "/readyz" => ready(gateway, &parts, peer),
         _ => plain(StatusCode::NOT_FOUND, "Not Found"),
     }
 }
 
-fn health(parts: &Parts, body: String) -> Reply {
+/// Ready is who can record; what fails, and for how long it is up, is told on this host only.
+fn ready(gateway: &Gateway, parts: &Parts, peer: SocketAddr) -> Reply {
+    let source = source::source(peer, &parts.headers, &gateway.settings.trusted_proxies, crate::pairing::PeerUser::NotAsked);
+    let is_direct = source.peer.is_loopback() && source.forwarding == crate::pairing::Forwarding::None && !source.is_page;
+    let is_ready = gateway.desk.authority.records();
+    let failing = if is_ready { "" } else { r#""journal""# };
+    let detail = format!(r#","failing":[{failing}],"uptimeMs":{}"#, gateway.desk.uptime_ms());
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    health(parts, status, format!(r#"{{"ready":{is_ready}{}}}"#, if is_direct { &detail } else { "" }))
+}
+
+fn health(parts: &Parts, status: StatusCode, body: String) -> Reply {
     if !matches!(parts.method, Method::GET | Method::HEAD) {
         let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
         reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return reply;
     }
-    let mut reply = respond(StatusCode::OK, "application/json; charset=utf-8", body);
+    let mut reply = respond(status, "application/json; charset=utf-8", body);
     reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     reply
 }

@@ -307,3 +307,30 @@ fn end(peers: &mut HashMap<ConnectionId, Peer>, record: &Record, device: &Device
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn n10_who_arrives_after_the_farewell_is_sent_away_too() {
+        let (hub, (outbox, mut inbox)) = (Hub::default(), queue());
+        hub.shut_down();
+        hub.arrive(ConnectionId([1; 16]), outbox);
+        assert!(matches!(inbox.next().await, Some(Outgoing::Close(1012, _))));
+    }
+
+    #[tokio::test]
+    async fn n01_a_queue_is_bounded_in_frames_and_in_bytes() {
+        let overflows = async |frames: usize, bytes: usize| {
+            let (outbox, inbox) = queue();
+            (0..frames).for_each(|_| outbox.text("x".repeat(bytes)));
+            let overflowed = inbox.overflowed();
+            tokio::select! { biased; () = overflowed.notified() => true, () = std::future::ready(()) => false }
+        };
+        assert!(!overflows(limits::BUFFERED_MESSAGES, 1).await);
+        assert!(overflows(limits::BUFFERED_MESSAGES + 1, 1).await);
+        assert!(!overflows(2, limits::BUFFERED_BYTES).await, "one frame more than the bound is let through");
+        assert!(overflows(3, limits::BUFFERED_BYTES).await);
+    }
+}

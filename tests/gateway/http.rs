@@ -18,7 +18,8 @@ async fn answer(address: SocketAddr, lines: &[&str]) -> String {
     answer
 }
 
-async fn get(gateway: &Running, line: &str, headers: &[&str]) -> (u16, String, String) {
+/// Status, head and body of the answer to a request that is not kept alive.
+pub(crate) async fn get(gateway: &Running, line: &str, headers: &[&str]) -> (u16, String, String) {
     let mut lines = vec![line, "Connection: close"];
     if !headers.iter().any(|header| header.starts_with("Host:")) {
         lines.push("Host: localhost");

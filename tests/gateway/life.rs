@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::client::{ADMIN, Ask, CLI, Device, Heard, READ, WRITE, text};
+use super::http;
 use super::running::{Running, Stopped, is_root};
 
 fn token_of(hello: &Value) -> &str {
@@ -281,6 +282,8 @@ async fn d04_with_the_disk_full_nobody_is_let_in_and_what_was_answered_stays() {
     let denied = admin.denied("device.pair.approve", json!({ "requestId": request })).await;
     assert!(unavailable(&denied), "{denied}");
     assert_eq!(admin.listed().await.0, std::slice::from_ref(&request), "what is on record can be read");
+    let not_ready = http::get(&gateway, "GET /readyz HTTP/1.1", &[]).await;
+    assert!(not_ready.0 == 503 && not_ready.2.starts_with(r#"{"ready":false,"failing":["journal"],"#), "{not_ready:?}");
     std::fs::remove_file(&ballast).expect("room again");
     let still = gateway.refuse(&Ask::new(READ)).await;
     assert!(unavailable(&still.error), "nothing more is written until the journal is read again from the disk");
