@@ -249,7 +249,7 @@ impl Drop for Mounted<'_> {
 }
 
 #[tokio::test]
-async fn d04_with_the_disk_full_nobody_is_let_in_and_what_was_answered_stays() {
+async fn with_the_disk_full_nobody_is_let_in_and_what_was_answered_stays() {
     if !is_root("a file system that is full") {
         return;
     }

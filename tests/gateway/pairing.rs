@@ -15,7 +15,7 @@ fn token_of(hello: &Value) -> String {
 }
 
 #[tokio::test]
-async fn s01_a_first_local_connect_is_paired_by_rule_and_keeps_its_token() {
+async fn a_first_local_connect_is_paired_by_rule_and_keeps_its_token() {
     let gateway = Running::start().await;
     let device = Device::new(1);
     let (mut socket, hello) = gateway.admit(&device.asks(CLI)).await;
@@ -128,7 +128,7 @@ async fn a06_who_holds_pairing_approves_within_its_own_scopes_only() {
 }
 
 #[tokio::test]
-async fn s02_a_scope_upgrade_is_asked_once_and_widens_the_same_token() {
+async fn a14_a_scope_upgrade_is_asked_once_and_widens_the_same_token() {
     let gateway = Running::start().await;
     let device = Device::new(1);
     let (mut live, hello) = gateway.admit(&device.asks(READ)).await;
@@ -169,7 +169,7 @@ async fn a08_what_was_shown_is_what_is_granted() {
 }
 
 #[tokio::test]
-async fn s03_rotating_with_more_scopes_lets_the_device_in_and_is_recorded_as_an_approval() {
+async fn s09_rotating_with_more_scopes_lets_the_device_in_and_is_recorded_as_an_approval() {
     let gateway = Running::start().await;
     let device = Device::new(1);
     let (mut live, hello) = gateway.admit(&device.asks(READ)).await;
