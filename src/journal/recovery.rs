@@ -108,7 +108,7 @@ impl<'a> Walk<'a> {
         let Some(batch) = BatchParts::split(bytes).filter(|_| bytes.len() == header.batch_bytes()) else {
             return unsound(Fault::BatchShort);
         };
-        if batch.expected(&position.head.hash) != batch.digest {
+        if !batch.continues(&position.head.hash) {
             return Ok(Step::Unsound(first_damage(offset, &header, &batch)));
         }
         // From here on these are the bytes that somebody wrote, so whatever is wrong with them was written so.
