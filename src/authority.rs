@@ -213,7 +213,30 @@ impl Writer {
                 batch.push(next);
             }
             self.write(&mut batch);
+            self.seal();
         }
+    }
+
+    /// Ends the segment where it is long enough. Nobody waits for it, and where it fails the next command tells.
+    fn seal(&mut self) {
+        let Some(seal) = self.journal.seal() else { return };
+        let mut registry = self.registry.clone();
+        let at = self.clock.now(&*self.host);
+        let records = [note(&mut registry, at, Actor::System, seal.into())];
+        match self.journal.append(self.head, &records) {
+            Ok(head) => {
+                self.head = head;
+                self.made(registry, &records);
+            }
+            Err(error) => tracing::error!(%error, "the journal's segment could not be sealed"),
+        }
+    }
+
+    /// Publishes what is durable now.
+    fn made(&mut self, registry: Registry, records: &[Record]) {
+        self.registry = registry;
+        self.publish.send_replace(Arc::new(self.registry.clone()));
+        (self.observer)(records, &self.registry);
     }
 
     fn write(&mut self, batch: &mut Vec<Job>) {
@@ -249,9 +272,7 @@ impl Writer {
                     return;
                 }
             }
-            self.registry = registry;
-            self.publish.send_replace(Arc::new(self.registry.clone()));
-            (self.observer)(&records, &self.registry);
+            self.made(registry, &records);
         }
         for (answer, outcome) in answers {
             let _ = answer.send(Ok(outcome));
@@ -325,8 +346,50 @@ impl Mint for Tokens {
 mod tests {
     use super::*;
     use crate::host::ManualHost;
-    use crate::journal::MemoryStorage;
+    use crate::journal::{MemoryStorage, Options};
     use crate::pairing::GatewayStopped;
+
+    #[test]
+    fn a_segment_that_is_long_enough_is_sealed_and_the_registry_goes_on_with_the_journal() {
+        let scratch = tempfile::tempdir().expect("a temporary directory");
+        let host: Arc<dyn Host> = Arc::new(ManualHost::new(Millis(1_000_000), 1));
+        let lock = Lock::acquire(scratch.path()).expect("a free lock");
+        let journal = Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options { segment_bytes: 200 });
+        let registry = Registry::default();
+        let (publish, published) = watch::channel(Arc::new(registry.clone()));
+        let heard = Arc::new(std::sync::Mutex::new(vec![]));
+        let hears = Arc::clone(&heard);
+        let mut writer = Writer {
+            head: journal.head(),
+            journal,
+            clock: Clock::start(&registry, &*host),
+            registry,
+            tokens: Arc::new(Tokens { key: None, journal: JournalId([9; 16]), host: Arc::clone(&host) }),
+            host,
+            publish,
+            records: Arc::new(AtomicBool::new(true)),
+            observer: Box::new(move |records, _| hears.lock().expect("one thread").extend(records.to_vec())),
+        };
+        for _ in 0..6 {
+            let (answer, mut answered) = oneshot::channel();
+            let command = Command::Stop(GatewayStopped { cause: "a test".to_owned() });
+            writer.write(&mut vec![Job { command, actor: Actor::System, presented: None, answer }]);
+            assert!(matches!(answered.try_recv(), Ok(Ok(_))));
+            writer.seal();
+        }
+        let live = writer.registry.digest();
+        assert_eq!(published.borrow().digest(), live);
+        drop(writer);
+        let mut reader = Reader::open(scratch.path()).expect("a journal");
+        let records = reader.read(Seq(1), usize::MAX).expect("no damage");
+        let kinds: Vec<_> = records.iter().map(|record| record.event.name()).collect();
+        let (stop, seal) = ("GatewayStopped", "SegmentSealed");
+        assert_eq!(kinds, [stop, stop, seal, stop, stop, seal, stop, stop, seal]);
+        assert_eq!(*heard.lock().expect("one thread"), records);
+        let mut replayed = Registry::default();
+        records.iter().for_each(|record| replayed.apply(record));
+        assert_eq!(replayed.digest(), live);
+    }
 
     #[test]
     fn t01_time_never_goes_back_and_goes_on_with_the_monotonic_clock() {

@@ -99,6 +99,8 @@ pub const RECORD_BYTES: usize = 1024 * 1024;
 pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// Records of one batch.
 pub const BATCH_RECORDS: u32 = 4_096;
+/// Bytes of a segment from which on it is sealed; the batch that takes it there still belongs to it.
+pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// Records read at once where all of them are folded.
 pub const READ_RECORDS: usize = 4_096;
 

@@ -18,15 +18,21 @@ use openclaw_pairing::journal::format::{
     BATCH_HEADER_BYTES, BatchHeader, BatchParts, Fault, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION,
 };
 use openclaw_pairing::journal::{
-    Extent, Head, Journal, JournalError, Lock, MemoryStorage, Newer, Reader, Shown, Storage, Verdict, show, verify,
+    Extent, Head, Journal, JournalError, Lock, MemoryStorage, Newer, Options, Reader, Shown, Storage, Verdict, show, verify,
 };
 use openclaw_pairing::limits;
-use openclaw_pairing::pairing::{Actor, Digest, GatewayStopped, JournalId, JournalRepaired, Millis, Record, Seq};
+use openclaw_pairing::pairing::{Actor, Digest, GatewayStopped, JournalId, JournalRepaired, Millis, Record, SegmentSealed, Seq};
 use support::{JOURNAL, every_kind, journal_of};
 
 const SEGMENT: &str = "00000000000000000001.segment";
 /// What the vector `torn-tail` lacks; in the middle of the last text.
 const TORN_BYTES: usize = 36;
+/// Bytes from which on a segment is sealed, where a test has many short ones or some longer ones.
+const SHORT: u64 = 300;
+const LONG: u64 = 150_000;
+const SIZES: [usize; 9] = [2, 1, 3, 1, 4, 1, 2, 2, 1];
+/// Bytes of a batch that is a seal.
+const SEAL_BYTES: usize = 95;
 const OTHER_JOURNAL: JournalId = JournalId(*b"another journal.");
 
 // --- damage, exhaustively -----------------------------------------------------------------------------------------------
@@ -414,7 +420,7 @@ fn j16_a_payload_has_one_spelling_and_one_length() {
 #[test]
 fn j16_scopes_have_one_spelling() {
     // Scopes are the last field of this kind, and these end with "no others".
-    let record = &every_kind()[4];
+    let record = &every_kind()[5];
     let payload = codec::encode(&record.actor, &record.event).expect("a small payload");
     let (absent, start) = payload.split_last().expect("a tag");
     assert_eq!(*absent, 0);
@@ -616,16 +622,19 @@ fn j20_a_batch_that_was_half_there_is_looked_at_again_when_the_writer_has_gone_o
 
 #[test]
 fn j20_readers_of_a_growing_journal_miss_nothing_and_see_nothing_twice() {
+    // Written once to know what will come, then again while others read.
+    let sizes: Vec<_> = (1..=120).map(|i| 1 + i % 9).collect();
+    let batches = Scratch::empty().write_rolling(&sizes, LONG, wide);
+    let all = batches.concat();
     let scratch = Scratch::empty();
-    let lock = Lock::acquire(scratch.path()).expect("a free lock");
-    let mut journal = Journal::create(lock, JOURNAL).expect("a new journal");
-    let story = Story::wide(&(1..=120).map(|i| 1 + i % 9).collect::<Vec<_>>());
-    let all = story.records(0..story.batches.len());
+    let mut journal = Journal::create(Lock::acquire(scratch.path()).expect("a free lock"), JOURNAL).expect("a new journal");
+    let path = scratch.path();
     std::thread::scope(|scope| {
-        for step in [1, 3, 17, usize::MAX] {
-            let (all, path) = (&all, scratch.path());
+        let mut followers = vec![journal.reader().expect("a reader")];
+        followers.extend((0..3).map(|_| Reader::open(path).expect("a journal")));
+        for (mut reader, step) in followers.into_iter().zip([usize::MAX, 1, 3, 17]) {
+            let all = &all;
             scope.spawn(move || {
-                let mut reader = Reader::open(path).expect("a journal");
                 let mut followed: Vec<Record> = vec![];
                 while followed.len() < all.len() {
                     let next = Seq(to_u64(followed.len()) + 1);
@@ -638,11 +647,12 @@ fn j20_readers_of_a_growing_journal_miss_nothing_and_see_nothing_twice() {
                 }
             });
         }
-        for batch in &story.batches {
+        for batch in &batches {
             journal.append(journal.head(), batch).expect("a batch");
         }
     });
-    assert!(matches!(verify(scratch.path()), Ok(Verdict::Sound(sound)) if sound.head == journal.head()));
+    assert!(scratch.segments().len() > 4, "{:?}", scratch.segments());
+    assert!(matches!(verify(path), Ok(Verdict::Sound(sound)) if sound.head == journal.head()));
 }
 
 // --- the directory ------------------------------------------------------------------------------------------------------
@@ -698,16 +708,182 @@ fn stray_files_change_nothing() {
     assert_eq!((journal.head().seq, repaired), (Seq(2), None));
 }
 
+// --- segments -----------------------------------------------------------------------------------------------------------
+
 #[test]
-fn a_segment_that_is_missing_or_one_too_many_is_damage() {
-    let bytes = Story::of(&[2]).bytes;
-    let second = "00000000000000000003.segment";
-    let scratch = Scratch::holding(&bytes);
-    scratch.put(second, &bytes);
-    assert!(matches!(scratch.open(), Err(JournalError::Corrupt { what: Fault::SegmentStray, seq: Seq(3), .. })));
+fn a_journal_of_many_segments_is_one_journal() {
     let scratch = Scratch::empty();
-    scratch.put(second, &bytes);
-    assert!(matches!(scratch.open(), Err(JournalError::Corrupt { what: Fault::SegmentMissing, .. })));
+    let all = scratch.write_rolling(&[2, 1, 3, 1, 4, 1, 2, 2, 1], SHORT, stop).concat();
+    let segments = scratch.segments();
+    assert_eq!(segments.len(), 5, "{segments:?}");
+    let mut records = vec![];
+    let lock = Lock::acquire(scratch.path()).expect("a free lock");
+    let (mut journal, torn) = Journal::open(lock, &mut |record| records.push(record)).expect("a sound journal");
+    assert_eq!((&records, torn), (&all, None));
+    let mut reader = journal.reader().expect("a reader");
+    for from in 1..=all.len() {
+        assert_eq!(reader.read(Seq(to_u64(from)), usize::MAX).expect("no damage"), all[from - 1..]);
+    }
+    let next = stop(journal.head().seq.next());
+    journal.append(journal.head(), std::slice::from_ref(&next)).expect("it goes on");
+    assert_eq!(reader.read(next.seq, 9).expect("no damage"), std::slice::from_ref(&next));
+    let mut shown = vec![];
+    show(scratch.path(), Seq(1), &mut |each| {
+        shown.push(each);
+        true
+    })
+    .expect("what can be read");
+    assert_eq!(shown, all.into_iter().chain([next]).map(|record| Shown::Record(Box::new(record))).collect::<Vec<_>>());
+    let head = journal.head();
+    let Ok(Verdict::Sound(sound)) = verify(scratch.path()) else { panic!("not sound") };
+    assert_eq!((sound.head, sound.records, &sound.segment), (head, head.seq.0, &segments[4]));
+}
+
+#[test]
+fn j02_every_flipped_bit_of_every_segment_is_found_in_it() {
+    let scratch = Scratch::empty();
+    scratch.write_rolling(&[2, 1, 3, 1], SHORT, stop);
+    let segments = scratch.segments();
+    for (place, name) in segments.iter().enumerate() {
+        let bytes = scratch.get(name);
+        for bit in 0..8 * bytes.len() {
+            scratch.set(name, bit / 8, bytes[bit / 8] ^ 1 << (bit % 8));
+            match verify(scratch.path()).expect("a verdict") {
+                Verdict::Corrupt { segment, .. } => assert_eq!(&segment, name, "bit {bit}"),
+                // The end of the last segment, and only that, could be what a crash leaves.
+                Verdict::TornTail { sound, .. } => assert_eq!((&sound.segment, place + 1), (name, segments.len())),
+                verdict => panic!("bit {bit} of {name}: {verdict:?}"),
+            }
+            scratch.set(name, bit / 8, bytes[bit / 8]);
+        }
+    }
+}
+
+#[test]
+fn j11_a_segment_missing_renamed_doubled_empty_or_foreign_is_refused_and_the_gap_is_named() {
+    let foreign = Scratch::empty();
+    foreign.write_rolling_in(OTHER_JOURNAL, &SIZES, SHORT, stop);
+    type Harm<'a> = &'a dyn Fn(&Scratch, &[String]);
+    let firsts: Vec<Seq> = foreign.segments().iter().map(|name| Seq(name[..20].parse().expect("a seq"))).collect();
+    assert!(firsts.len() >= 4, "{firsts:?}");
+    let gap = |from: Seq, to: Seq| Fault::SegmentGap { from, to: Seq(to.0 - 1) };
+    let remove = |i: usize| move |scratch: &Scratch, names: &[String]| fs::remove_file(scratch.file(&names[i])).expect("a file");
+    let rename = |scratch: &Scratch, names: &[String]| {
+        fs::rename(scratch.file(&names[1]), scratch.file("00000000000000009999.segment")).expect("a file");
+    };
+    let double = |scratch: &Scratch, names: &[String]| {
+        scratch.put("00000000000000000002.segment", &scratch.get(&names[0]));
+    };
+    let later = |scratch: &Scratch, names: &[String]| {
+        scratch.put(&format!("{:020}.segment", firsts[1].0 + 1), &scratch.get(&names[1]));
+    };
+    let empty = |scratch: &Scratch, names: &[String]| scratch.put(&names[1], b"");
+    let other = |scratch: &Scratch, names: &[String]| scratch.put(&names[1], &foreign.get(&names[1]));
+    let rechained = |scratch: &Scratch, names: &[String]| {
+        let bytes = scratch.get(&names[1]);
+        let header = SegmentHeader { journal: JOURNAL, first: firsts[1], chain: Digest([7; 32]) };
+        scratch.put(&names[1], &[header.encode(), bytes[SEGMENT_HEADER_BYTES..].to_vec()].concat());
+    };
+    let unsealed = |scratch: &Scratch, names: &[String]| {
+        let bytes = scratch.get(&names[1]);
+        scratch.put(&names[1], &bytes[..bytes.len() - SEAL_BYTES]);
+    };
+    let cases: [(&str, Harm<'_>, Seq, Fault); 9] = [
+        ("the first is missing", &remove(0), Seq(1), gap(Seq(1), firsts[1])),
+        ("one is missing", &remove(1), firsts[1], gap(firsts[1], firsts[2])),
+        ("one is renamed", &rename, firsts[1], gap(firsts[1], firsts[2])),
+        ("one is doubled", &double, Seq(2), Fault::SegmentOverlap),
+        ("one is doubled, further on", &later, Seq(firsts[1].0 + 1), Fault::SegmentOverlap),
+        ("one is empty", &empty, firsts[1], Fault::HeaderShort),
+        ("one is of another journal", &other, firsts[1], Fault::SegmentForeign),
+        ("one does not continue the chain", &rechained, firsts[1], Fault::ChainBroken),
+        ("one lost its seal", &unsealed, Seq(firsts[2].0 - 1), gap(Seq(firsts[2].0 - 1), firsts[2])),
+    ];
+    for (name, harm, seq, what) in cases {
+        let scratch = Scratch::empty();
+        let all = scratch.write_rolling(&SIZES, SHORT, stop).concat();
+        harm(&scratch, &scratch.segments());
+        let before: Vec<_> = scratch.segments().iter().map(|name| scratch.get(name)).collect();
+        match scratch.open() {
+            Err(JournalError::Corrupt { seq: found, what: fault, .. }) => assert_eq!((found, fault), (seq, what), "{name}"),
+            Err(error) => panic!("{name}: {error}"),
+            Ok(_) => panic!("{name}: opened"),
+        }
+        let Ok(Verdict::Corrupt { seq: found, what: fault, .. }) = verify(scratch.path()) else { panic!("{name}") };
+        assert_eq!((found, fault), (seq, what), "{name}");
+        let read = Reader::open(scratch.path()).and_then(|mut reader| reader.read(Seq(1), usize::MAX));
+        match read {
+            Err(JournalError::Corrupt { .. }) => {}
+            // A copy under another name changes nothing of the chain that a reader follows.
+            Ok(records) => assert_eq!((what, records), (Fault::SegmentOverlap, all), "{name}"),
+            Err(error) => panic!("{name}: {error}"),
+        }
+        assert_eq!(scratch.segments().iter().map(|name| scratch.get(name)).collect::<Vec<_>>(), before, "{name}");
+    }
+}
+
+#[test]
+fn d01_killed_at_any_point_of_a_roll_the_next_start_goes_on() {
+    let scratch = Scratch::empty();
+    let all = scratch.write_rolling(&[2, 1, 3], SHORT, stop).concat();
+    let names = scratch.segments();
+    let (sealed, next) = (scratch.get(&names[0]), &names[1]);
+    let zeros = [&*sealed, &[0; 700]].concat();
+    let header = scratch.get(next)[..SEGMENT_HEADER_BYTES].to_vec();
+    let seal = all.iter().position(|record| record.event.kind() == 5).expect("a seal") + 1;
+    // Up to the seal, a cut is a torn end; behind it, the next segment is published, whatever its draft holds.
+    let states = (sealed.len() - SEAL_BYTES..=sealed.len()).map(|cut| sealed[..cut].to_vec()).chain([zeros]);
+    for state in states {
+        for draft in [None, Some(&b""[..]), Some(&header[..9]), Some(&header)] {
+            let scratch = Scratch::holding(&state);
+            if let Some(draft) = draft {
+                scratch.put(&format!("{next}.new"), draft);
+            }
+            let mut records = vec![];
+            let lock = Lock::acquire(scratch.path()).expect("a free lock");
+            let (mut journal, _) = Journal::open(lock, &mut |record| records.push(record)).expect("it goes on");
+            let whole = if state.len() < sealed.len() { seal - 1 } else { seal };
+            assert_eq!(records, all[..whole], "{} bytes", state.len());
+            if whole == seal {
+                assert_eq!((scratch.get(&names[0]), scratch.get(next)), (sealed.clone(), header.clone()));
+            }
+            journal.append(journal.head(), &[stop(journal.head().seq.next())]).expect("it goes on");
+            assert!(matches!(verify(scratch.path()), Ok(Verdict::Sound(_))));
+        }
+    }
+}
+
+#[test]
+fn a_seal_stands_alone_is_true_and_is_the_end() {
+    let seal = |seq: u64, first: u64, bytes: usize| Record {
+        event: SegmentSealed { first: Seq(first), bytes: to_u64(bytes) }.into(),
+        ..stop(Seq(seq))
+    };
+    let story = Story::of(&[1]);
+    let end = story.bytes.len();
+    let mut opened = open(story.bytes.clone()).expect("a sound journal");
+    let head = opened.journal.head();
+    for wrong in
+        [&[seal(2, 2, end)][..], &[seal(2, 1, end - 1)], &[seal(2, 1, end), stop(Seq(3))], &[stop(Seq(2)), seal(3, 1, end)]]
+    {
+        assert!(matches!(opened.journal.append(head, wrong), Err(JournalError::Misordered { .. })));
+    }
+    assert_eq!(opened.disk.bytes(), story.bytes);
+
+    let payload = |record: &Record| codec::encode(&record.actor, &record.event).expect("a small payload");
+    for wrong in [&[seal(2, 2, end)][..], &[seal(2, 1, end - 1)], &[seal(2, 1, end), stop(Seq(3))]] {
+        let mut forged = Forged::new(&story.records(0..1));
+        let payloads: Vec<_> = wrong.iter().map(|record| (record.event.kind(), payload(record))).collect();
+        forged.batch(&payloads.iter().map(|(kind, payload)| (*kind, payload.as_slice())).collect::<Vec<_>>());
+        assert_eq!(damage(open(forged.bytes)), Damage { offset: to_u64(end), seq: Seq(2), what: Fault::Seal });
+    }
+    for behind in [noise(1), noise(400), story.bytes[SEGMENT_HEADER_BYTES..].to_vec()] {
+        let mut forged = Forged::new(&story.records(0..1));
+        forged.batch(&[(5, &payload(&seal(2, 1, end)))]);
+        let offset = to_u64(forged.bytes.len());
+        forged.bytes.extend(behind);
+        assert_eq!(damage(open(forged.bytes)), Damage { offset, seq: Seq(3), what: Fault::SealedOver });
+    }
 }
 
 // --- journals kept as files ---------------------------------------------------------------------------------------------
@@ -790,24 +966,14 @@ struct Story {
 impl Story {
     /// Batches of so many small records each.
     fn of(sizes: &[usize]) -> Self {
-        Self::made(sizes, stop)
-    }
-
-    /// As [`Self::of`], with records so long that a reader needs its index.
-    fn wide(sizes: &[usize]) -> Self {
-        let text = "x".repeat(1_000);
-        Self::made(sizes, |seq| Record { event: GatewayStopped { cause: format!("{seq} {text}") }.into(), ..stop(seq) })
+        let mut seqs = (1..).map(Seq);
+        Self::holding(sizes.iter().map(|&size| seqs.by_ref().take(size).map(stop).collect()).collect())
     }
 
     /// The small journal of `journal-format.md`.
     fn small() -> Self {
         let records = every_kind();
         Self::holding(vec![records[..2].to_vec(), records[2..3].to_vec()])
-    }
-
-    fn made(sizes: &[usize], record: impl Fn(Seq) -> Record) -> Self {
-        let mut seqs = (1..).map(Seq);
-        Self::holding(sizes.iter().map(|&size| seqs.by_ref().take(size).map(&record).collect()).collect())
     }
 
     fn holding(batches: Vec<Vec<Record>>) -> Self {
@@ -870,6 +1036,12 @@ fn in_journal(id: JournalId, batches: &[Vec<Record>]) -> Vec<u8> {
 fn stop(seq: Seq) -> Record {
     let event = GatewayStopped { cause: format!("stop {seq}") }.into();
     Record { seq, at: Millis(1_000 + seq.0), actor: Actor::System, event }
+}
+
+/// A record so long that a reader of some hundreds needs its index.
+fn wide(seq: Seq) -> Record {
+    let text = "x".repeat(1_000);
+    Record { event: GatewayStopped { cause: format!("{seq} {text}") }.into(), ..stop(seq) }
 }
 
 /// A journal that goes on with batches no writer would write, with all checksums and digests right.
@@ -1073,6 +1245,40 @@ impl Scratch {
     fn names(&self) -> BTreeSet<String> {
         let entries = fs::read_dir(self.path()).expect("a directory");
         entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a plain name")).collect()
+    }
+
+    /// The segments' names, in order.
+    fn segments(&self) -> Vec<String> {
+        self.names().into_iter().filter(|name| name.ends_with(".segment")).collect()
+    }
+
+    /// Writes batches of so many small records to a new journal, which seals its segments at so many bytes. Returns what was
+    /// written, the seals included.
+    fn write_rolling(&self, sizes: &[usize], segment_bytes: u64, record: fn(Seq) -> Record) -> Vec<Vec<Record>> {
+        self.write_rolling_in(JOURNAL, sizes, segment_bytes, record)
+    }
+
+    fn write_rolling_in(
+        &self,
+        id: JournalId,
+        sizes: &[usize],
+        segment_bytes: u64,
+        record: fn(Seq) -> Record,
+    ) -> Vec<Vec<Record>> {
+        let lock = Lock::acquire(self.path()).expect("a free lock");
+        let mut journal = Journal::create(lock, id).expect("a new journal").with(Options { segment_bytes });
+        let mut written = vec![];
+        for &size in sizes {
+            let next = journal.head().seq.next().0;
+            let mut batches = vec![(next..).map(|seq| record(Seq(seq))).take(size).collect::<Vec<_>>()];
+            journal.append(journal.head(), &batches[0]).expect("a batch");
+            if let Some(seal) = journal.seal() {
+                batches.push(vec![Record { event: seal.into(), ..record(journal.head().seq.next()) }]);
+                journal.append(journal.head(), &batches[1]).expect("a seal");
+            }
+            written.append(&mut batches);
+        }
+        written
     }
 
     fn open(&self) -> Result<(Journal, Option<JournalRepaired>), JournalError> {

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::pairing::{
     Actor, CommandRefused, ConnectionAdmitted, ConnectionClosed, ConnectionRefused, DeviceMetadataChanged, DeviceRemoved, Event,
     GatewayStarted, GatewayStopped, JournalCreated, JournalRepaired, PairingApproved, PairingExpired, PairingRejected,
-    PairingRequested, TokenIssued, TokenRevoked, TokenRotated,
+    PairingRequested, SegmentSealed, TokenIssued, TokenRevoked, TokenRotated,
 };
 
 /// Fixed-width little-endian integers, lengths as u64, and never more bytes than a payload may have.
@@ -39,6 +39,7 @@ pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
         Event::GatewayStarted(event) => payload(actor, event),
         Event::GatewayStopped(event) => payload(actor, event),
         Event::JournalRepaired(event) => payload(actor, event),
+        Event::SegmentSealed(event) => payload(actor, event),
         Event::ConnectionAdmitted(event) => payload(actor, event),
         Event::ConnectionRefused(event) => payload(actor, event),
         Event::ConnectionClosed(event) => payload(actor, event),
@@ -66,6 +67,7 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         2 => parts::<GatewayStarted>(payload),
         3 => parts::<GatewayStopped>(payload),
         4 => parts::<JournalRepaired>(payload),
+        5 => parts::<SegmentSealed>(payload),
         16 => parts::<ConnectionAdmitted>(payload),
         17 => parts::<ConnectionRefused>(payload),
         18 => parts::<ConnectionClosed>(payload),

@@ -55,12 +55,35 @@ pub enum Fault {
     /// The chain of the first segment starts with something else than its journal id.
     #[error("the hash chain does not start from the journal id")]
     ChainStart,
-    /// The segments before this one are missing.
-    #[error("the segments before it are missing")]
-    SegmentMissing,
-    /// A second segment, which this version does not write.
-    #[error("it is one segment too many")]
-    SegmentStray,
+    /// Segments are missing.
+    #[error("the records {from} to {to} are missing")]
+    SegmentGap {
+        /// The first record that is missing.
+        from: Seq,
+        /// The last one.
+        to: Seq,
+    },
+    /// A segment that was there before.
+    #[error("the segment that begins here is not there any more")]
+    SegmentGone,
+    /// A segment that begins before the one in front of it ends.
+    #[error("it begins before the segment in front of it ends")]
+    SegmentOverlap,
+    /// A segment with another behind it and no seal at its end.
+    #[error("another segment follows, and no seal says that this one ends here")]
+    SegmentUnsealed,
+    /// A segment of another journal.
+    #[error("the segment belongs to another journal")]
+    SegmentForeign,
+    /// A segment whose chain is not the digest at the end of the one in front.
+    #[error("the segment does not continue the hash chain")]
+    ChainBroken,
+    /// A seal that is not alone in its batch, or tells something else than is there.
+    #[error("the seal does not fit what it seals")]
+    Seal,
+    /// Bytes behind a seal.
+    #[error("the segment goes on behind its seal")]
+    SealedOver,
     /// No marker where a batch should begin.
     #[error("no batch begins where one should")]
     BatchMarker,

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::directory::{Access, Directory};
+use super::Head;
+use super::directory::{Access, Directory, segment_name};
 use super::error::{JournalError, Newer};
-use super::format::Fault;
-use super::recovery::{Position, Step, Walk, file_name};
-use super::storage::{FileStorage, Storage};
-use super::{Head, segment_of};
+use super::format::{Fault, SEGMENT_HEADER_BYTES};
+use super::recovery::{Position, Step};
+use super::segments::{Scan, Segment, check_order};
+use super::storage::length;
 use crate::pairing::{JournalId, Record, Seq};
 
 /// What a walk over a whole journal found.
@@ -70,56 +71,33 @@ pub struct Extent {
 /// # Errors
 /// [`JournalError::NotAJournal`], [`JournalError::Io`], [`JournalError::Unsafe`]. Damage is a verdict, not an error.
 pub fn verify(dir: &Path) -> Result<Verdict, JournalError> {
-    let directory = Directory::open(dir)?.ok_or_else(|| JournalError::NotAJournal { path: dir.to_owned() })?;
-    match segment_of(&directory) {
-        Ok((segment, first)) => {
-            let storage = FileStorage::new(directory.file(&segment, Access::Read)?);
-            judge(&directory.path_of(&segment), first, &storage)
+    let (directory, firsts) = listed(dir)?;
+    let mut scan = Scan::new(&directory);
+    let result = scan.run(&firsts, Access::Read, &mut |_, _| {});
+    let sound = scan.sound.map(|(journal, position)| Extent {
+        journal,
+        head: position.head,
+        records: position.head.seq.0,
+        segment: segment_name(position.segment),
+        offset: position.offset,
+    });
+    match (result, sound) {
+        (Ok((_, None)), Some(sound)) => Ok(Verdict::Sound(sound)),
+        (Ok((segment, Some(damage))), Some(sound)) => {
+            let bytes = segment.walk().end_of_data(sound.offset)?.saturating_sub(sound.offset);
+            Ok(Verdict::TornTail { sound, bytes, what: damage.what })
         }
-        Err(JournalError::Corrupt { segment, offset, seq, what }) => {
-            Ok(Verdict::Corrupt { sound: None, segment, offset, seq, what })
-        }
-        Err(error) => Err(error),
+        (Ok(_), None) => Err(JournalError::NotAJournal { path: dir.to_owned() }),
+        (Err(error), sound) => verdict(error, sound),
     }
 }
 
-/// Judges a segment without changing it. A batch that a writer is just appending is read as a torn tail at most.
-pub(super) fn judge(path: &Path, first: Seq, storage: &dyn Storage) -> Result<Verdict, JournalError> {
-    let mut walk = Walk::new(path, storage);
-    let header = match walk.header(first) {
-        Ok(header) => header,
-        Err(error) => return verdict(error, None),
-    };
-    let mut position = Position::start(&header);
-    let mut records = Vec::new();
-    let mut read_again = true;
-    loop {
-        let before = position;
-        let extent = |position: &Position| Extent {
-            journal: header.journal,
-            head: position.head,
-            records: position.head.seq.next().0.saturating_sub(header.first.0),
-            segment: file_name(path),
-            offset: position.offset,
-        };
-        match walk.step(&mut position, &mut records) {
-            Ok(Step::Batch) => read_again = true,
-            Ok(Step::End) => return Ok(Verdict::Sound(extent(&position))),
-            // A writer may have been at it while we read.
-            Ok(Step::Unsound(_)) if read_again => {
-                read_again = false;
-                walk.refresh();
-            }
-            Ok(Step::Unsound(damage)) => {
-                if walk.later_batch(&position)?.is_some() {
-                    return verdict(walk.corrupt(damage), Some(extent(&position)));
-                }
-                let bytes = walk.end_of_data(position.offset)?.saturating_sub(position.offset);
-                return Ok(Verdict::TornTail { sound: extent(&position), bytes, what: damage.what });
-            }
-            Err(error) => return verdict(error, Some(extent(&before))),
-        }
-    }
+/// The directory and the first seqs of its segments, of which there is at least one.
+fn listed(dir: &Path) -> Result<(Directory, Vec<Seq>), JournalError> {
+    let not_a_journal = || JournalError::NotAJournal { path: dir.to_owned() };
+    let directory = Directory::open(dir)?.ok_or_else(not_a_journal)?;
+    let firsts = directory.segments()?;
+    if firsts.is_empty() { Err(not_a_journal()) } else { Ok((directory, firsts)) }
 }
 
 fn verdict(error: JournalError, sound: Option<Extent>) -> Result<Verdict, JournalError> {
@@ -157,22 +135,57 @@ pub enum Shown {
 /// [`JournalError::NotAJournal`], [`JournalError::Io`], [`JournalError::Unsafe`]; damage only where the segment header itself
 /// cannot be read.
 pub fn show(dir: &Path, from: Seq, each: &mut dyn FnMut(Shown) -> bool) -> Result<(), JournalError> {
-    let directory = Directory::open(dir)?.ok_or_else(|| JournalError::NotAJournal { path: dir.to_owned() })?;
-    let (segment, first) = segment_of(&directory)?;
-    let storage = FileStorage::new(directory.file(&segment, Access::Read)?);
-    let path = directory.path_of(&segment);
-    let mut walk = Walk::new(&path, &storage);
-    let mut position = Position::start(&walk.header(first)?);
+    let (directory, firsts) = listed(dir)?;
+    let (mut journal, mut before, mut is_lost) = (None, None, false);
+    for first in firsts {
+        if !is_lost && let Err(error) = check_order(first, before.as_ref()) {
+            let JournalError::Corrupt { segment, offset, seq, what } = error else { return Err(error) };
+            let resumes = Some((length(SEGMENT_HEADER_BYTES), first));
+            if !each(Shown::Damage { segment, offset, seq, what: what.to_string(), resumes }) {
+                return Ok(());
+            }
+            before = None;
+        }
+        let Some(segment) = Segment::open(&directory, first, Access::Read)? else { return Ok(()) };
+        let (id, start) = segment.enter(&mut segment.walk(), journal, before.as_ref())?;
+        journal = Some(id);
+        match show_segment(&segment, start, from, each)? {
+            Flow::Stop => return Ok(()),
+            Flow::Sound(end) => (before, is_lost) = (Some(end), false),
+            // What is missing was shown; the next segment stands for itself.
+            Flow::Lost => (before, is_lost) = (None, true),
+        }
+    }
+    Ok(())
+}
+
+/// How the records of a segment end.
+enum Flow {
+    /// Nobody wants more.
+    Stop,
+    /// At a place from which the next segment goes on.
+    Sound(Position),
+    /// In damage.
+    Lost,
+}
+
+fn show_segment(
+    segment: &Segment,
+    mut position: Position,
+    from: Seq,
+    each: &mut dyn FnMut(Shown) -> bool,
+) -> Result<Flow, JournalError> {
+    let mut walk = segment.walk();
     let mut records = Vec::new();
     loop {
         let (offset, seq, what) = match walk.step(&mut position, &mut records) {
             Ok(Step::Batch) => {
                 if !records.drain(..).filter(|record| record.seq >= from).all(|record| each(Shown::Record(Box::new(record)))) {
-                    return Ok(());
+                    return Ok(Flow::Stop);
                 }
                 continue;
             }
-            Ok(Step::End) => return Ok(()),
+            Ok(Step::End) => return Ok(Flow::Sound(position)),
             Ok(Step::Unsound(damage)) => (damage.offset, damage.seq, damage.what.to_string()),
             Err(JournalError::Corrupt { offset, seq, what, .. }) => (offset, seq, what.to_string()),
             Err(JournalError::TooNew { found, .. }) => (position.offset, position.head.seq.next(), found.to_string()),
@@ -180,12 +193,12 @@ pub fn show(dir: &Path, from: Seq, each: &mut dyn FnMut(Shown) -> bool) -> Resul
         };
         let later = walk.resume_after(&position)?;
         let resumes = later.map(|later| (later.offset, later.head.seq.next()));
-        if !each(Shown::Damage { segment: segment.clone(), offset, seq, what, resumes }) {
-            return Ok(());
+        if !each(Shown::Damage { segment: segment_name(segment.first), offset, seq, what, resumes }) {
+            return Ok(Flow::Stop);
         }
         match later {
             Some(later) => position = later,
-            None => return Ok(()),
+            None => return Ok(Flow::Lost),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::directory::{Directory, io_error};
 use super::error::JournalError;
@@ -17,7 +18,7 @@ const HINT_BYTES: usize = 16;
 #[derive(Debug)]
 pub struct Lock {
     file: File,
-    directory: Directory,
+    directory: Arc<Directory>,
 }
 
 impl Lock {
@@ -28,7 +29,7 @@ impl Lock {
     /// [`JournalError::Locked`] while another handle holds it, also of this process; [`JournalError::Unsafe`] where others
     /// could write there.
     pub fn acquire(dir: &Path) -> Result<Self, JournalError> {
-        let directory = Directory::open_or_create(dir)?;
+        let directory = Arc::new(Directory::open_or_create(dir)?);
         let file = directory.file_or_new(LOCK_NAME)?;
         let path = directory.path_of(LOCK_NAME);
         // Named in full, because the standard library has functions of the same name with other errors.
@@ -43,7 +44,7 @@ impl Lock {
         Ok(Self { file, directory })
     }
 
-    pub(super) fn directory(&self) -> &Directory {
+    pub(super) fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
 }

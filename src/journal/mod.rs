@@ -21,9 +21,11 @@ mod lock;
 mod memory;
 mod reader;
 mod recovery;
+mod segments;
 mod storage;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use directory::{Access, Directory, io_error, segment_name};
 pub use error::{JournalError, Newer};
@@ -33,10 +35,11 @@ pub use lock::Lock;
 pub use memory::{MemoryStorage, SECTOR_BYTES};
 use reader::Index;
 pub use reader::Reader;
-use recovery::{Position, Step, Walk};
+use recovery::Position;
+use segments::{Alone, Place, Scan, Segment, Volume};
 pub use storage::{FileStorage, Storage};
 
-use crate::pairing::{Digest, JournalId, JournalRepaired, Record, Seq};
+use crate::pairing::{Digest, JournalId, JournalRepaired, Record, SegmentSealed, Seq};
 
 /// The last record of a journal and the digest of the batch that ends with it: together they name everything before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +52,12 @@ pub struct Head {
 
 /// The one writer of a journal.
 pub struct Journal {
-    storage: Box<dyn Storage>,
-    path: PathBuf,
+    volume: Arc<dyn Volume>,
+    segment: Segment,
     journal: JournalId,
     position: Position,
     index: Index,
+    segment_bytes: u64,
     poisoned: bool,
     /// Held as long as somebody may write; none over storage that is not a directory's.
     lock: Option<Lock>,
@@ -61,6 +65,19 @@ pub struct Journal {
 
 /// Makes an empty file for a torn end that begins at the offset, and tells the file's name.
 pub type MakeAside<'a> = &'a mut dyn FnMut(u64) -> Result<(String, Box<dyn Storage>), JournalError>;
+
+/// How a journal is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes of a segment from which on it is sealed.
+    pub segment_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_bytes: crate::limits::SEGMENT_BYTES }
+    }
+}
 
 impl Journal {
     /// Whether there is a journal in `dir`. Where that cannot be found out, that is an error, never "no".
@@ -77,15 +94,13 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Exists`] where there is one, [`JournalError::Io`], [`JournalError::Unsafe`].
     pub fn create(lock: Lock, id: JournalId) -> Result<Self, JournalError> {
-        let directory = lock.directory();
+        let directory = Arc::clone(lock.directory());
         if !directory.segments()?.is_empty() {
             return Err(JournalError::Exists { path: directory.path().to_owned() });
         }
         let header = SegmentHeader::of_new(id);
-        let segment = segment_name(header.first);
-        let storage = directory.publish(&segment, &header.encode())?;
-        let path = directory.path_of(&segment);
-        Ok(Self::begun(Box::new(storage), path, &header, Some(lock)))
+        let storage = Volume::publish(&*directory, &header)?;
+        Ok(Self::begun(directory, storage, &header, Some(lock)))
     }
 
     /// Opens the journal in the directory that `lock` is for, and hands every record to `apply`, in order. A torn end is put
@@ -95,22 +110,24 @@ impl Journal {
     /// [`JournalError::NotAJournal`], [`JournalError::Corrupt`] and [`JournalError::TooNew`] (nothing was changed),
     /// [`JournalError::Io`], [`JournalError::Unsafe`].
     pub fn open(lock: Lock, apply: &mut dyn FnMut(Record)) -> Result<(Self, Option<JournalRepaired>), JournalError> {
-        let directory = lock.directory();
-        let (segment, first) = segment_of(directory)?;
-        let storage = Box::new(FileStorage::new(directory.file(&segment, Access::Write)?));
-        let mut make_aside = |offset| {
-            let (name, kept) = directory.aside(&segment, offset)?;
+        let directory = Arc::clone(lock.directory());
+        if directory.segments()?.is_empty() {
+            return Err(JournalError::NotAJournal { path: directory.path().to_owned() });
+        }
+        let mut make_aside = |segment: &str, offset| {
+            let (name, kept) = directory.aside(segment, offset)?;
             // The name must be on the disk before the bytes are cut off; they follow with the file's own sync.
             directory.sync()?;
             let kept: Box<dyn Storage> = Box::new(kept);
             Ok((name, kept))
         };
-        let (mut journal, repaired) = Self::opened(storage, directory.path_of(&segment), first, &mut make_aside, apply)?;
+        let volume: Arc<Directory> = Arc::clone(&directory);
+        let (mut journal, repaired) = Self::opened(volume, &mut make_aside, apply)?;
         journal.lock = Some(lock);
         Ok((journal, repaired))
     }
 
-    /// Makes a journal without records on `storage`, which is empty.
+    /// Makes a journal without records on `storage`, which is empty. It has one segment, which is never sealed.
     ///
     /// # Errors
     /// [`JournalError::Io`].
@@ -119,7 +136,8 @@ impl Journal {
         let path = PathBuf::from(segment_name(header.first));
         storage.write_at(0, &header.encode()).map_err(|source| io_error("write", &path, source))?;
         storage.sync().map_err(|source| io_error("sync", &path, source))?;
-        Ok(Self::begun(storage, path, &header, None))
+        let volume = Arc::new(Alone::new(storage.another().map_err(|source| io_error("open", &path, source))?));
+        Ok(Self { segment_bytes: u64::MAX, ..Self::begun(volume, storage, &header, None) })
     }
 
     /// Opens the journal on `storage`, as [`Journal::open`] does.
@@ -131,50 +149,67 @@ impl Journal {
         make_aside: MakeAside<'_>,
         apply: &mut dyn FnMut(Record),
     ) -> Result<(Self, Option<JournalRepaired>), JournalError> {
-        let first = Seq(1);
-        Self::opened(storage, PathBuf::from(segment_name(first)), first, make_aside, apply)
+        let (journal, repaired) = Self::opened(Arc::new(Alone::new(storage)), &mut |_, offset| make_aside(offset), apply)?;
+        Ok((Self { segment_bytes: u64::MAX, ..journal }, repaired))
     }
 
-    fn begun(storage: Box<dyn Storage>, path: PathBuf, header: &SegmentHeader, lock: Option<Lock>) -> Self {
+    fn begun(volume: Arc<dyn Volume>, storage: Box<dyn Storage>, header: &SegmentHeader, lock: Option<Lock>) -> Self {
         let position = Position::start(header);
+        let segment = Segment { first: header.first, path: volume.path_of(header.first), storage };
+        let segment_bytes = Options::default().segment_bytes;
         let index = Index::new(position);
-        Self { storage, path, journal: header.journal, position, index, poisoned: false, lock }
+        Self { volume, segment, journal: header.journal, position, index, segment_bytes, poisoned: false, lock }
     }
 
     fn opened(
-        mut storage: Box<dyn Storage>,
-        path: PathBuf,
-        first: Seq,
-        make_aside: MakeAside<'_>,
+        volume: Arc<dyn Volume>,
+        make_aside: MakeAsideOf<'_>,
         apply: &mut dyn FnMut(Record),
     ) -> Result<(Self, Option<JournalRepaired>), JournalError> {
-        let mut walk = Walk::new(&path, &*storage);
-        let header = walk.header(first)?;
-        let mut position = Position::start(&header);
-        let mut index = Index::new(position);
-        let mut batch = Vec::new();
-        let is_torn = loop {
-            match walk.step(&mut position, &mut batch)? {
-                Step::Batch => {
-                    batch.drain(..).for_each(&mut *apply);
+        let mut scan = Scan::new(&*volume);
+        let mut index: Option<Index> = None;
+        let firsts = volume.firsts()?;
+        let (mut segment, torn) = scan.run(&firsts, Access::Write, &mut |place, batch| match place {
+            Place::Start(start) => index.get_or_insert_with(|| Index::new(start)).note(start),
+            Place::Behind(position) => {
+                batch.drain(..).for_each(&mut *apply);
+                if let Some(index) = &mut index {
                     index.note(position);
                 }
-                Step::End => break false,
-                Step::Unsound(damage) if walk.later_batch(&position)?.is_some() => return Err(walk.corrupt(damage)),
-                Step::Unsound(_) => break true,
             }
+        })?;
+        let (Some((journal, position)), Some(index)) = (scan.sound, index) else {
+            return Err(JournalError::NotAJournal { path: segment.path });
         };
-        let repaired = if is_torn {
-            let (kept, mut aside) = make_aside(position.offset)?;
-            let bytes = recovery::put_aside(&path, &mut *storage, position.offset, &mut *aside)?;
+        let repaired = if torn.is_some() {
+            let (kept, mut aside) = make_aside(&segment_name(segment.first), position.offset)?;
+            let bytes = recovery::put_aside(&segment.path, &mut *segment.storage, position.offset, &mut *aside)?;
             Some(JournalRepaired { after: position.head.seq, offset: position.offset, bytes, kept })
         } else {
             // Who wrote the last batch may have died before its sync. It counts now, so it must not be lost, and the next one
             // must not reach the disk before it.
-            storage.sync().map_err(|source| io_error("sync", &path, source))?;
+            segment.storage.sync().map_err(|source| io_error("sync", &segment.path, source))?;
             None
         };
-        Ok((Self { storage, path, journal: header.journal, position, index, poisoned: false, lock: None }, repaired))
+        let segment_bytes = Options::default().segment_bytes;
+        let mut opened = Self { volume, segment, journal, position, index, segment_bytes, poisoned: false, lock: None };
+        if opened.position.is_sealed {
+            opened.succeed()?;
+        }
+        Ok((opened, repaired))
+    }
+
+    /// Goes on with other options than the default ones.
+    #[must_use]
+    pub fn with(self, options: Options) -> Self {
+        Self { segment_bytes: options.segment_bytes, ..self }
+    }
+
+    /// The seal to append next, alone, where the segment is as long as it should be.
+    #[must_use]
+    pub fn seal(&self) -> Option<SegmentSealed> {
+        let is_due = self.position.offset >= self.segment_bytes && !self.position.is_sealed;
+        is_due.then(|| self.position.seal())
     }
 
     /// The last record and the digest up to it.
@@ -194,12 +229,14 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`].
     pub fn reader(&self) -> Result<Reader, JournalError> {
-        let storage = self.storage.another().map_err(|source| io_error("open", &self.path, source))?;
-        Ok(Reader::at(storage, self.path.clone(), self.journal, self.index.clone()))
+        let storage = self.segment.storage.another().map_err(|source| io_error("open", &self.segment.path, source))?;
+        let segment = Segment { first: self.segment.first, path: self.segment.path.clone(), storage };
+        Ok(Reader::at(Arc::clone(&self.volume), segment, self.journal, self.index.clone()))
     }
 
     /// Appends `records` as one batch after `expected`: one write, one sync. When it returns, they are on the disk; after
-    /// an error from the disk nobody knows, and nothing more is accepted. No records, no batch.
+    /// an error from the disk nobody knows, and nothing more is accepted. No records, no batch. Behind a [`SegmentSealed`],
+    /// which must be [`Journal::seal`] and alone, the next segment is begun.
     ///
     /// # Errors
     /// Before anything is written: [`JournalError::WrongHead`], [`JournalError::Misordered`], [`JournalError::TooLarge`],
@@ -211,6 +248,9 @@ impl Journal {
         let before = self.position;
         if expected != before.head {
             return Err(JournalError::WrongHead { expected: expected.seq, actual: before.head.seq });
+        }
+        if before.is_sealed {
+            return Err(JournalError::Poisoned);
         }
         let mut batch = BatchBuilder::new(before.head.seq.next());
         let mut last = (before.head.seq, before.at);
@@ -224,38 +264,51 @@ impl Journal {
         if records.is_empty() {
             return Ok(before.head);
         }
+        let Some(is_sealed) = before.is_sealed_by(records) else {
+            return Err(JournalError::Misordered { seq: before.head.seq.next() });
+        };
         let (bytes, hash) = batch.finish(&before.head.hash);
         self.write(before.offset, &bytes)?;
-        self.position = Position {
-            offset: before.offset.saturating_add(storage::length(bytes.len())),
-            head: Head { seq: last.0, hash },
-            at: last.1,
-        };
+        let offset = before.offset.saturating_add(storage::length(bytes.len()));
+        self.position = Position { offset, is_sealed, head: Head { seq: last.0, hash }, at: last.1, ..before };
         self.index.note(self.position);
-        Ok(self.position.head)
+        let head = self.position.head;
+        if is_sealed && self.succeed().is_err() {
+            // The seal itself is safe, so it happened. Without a segment behind it, nothing more can be written.
+            self.poisoned = true;
+        }
+        Ok(head)
+    }
+
+    /// Begins the segment behind the seal. The sealed one loses the zeros at its end, so that it ends with its seal.
+    fn succeed(&mut self) -> Result<(), JournalError> {
+        let Segment { path, storage, .. } = &mut self.segment;
+        if storage.size().map_err(|source| io_error("look at", path, source))? > self.position.offset {
+            storage.truncate(self.position.offset).map_err(|source| io_error("cut", path, source))?;
+            storage.sync().map_err(|source| io_error("sync", path, source))?;
+        }
+        let Head { seq, hash } = self.position.head;
+        let header = SegmentHeader { journal: self.journal, first: seq.next(), chain: hash };
+        let storage = self.volume.publish(&header)?;
+        self.segment = Segment { first: header.first, path: self.volume.path_of(header.first), storage };
+        self.position = Position { at: self.position.at, ..Position::start(&header) };
+        self.index.note(self.position);
+        Ok(())
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), JournalError> {
-        let written = match self.storage.write_at(offset, bytes) {
-            Ok(()) => self.storage.sync().map_err(|source| io_error("sync", &self.path, source)),
-            Err(source) => Err(io_error("write", &self.path, source)),
+        let Segment { path, storage, .. } = &mut self.segment;
+        let written = match storage.write_at(offset, bytes) {
+            Ok(()) => storage.sync().map_err(|source| io_error("sync", path, source)),
+            Err(source) => Err(io_error("write", path, source)),
         };
         self.poisoned = written.is_err();
         written
     }
 }
 
-/// The one segment that this version has: its file name and its first seq.
-fn segment_of(directory: &Directory) -> Result<(String, Seq), JournalError> {
-    let corrupt = |first, what| JournalError::Corrupt { segment: segment_name(first), offset: 0, seq: first, what };
-    match *directory.segments()?.as_slice() {
-        [] => Err(JournalError::NotAJournal { path: directory.path().to_owned() }),
-        [first] if first == Seq(1) => Ok((segment_name(first), first)),
-        [first, ..] if first != Seq(1) => Err(corrupt(first, format::Fault::SegmentMissing)),
-        [_, second, ..] => Err(corrupt(second, format::Fault::SegmentStray)),
-        [first] => Err(corrupt(first, format::Fault::SegmentMissing)),
-    }
-}
+/// As [`MakeAside`], told the segment's name as well.
+type MakeAsideOf<'a> = &'a mut dyn FnMut(&str, u64) -> Result<(String, Box<dyn Storage>), JournalError>;
 
 /// The payload of `record`, after it was read back and compared.
 fn faithful_payload(record: &Record) -> Result<Vec<u8>, JournalError> {

@@ -4,13 +4,15 @@
 //! A reader sees what is in the file, which may be a batch that is not synced yet: who must tell nobody before it is durable
 //! keeps to the head that the writer has published.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
+use super::Head;
 use super::directory::{Access, Directory};
 use super::error::JournalError;
-use super::recovery::{Position, Step, Walk};
-use super::storage::{FileStorage, Storage};
-use super::{Head, segment_of};
+use super::format::Fault;
+use super::recovery::{Damage, Position, Step, Walk};
+use super::segments::{Segment, Volume, check_order};
 use crate::pairing::{JournalId, Record, Seq};
 
 /// The least distance between two places remembered.
@@ -20,29 +22,33 @@ const PLACES: usize = 8_192;
 
 /// A second, lock-free reader of a journal.
 pub struct Reader {
-    storage: Box<dyn Storage>,
-    path: PathBuf,
+    volume: Arc<dyn Volume>,
+    segment: Segment,
     journal: JournalId,
     index: Index,
+    /// The last segment that was met; one before it that is not sealed has lost its end.
+    last: Seq,
 }
 
 impl Reader {
-    /// Opens the journal in `dir` for reading; nothing is read yet but the header.
+    /// Opens the journal in `dir` for reading; nothing is read yet but the first header.
     ///
     /// # Errors
     /// [`JournalError::NotAJournal`] where there is none, and all that [`Reader::read`] has.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        let directory = Directory::open(dir)?.ok_or_else(|| JournalError::NotAJournal { path: dir.to_owned() })?;
-        let (segment, first) = segment_of(&directory)?;
-        let path = directory.path_of(&segment);
-        let storage = Box::new(FileStorage::new(directory.file(&segment, Access::Read)?));
-        let header = Walk::new(&path, &*storage).header(first)?;
-        let index = Index::new(Position::start(&header));
-        Ok(Self { storage, path, journal: header.journal, index })
+        let not_a_journal = || JournalError::NotAJournal { path: dir.to_owned() };
+        let volume: Arc<Directory> = Arc::new(Directory::open(dir)?.ok_or_else(not_a_journal)?);
+        let firsts = volume.segments()?;
+        let (Some(&first), Some(&last)) = (firsts.first(), firsts.last()) else { return Err(not_a_journal()) };
+        check_order(first, None)?;
+        let segment = Segment::open(&*volume, first, Access::Read)?.ok_or_else(not_a_journal)?;
+        let (journal, start) = segment.enter(&mut segment.walk(), None, None)?;
+        Ok(Self { volume, segment, journal, index: Index::new(start), last })
     }
 
-    pub(super) fn at(storage: Box<dyn Storage>, path: PathBuf, journal: JournalId, index: Index) -> Self {
-        Self { storage, path, journal, index }
+    pub(super) fn at(volume: Arc<dyn Volume>, segment: Segment, journal: JournalId, index: Index) -> Self {
+        let last = segment.first;
+        Self { volume, segment, journal, index, last }
     }
 
     /// The journal's id.
@@ -57,13 +63,12 @@ impl Reader {
     /// [`JournalError::Corrupt`], [`JournalError::TooNew`] or [`JournalError::Io`]; what is sound before stays readable.
     pub fn read(&mut self, from: Seq, limit: usize) -> Result<Vec<Record>, JournalError> {
         let mut found: Vec<Record> = Vec::new();
-        let mut position = self.index.before(from);
-        let mut walk = Walk::new(&self.path, &*self.storage);
-        let mut batch = Vec::new();
-        while found.len() < limit && next_batch(&mut walk, &mut position, &mut batch)? {
-            self.index.note(position);
-            let wanted = limit.saturating_sub(found.len());
-            found.extend(batch.drain(..).filter(|record| record.seq >= from).take(wanted));
+        if limit > 0 {
+            self.walk(self.index.before(from), &mut |batch| {
+                let wanted = limit.saturating_sub(found.len());
+                found.extend(batch.drain(..).filter(|record| record.seq >= from).take(wanted));
+                found.len() < limit
+            })?;
         }
         Ok(found)
     }
@@ -73,12 +78,52 @@ impl Reader {
     /// # Errors
     /// As [`Reader::read`].
     pub fn head(&mut self) -> Result<Head, JournalError> {
-        let mut position = self.index.tip;
-        let mut walk = Walk::new(&self.path, &*self.storage);
-        while next_batch(&mut walk, &mut position, &mut Vec::new())? {
+        self.walk(self.index.tip, &mut |_| true)?;
+        Ok(self.index.tip.head)
+    }
+
+    /// Hands the batches from `position` on to `each`, until it says false or there are no more now.
+    fn walk(&mut self, mut position: Position, each: &mut dyn FnMut(&mut Vec<Record>) -> bool) -> Result<(), JournalError> {
+        let mut batch = Vec::new();
+        loop {
+            if self.segment.first != position.segment {
+                let Some(segment) = Segment::open(&*self.volume, position.segment, Access::Read)? else {
+                    let missing = Damage { offset: 0, seq: position.segment, what: Fault::SegmentGone };
+                    return Err(self.segment.walk().corrupt(missing));
+                };
+                self.segment = segment;
+            }
+            let mut walk = self.segment.walk();
+            while next_batch(&mut walk, &mut position, &mut batch)? {
+                self.index.note(position);
+                if !each(&mut batch) {
+                    return Ok(());
+                }
+            }
+            match self.successor(&position)? {
+                Some(start) => position = start,
+                None => return Ok(()),
+            }
             self.index.note(position);
         }
-        Ok(position.head)
+    }
+
+    /// The beginning of the segment behind the one that ends at `position`; none where there is none yet.
+    fn successor(&mut self, position: &Position) -> Result<Option<Position>, JournalError> {
+        let next = position.head.seq.next();
+        if !position.is_sealed {
+            // A segment that was met behind this one was published when this one was whole.
+            return if self.last > position.segment { check_order(next, Some(position)).map(|()| None) } else { Ok(None) };
+        }
+        let Some(segment) = Segment::open(&*self.volume, next, Access::Read)? else {
+            // The writer seals first and then publishes; but what is there may have lost its neighbour.
+            let later = self.volume.firsts()?.into_iter().find(|first| *first > next);
+            return later.map_or(Ok(()), |later| check_order(later, Some(position))).map(|()| None);
+        };
+        let (_, start) = segment.enter(&mut segment.walk(), Some(self.journal), Some(position))?;
+        self.last = self.last.max(next);
+        self.segment = segment;
+        Ok(Some(start))
     }
 }
 
@@ -113,12 +158,14 @@ impl Index {
 
     /// Remembers `position` if it is far enough from the last one.
     pub(super) fn note(&mut self, position: Position) {
-        if position.offset <= self.tip.offset {
+        if (position.head.seq, position.segment) <= (self.tip.head.seq, self.tip.segment) {
             return;
         }
         self.tip = position;
-        let last = self.places.last().map_or(0, |place| place.offset);
-        if position.offset.saturating_sub(last) < self.spacing {
+        let is_near =
+            |last: &Position| last.segment == position.segment && position.offset.saturating_sub(last.offset) < self.spacing;
+        // A seal leads to the next segment, whose beginning is the better place.
+        if position.is_sealed || self.places.last().is_some_and(is_near) {
             return;
         }
         if self.places.len() >= PLACES {

@@ -13,7 +13,7 @@ use super::format::{
 };
 use super::storage::{Storage, length};
 use super::{Head, codec};
-use crate::pairing::{Digest, Millis, Record, Seq};
+use crate::pairing::{Digest, Event, Millis, Record, SegmentSealed, Seq};
 
 /// Bytes read at once where more than asked is likely to be wanted soon.
 const WINDOW_BYTES: usize = 256 * 1024;
@@ -21,8 +21,12 @@ const WINDOW_BYTES: usize = 256 * 1024;
 /// A place between two batches, and all that a reader must know to go on from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
+    /// The first record of the segment.
+    pub(super) segment: Seq,
     /// Bytes from the beginning of the segment.
     pub(super) offset: u64,
+    /// Whether the batch before it is the segment's seal.
+    pub(super) is_sealed: bool,
     /// The last record before it.
     pub(super) head: Head,
     /// The time of that record.
@@ -30,9 +34,25 @@ pub(super) struct Position {
 }
 
 impl Position {
+    /// Where the first batch begins.
     pub(super) fn start(header: &SegmentHeader) -> Self {
         let seq = Seq(header.first.0.saturating_sub(1));
-        Self { offset: length(SEGMENT_HEADER_BYTES), head: Head { seq, hash: header.chain }, at: Millis(0) }
+        let head = Head { seq, hash: header.chain };
+        Self { segment: header.first, offset: length(SEGMENT_HEADER_BYTES), is_sealed: false, head, at: Millis(0) }
+    }
+
+    /// The seal that may be written here.
+    pub(super) fn seal(&self) -> SegmentSealed {
+        SegmentSealed { first: self.segment, bytes: self.offset }
+    }
+
+    /// Whether the batch of these records, which stands here, seals the segment; none where a seal is wrong.
+    pub(super) fn is_sealed_by(&self, records: &[Record]) -> Option<bool> {
+        match records {
+            [Record { event: Event::SegmentSealed(seal), .. }] => (*seal == self.seal()).then_some(true),
+            _ if records.iter().any(|record| matches!(record.event, Event::SegmentSealed(_))) => None,
+            _ => Some(false),
+        }
     }
 }
 
@@ -92,6 +112,13 @@ impl<'a> Walk<'a> {
         records.clear();
         let (offset, first) = (position.offset, position.head.seq.next());
         let unsound = |what| Ok(Step::Unsound(Damage { offset, seq: first, what }));
+        if position.is_sealed {
+            // No writer writes behind a seal, so not even a torn end can be there.
+            if self.is_zero_from(offset)? {
+                return Ok(Step::End);
+            }
+            return Err(self.corrupt(Damage { offset, seq: first, what: Fault::SealedOver }));
+        }
         let bytes = self.window.view(self.storage, offset, BATCH_HEADER_BYTES).map_err(|error| failed(self.path, error))?;
         let header = match BatchHeader::decode(bytes) {
             Ok(header) => header,
@@ -117,8 +144,11 @@ impl<'a> Walk<'a> {
             Err(Unreadable::Damage(damage)) => return Err(self.corrupt(damage)),
             Err(Unreadable::Newer(found)) => return Err(self.too_new(found)),
         };
+        let Some(is_sealed) = position.is_sealed_by(records) else {
+            return Err(self.corrupt(Damage { offset, seq: first, what: Fault::Seal }));
+        };
         let after = offset.saturating_add(length(header.batch_bytes()));
-        *position = Position { offset: after, head: Head { seq: last, hash: batch.digest }, at };
+        *position = Position { offset: after, is_sealed, head: Head { seq: last, hash: batch.digest }, at, ..*position };
         Ok(Step::Batch)
     }
 
@@ -154,7 +184,7 @@ impl<'a> Walk<'a> {
         let bytes = self.window.view(self.storage, start, DIGEST_BYTES).map_err(|error| failed(self.path, error))?;
         let hash = bytes.first_chunk().map_or(position.head.hash, |digest| Digest(*digest));
         let seq = Seq(header.first.0.saturating_sub(1));
-        Ok(Some(Position { offset, head: Head { seq, hash }, at: Millis(0) }))
+        Ok(Some(Position { offset, is_sealed: false, head: Head { seq, hash }, at: Millis(0), ..*position }))
     }
 
     /// The end of what is not zero, at or after `offset`.

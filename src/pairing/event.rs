@@ -64,6 +64,8 @@ events! {
     GatewayStopped = 3,
     /// A torn end was put aside.
     JournalRepaired = 4,
+    /// A file of the journal ends; the next record stands in another.
+    SegmentSealed = 5,
     /// A connection was let in.
     ConnectionAdmitted = 16,
     /// A connection was turned away.
@@ -588,6 +590,15 @@ pub struct JournalRepaired {
     pub bytes: u64,
     /// The file that holds them now, beside the segment.
     pub kept: String,
+}
+
+/// A segment of the journal ends with this record, which is alone in its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentSealed {
+    /// The first record of the segment.
+    pub first: Seq,
+    /// Bytes of the segment before the batch of this record.
+    pub bytes: u64,
 }
 
 /// A connection was let in.

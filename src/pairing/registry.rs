@@ -375,7 +375,11 @@ impl Registry {
                 grant.approved = ScopeSet::EMPTY;
                 grant.revoked = Some((record.at, record.actor.clone()));
             }),
-            Event::GatewayStopped(_) | Event::JournalRepaired(_) | Event::ConnectionClosed(_) | Event::CommandRefused(_) => {}
+            Event::GatewayStopped(_)
+            | Event::JournalRepaired(_)
+            | Event::SegmentSealed(_)
+            | Event::ConnectionClosed(_)
+            | Event::CommandRefused(_) => {}
         }
     }
 

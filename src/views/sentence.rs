@@ -101,6 +101,9 @@ pub fn event_sentence(record: &Record) -> String {
                 quote(&event.kept)
             )
         }
+        Event::SegmentSealed(event) => {
+            format!("the journal's file from seq {} on was sealed at {} bytes; it goes on in another", event.first, event.bytes)
+        }
         Event::ConnectionAdmitted(event) => {
             format!("connection admitted: {} with {} by rule {}", attempt(&event.attempt), event.scopes, event.rule)
         }

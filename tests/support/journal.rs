@@ -6,14 +6,14 @@ use openclaw_pairing::pairing::{
     ConnectionClosed, ConnectionId, ConnectionRefused, Credential, Described, Description, DeviceId, DeviceMetadataChanged,
     DeviceRemoved, Digest, Ending, Event, Forwarding, GatewayStarted, GatewayStopped, Issue, JournalCreated, JournalId,
     JournalRepaired, KeyId, KnownScope, Millis, PairingApproved, PairingExpired, PairingNeed, PairingRejected, PairingRequested,
-    PeerUser, Person, Proof, PublicKey, Reason, Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet, Seq,
-    SharedVerdict, SignatureForm, Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict,
+    PeerUser, Person, Proof, PublicKey, Reason, Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet,
+    SegmentSealed, Seq, SharedVerdict, SignatureForm, Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict,
 };
 
 /// The journal that the examples belong to.
 pub(crate) const JOURNAL: JournalId = JournalId(*b"an example's id.");
 
-/// One record of every kind, in the order of the numbers, fit to be appended to a new journal. Together they hold every
+/// One record of every kind, in the order of the numbers, the first ones fit to be appended to a new journal. Together they hold every
 /// structure of the format, every actor, and every optional part both there and absent.
 pub(crate) fn every_kind() -> Vec<Record> {
     let peer = || Actor::Peer;
@@ -40,9 +40,10 @@ pub(crate) fn every_kind() -> Vec<Record> {
             JournalRepaired { after: Seq(3), offset: 377, bytes: 99, kept: "00000000000000000001.segment.torn-377".into() }
                 .into(),
         ),
+        (Actor::System, SegmentSealed { first: Seq(1), bytes: 16_777_300 }.into()),
         (peer(), ConnectionAdmitted { attempt: connected(), rule: Rule::Paired, scopes: known(&[KnownScope::Read]) }.into()),
         (peer(), ConnectionRefused { attempt: connected(), refusal: Refusal::PairingRequired(need(request)) }.into()),
-        (peer(), ConnectionClosed { admission: Seq(5), code: 1000 }.into()),
+        (peer(), ConnectionClosed { admission: Seq(6), code: 1000 }.into()),
         (
             Actor::Device { device, scopes: known(&[KnownScope::Pairing]) },
             CommandRefused {
@@ -143,7 +144,7 @@ fn connected() -> Attempt {
         ask: Some(Ask {
             role: Role::Operator,
             scopes: known(&[KnownScope::Read, KnownScope::Write]),
-            described: Described { like: Some(Seq(9)), here: None },
+            described: Described { like: Some(Seq(10)), here: None },
         }),
         proof: Some(Proof { device: device(), form: SignatureForm::V3 }),
         credential: Some(Credential {
