@@ -354,7 +354,8 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a temporary directory");
         let host: Arc<dyn Host> = Arc::new(ManualHost::new(Millis(1_000_000), 1));
         let lock = Lock::acquire(scratch.path()).expect("a free lock");
-        let journal = Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options { segment_bytes: 200 });
+        let journal =
+            Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options { segment_bytes: 200, step_bytes: 0 });
         let registry = Registry::default();
         let (publish, published) = watch::channel(Arc::new(registry.clone()));
         let heard = Arc::new(std::sync::Mutex::new(vec![]));

@@ -101,6 +101,9 @@ pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 pub const BATCH_RECORDS: u32 = 4_096;
 /// Bytes of a segment from which on it is sealed; the batch that takes it there still belongs to it.
 pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes of zeros written and synced ahead of the records at once: an append into them changes no length, so its sync writes
+/// less.
+pub const SEGMENT_STEP_BYTES: u64 = 1024 * 1024;
 /// Records read at once where all of them are folded.
 pub const READ_RECORDS: usize = 4_096;
 

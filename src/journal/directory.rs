@@ -10,7 +10,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::error::JournalError;
-use super::storage::{FileStorage, Storage as _};
+use super::storage::FileStorage;
 use crate::pairing::Seq;
 
 const SEGMENT_SUFFIX: &str = ".segment";
@@ -106,19 +106,21 @@ impl Directory {
         Ok(file)
     }
 
-    /// Makes `name` with `bytes` in it, so that whatever happens either the whole of it is there or nothing.
-    pub(super) fn publish(&self, name: &str, bytes: &[u8]) -> Result<FileStorage, JournalError> {
-        let draft = format!("{name}.new");
-        let path = self.path_of(&draft);
+    /// Makes an empty file that is to be `name` once it is whole and synced.
+    pub(super) fn draft(&self, name: &str) -> Result<FileStorage, JournalError> {
+        let draft = draft_of(name);
         let file = self.open_file(&draft, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?;
-        make_private(&file, || path.clone())?;
-        let mut storage = FileStorage::new(file);
-        storage.write_at(0, bytes).map_err(|source| io_error("write", &path, source))?;
-        storage.sync().map_err(|source| io_error("sync", &path, source))?;
+        make_private(&file, || self.path_of(&draft))?;
+        Ok(FileStorage::new(file))
+    }
+
+    /// Gives the draft of `name` its name, so that whatever happens either the whole of it is there or nothing.
+    pub(super) fn publish(&self, name: &str) -> Result<(), JournalError> {
+        let draft = draft_of(name);
         // Only the holder of the lock comes here, and it has looked for the name before.
-        rustix::fs::renameat(&self.handle, &draft, &self.handle, name).map_err(|error| failed("rename", &path, error))?;
-        self.sync()?;
-        Ok(storage)
+        let renamed = rustix::fs::renameat(&self.handle, &draft, &self.handle, name);
+        renamed.map_err(|error| failed("rename", &self.path_of(&draft), error))?;
+        self.sync()
     }
 
     /// Makes an empty file beside `segment` for the end torn off at `offset`, never one that was there.
@@ -171,6 +173,10 @@ impl Directory {
 /// The file name of the segment that begins with `first`.
 pub(super) fn segment_name(first: Seq) -> String {
     format!("{:0width$}{SEGMENT_SUFFIX}", first.0, width = SEQ_DIGITS)
+}
+
+fn draft_of(name: &str) -> String {
+    format!("{name}.new")
 }
 
 pub(super) fn io_error(op: &'static str, path: &Path, source: io::Error) -> JournalError {

@@ -29,6 +29,14 @@ pub enum JournalError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is no room for the records; nothing of them was written, and where there is room again, they can be.
+    #[error("there is no room for more records in {}: {source}; make room, nothing else is needed", path.display())]
+    Full {
+        /// The segment.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// What was written is not there any more; going on could undo a revocation.
     #[error(
         "the journal is damaged: segment {segment}, offset {offset}, seq {seq}: {what}; nothing was changed: keep a copy, and look at it with `openclaw journal show`"

@@ -25,6 +25,7 @@ struct Disk {
     syncs: u64,
     failing_write: Option<u64>,
     failing_sync: Option<u64>,
+    room: Option<usize>,
 }
 
 impl MemoryStorage {
@@ -57,6 +58,17 @@ impl MemoryStorage {
     pub fn fail_sync(&self, n: u64) {
         let mut disk = self.disk();
         disk.failing_sync = Some(disk.syncs.saturating_add(n));
+    }
+
+    /// Takes what is not synced for clean, as a system does after a sync that failed: it can be read, and no later sync writes
+    /// it.
+    pub fn forget_unsynced(&self) {
+        self.disk().dirty.clear();
+    }
+
+    /// Lets no write reach beyond so many bytes, as on a disk that is full.
+    pub fn limit(&self, bytes: Option<usize>) {
+        self.disk().room = bytes;
     }
 
     /// The numbers of the sectors written since the last sync.
@@ -103,10 +115,15 @@ impl Storage for MemoryStorage {
         let mut disk = self.disk();
         disk.writes = disk.writes.saturating_add(1);
         let fails = disk.failing_write == Some(disk.writes);
-        let through = if fails { bytes.len().div_ceil(2) } else { bytes.len() };
         let from = usize::try_from(offset).map_err(io::Error::other)?;
+        let room = disk.room.map_or(bytes.len(), |room| room.saturating_sub(from).min(bytes.len()));
+        let through = if fails { bytes.len().div_ceil(2) } else { room };
         disk.change(from, bytes.get(..through).unwrap_or_default());
-        if fails { Err(io::Error::other("a write that fails")) } else { Ok(()) }
+        match (fails, room < bytes.len()) {
+            (true, _) => Err(io::Error::other("a write that fails")),
+            (false, true) => Err(io::ErrorKind::StorageFull.into()),
+            (false, false) => Ok(()),
+        }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -115,8 +132,7 @@ impl Storage for MemoryStorage {
         if disk.failing_sync == Some(disk.syncs) {
             return Err(io::Error::other("a sync that fails"));
         }
-        disk.synced = disk.now.clone();
-        disk.dirty.clear();
+        disk.reach();
         Ok(())
     }
 
@@ -136,6 +152,16 @@ impl Storage for MemoryStorage {
 }
 
 impl Disk {
+    /// What was written reaches the disk.
+    fn reach(&mut self) {
+        self.synced.resize(self.now.len(), 0);
+        for sector in std::mem::take(&mut self.dirty) {
+            let start = sector.saturating_mul(SECTOR_BYTES);
+            let new = self.now.iter().skip(start).take(SECTOR_BYTES);
+            self.synced.iter_mut().skip(start).zip(new).for_each(|(old, new)| *old = *new);
+        }
+    }
+
     fn change(&mut self, from: usize, bytes: &[u8]) {
         let to = from.saturating_add(bytes.len());
         self.now.resize(self.now.len().max(to), 0);

@@ -24,6 +24,7 @@ mod recovery;
 mod segments;
 mod storage;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ use recovery::Position;
 use segments::{Alone, Place, Scan, Segment, Volume};
 pub use storage::{FileStorage, Storage};
 
+use crate::limits;
 use crate::pairing::{Digest, JournalId, JournalRepaired, Record, SegmentSealed, Seq};
 
 /// The last record of a journal and the digest of the batch that ends with it: together they name everything before.
@@ -57,7 +59,9 @@ pub struct Journal {
     journal: JournalId,
     position: Position,
     index: Index,
-    segment_bytes: u64,
+    options: Options,
+    /// Bytes of the segment that are on the disk: what is written, and zeros.
+    space: u64,
     poisoned: bool,
     /// Held as long as somebody may write; none over storage that is not a directory's.
     lock: Option<Lock>,
@@ -71,12 +75,19 @@ pub type MakeAside<'a> = &'a mut dyn FnMut(u64) -> Result<(String, Box<dyn Stora
 pub struct Options {
     /// Bytes of a segment from which on it is sealed.
     pub segment_bytes: u64,
+    /// Bytes of zeros made ahead at once; 0 makes none.
+    pub step_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: crate::limits::SEGMENT_BYTES }
+        Self { segment_bytes: limits::SEGMENT_BYTES, step_bytes: limits::SEGMENT_STEP_BYTES }
     }
+}
+
+impl Options {
+    /// One segment that is as long as its records.
+    const ALONE: Self = Self { segment_bytes: u64::MAX, step_bytes: 0 };
 }
 
 impl Journal {
@@ -99,8 +110,10 @@ impl Journal {
             return Err(JournalError::Exists { path: directory.path().to_owned() });
         }
         let header = SegmentHeader::of_new(id);
-        let storage = Volume::publish(&*directory, &header)?;
-        Ok(Self::begun(directory, storage, &header, Some(lock)))
+        let mut storage = Volume::draft(&*directory, header.first)?;
+        begin(&mut *storage, &Volume::path_of(&*directory, header.first), &header)?;
+        Volume::publish(&*directory, header.first)?;
+        Ok(Self { lock: Some(lock), ..Self::begun(directory, storage, &header, Options::default()) })
     }
 
     /// Opens the journal in the directory that `lock` is for, and hands every record to `apply`, in order. A torn end is put
@@ -134,10 +147,9 @@ impl Journal {
     pub fn create_on(mut storage: Box<dyn Storage>, id: JournalId) -> Result<Self, JournalError> {
         let header = SegmentHeader::of_new(id);
         let path = PathBuf::from(segment_name(header.first));
-        storage.write_at(0, &header.encode()).map_err(|source| io_error("write", &path, source))?;
-        storage.sync().map_err(|source| io_error("sync", &path, source))?;
+        begin(&mut *storage, &path, &header)?;
         let volume = Arc::new(Alone::new(storage.another().map_err(|source| io_error("open", &path, source))?));
-        Ok(Self { segment_bytes: u64::MAX, ..Self::begun(volume, storage, &header, None) })
+        Ok(Self::begun(volume, storage, &header, Options::ALONE))
     }
 
     /// Opens the journal on `storage`, as [`Journal::open`] does.
@@ -150,15 +162,14 @@ impl Journal {
         apply: &mut dyn FnMut(Record),
     ) -> Result<(Self, Option<JournalRepaired>), JournalError> {
         let (journal, repaired) = Self::opened(Arc::new(Alone::new(storage)), &mut |_, offset| make_aside(offset), apply)?;
-        Ok((Self { segment_bytes: u64::MAX, ..journal }, repaired))
+        Ok((journal.with(Options::ALONE), repaired))
     }
 
-    fn begun(volume: Arc<dyn Volume>, storage: Box<dyn Storage>, header: &SegmentHeader, lock: Option<Lock>) -> Self {
+    fn begun(volume: Arc<dyn Volume>, storage: Box<dyn Storage>, header: &SegmentHeader, options: Options) -> Self {
         let position = Position::start(header);
         let segment = Segment { first: header.first, path: volume.path_of(header.first), storage };
-        let segment_bytes = Options::default().segment_bytes;
-        let index = Index::new(position);
-        Self { volume, segment, journal: header.journal, position, index, segment_bytes, poisoned: false, lock }
+        let (index, space) = (Index::new(position), position.offset);
+        Self { volume, segment, journal: header.journal, position, index, options, space, poisoned: false, lock: None }
     }
 
     fn opened(
@@ -167,11 +178,16 @@ impl Journal {
         apply: &mut dyn FnMut(Record),
     ) -> Result<(Self, Option<JournalRepaired>), JournalError> {
         let mut scan = Scan::new(&*volume);
-        let mut index: Option<Index> = None;
+        let (mut index, mut last, mut end): (Option<Index>, Option<Range<u64>>, u64) = (None, None, 0);
         let firsts = volume.firsts()?;
         let (mut segment, torn) = scan.run(&firsts, Access::Write, &mut |place, batch| match place {
-            Place::Start(start) => index.get_or_insert_with(|| Index::new(start)).note(start),
+            Place::Start(start) => {
+                index.get_or_insert_with(|| Index::new(start)).note(start);
+                (last, end) = (None, start.offset);
+            }
             Place::Behind(position) => {
+                last = Some(end..position.offset);
+                end = position.offset;
                 batch.drain(..).for_each(&mut *apply);
                 if let Some(index) = &mut index {
                     index.note(position);
@@ -186,15 +202,18 @@ impl Journal {
             let bytes = recovery::put_aside(&segment.path, &mut *segment.storage, position.offset, &mut *aside)?;
             Some(JournalRepaired { after: position.head.seq, offset: position.offset, bytes, kept })
         } else {
-            // Who wrote the last batch may have died before its sync. It counts now, so it must not be lost, and the next one
-            // must not reach the disk before it.
-            segment.storage.sync().map_err(|source| io_error("sync", &segment.path, source))?;
+            // Zeros may be of a sync that failed.
+            cut_zeros(&mut segment, position.offset)?;
             None
         };
-        let segment_bytes = Options::default().segment_bytes;
-        let mut opened = Self { volume, segment, journal, position, index, segment_bytes, poisoned: false, lock: None };
+        // Who wrote the last batch may have died before its sync, or because of it, and then the system may take for clean what
+        // never reached the disk. It counts now, so it must not be lost, and the next one must not reach the disk before it.
+        recovery::write_again(&segment.path, &mut *segment.storage, last.unwrap_or(0..0))?;
+        let (options, space) = (Options::default(), position.offset);
+        let mut opened = Self { volume, segment, journal, position, index, options, space, poisoned: false, lock: None };
         if opened.position.is_sealed {
-            opened.succeed()?;
+            let draft = opened.draft(position.head.seq.next())?;
+            opened.succeed(draft)?;
         }
         Ok((opened, repaired))
     }
@@ -202,13 +221,13 @@ impl Journal {
     /// Goes on with other options than the default ones.
     #[must_use]
     pub fn with(self, options: Options) -> Self {
-        Self { segment_bytes: options.segment_bytes, ..self }
+        Self { options, ..self }
     }
 
     /// The seal to append next, alone, where the segment is as long as it should be.
     #[must_use]
     pub fn seal(&self) -> Option<SegmentSealed> {
-        let is_due = self.position.offset >= self.segment_bytes && !self.position.is_sealed;
+        let is_due = self.position.offset >= self.options.segment_bytes && !self.position.is_sealed;
         is_due.then(|| self.position.seal())
     }
 
@@ -240,7 +259,7 @@ impl Journal {
     ///
     /// # Errors
     /// Before anything is written: [`JournalError::WrongHead`], [`JournalError::Misordered`], [`JournalError::TooLarge`],
-    /// [`JournalError::Unfaithful`], [`JournalError::Poisoned`]. Else [`JournalError::Io`].
+    /// [`JournalError::Unfaithful`], [`JournalError::Full`], [`JournalError::Poisoned`]. Else [`JournalError::Io`].
     pub fn append(&mut self, expected: Head, records: &[Record]) -> Result<Head, JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
@@ -268,29 +287,55 @@ impl Journal {
             return Err(JournalError::Misordered { seq: before.head.seq.next() });
         };
         let (bytes, hash) = batch.finish(&before.head.hash);
+        let draft = if is_sealed { Some(self.draft(last.0.next())?) } else { None };
+        self.make_room(before.offset.saturating_add(storage::length(bytes.len())))?;
         self.write(before.offset, &bytes)?;
         let offset = before.offset.saturating_add(storage::length(bytes.len()));
         self.position = Position { offset, is_sealed, head: Head { seq: last.0, hash }, at: last.1, ..before };
         self.index.note(self.position);
         let head = self.position.head;
-        if is_sealed && self.succeed().is_err() {
+        if draft.is_some_and(|draft| self.succeed(draft).is_err()) {
             // The seal itself is safe, so it happened. Without a segment behind it, nothing more can be written.
             self.poisoned = true;
         }
         Ok(head)
     }
 
-    /// Begins the segment behind the seal. The sealed one loses the zeros at its end, so that it ends with its seal.
-    fn succeed(&mut self) -> Result<(), JournalError> {
-        let Segment { path, storage, .. } = &mut self.segment;
-        if storage.size().map_err(|source| io_error("look at", path, source))? > self.position.offset {
-            storage.truncate(self.position.offset).map_err(|source| io_error("cut", path, source))?;
-            storage.sync().map_err(|source| io_error("sync", path, source))?;
+    /// Makes sure of zeros up to `end`. Where that fails for want of room, nothing has happened.
+    fn make_room(&mut self, end: u64) -> Result<(), JournalError> {
+        if end <= self.space || self.options.step_bytes == 0 {
+            return Ok(());
         }
+        // The step ends with the segment, except where this very batch is to go beyond.
+        let target = end.max(self.space.saturating_add(self.options.step_bytes).min(self.options.segment_bytes));
+        let extended = segments::extend(&self.segment.path, &mut *self.segment.storage, self.space, target);
+        match &extended {
+            Ok(()) => self.space = target,
+            Err(JournalError::Full { .. }) => {}
+            Err(_) => self.poisoned = true,
+        }
+        extended
+    }
+
+    /// A file with room for the segment that begins with `first`, made before the one in front is sealed: behind a seal
+    /// nothing can be written, so there must be a place to go on.
+    fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError> {
+        let mut draft = self.volume.draft(first)?;
+        let room = self.options.step_bytes.min(self.options.segment_bytes);
+        segments::extend(&self.volume.path_of(first), &mut *draft, 0, room)?;
+        Ok(draft)
+    }
+
+    /// Begins the segment behind the seal. The sealed one loses the zeros at its end, so that it ends with its seal.
+    fn succeed(&mut self, mut draft: Box<dyn Storage>) -> Result<(), JournalError> {
+        cut_zeros(&mut self.segment, self.position.offset)?;
         let Head { seq, hash } = self.position.head;
         let header = SegmentHeader { journal: self.journal, first: seq.next(), chain: hash };
-        let storage = self.volume.publish(&header)?;
-        self.segment = Segment { first: header.first, path: self.volume.path_of(header.first), storage };
+        let path = self.volume.path_of(header.first);
+        begin(&mut *draft, &path, &header)?;
+        self.volume.publish(header.first)?;
+        self.space = draft.size().map_err(|source| io_error("look at", &path, source))?;
+        self.segment = Segment { first: header.first, path, storage: draft };
         self.position = Position { at: self.position.at, ..Position::start(&header) };
         self.index.note(self.position);
         Ok(())
@@ -307,15 +352,29 @@ impl Journal {
     }
 }
 
+/// Writes the header of a segment that is being made.
+fn begin(storage: &mut dyn Storage, path: &Path, header: &SegmentHeader) -> Result<(), JournalError> {
+    storage.write_at(0, &header.encode()).map_err(|source| io_error("write", path, source))?;
+    storage.sync().map_err(|source| io_error("sync", path, source))
+}
+
+/// Cuts off what stands behind `end`, which is nothing but zeros.
+fn cut_zeros(segment: &mut Segment, end: u64) -> Result<(), JournalError> {
+    let Segment { path, storage, .. } = segment;
+    if storage.size().map_err(|source| io_error("look at", path, source))? > end {
+        storage.truncate(end).map_err(|source| io_error("cut", path, source))?;
+        storage.sync().map_err(|source| io_error("sync", path, source))?;
+    }
+    Ok(())
+}
+
 /// As [`MakeAside`], told the segment's name as well.
 type MakeAsideOf<'a> = &'a mut dyn FnMut(&str, u64) -> Result<(String, Box<dyn Storage>), JournalError>;
 
 /// The payload of `record`, after it was read back and compared.
 fn faithful_payload(record: &Record) -> Result<Vec<u8>, JournalError> {
-    let payload = codec::encode(&record.actor, &record.event).ok_or(JournalError::TooLarge {
-        found: crate::limits::RECORD_BYTES.saturating_add(1),
-        limit: crate::limits::RECORD_BYTES,
-    })?;
+    let payload = codec::encode(&record.actor, &record.event)
+        .ok_or(JournalError::TooLarge { found: limits::RECORD_BYTES.saturating_add(1), limit: limits::RECORD_BYTES })?;
     match codec::decode(record.event.kind(), &payload) {
         Ok((actor, event)) if actor == record.actor && event == record.event => Ok(payload),
         _ => Err(JournalError::Unfaithful { seq: record.seq }),

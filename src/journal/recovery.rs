@@ -3,6 +3,7 @@
 //! on proves that what is unreadable now was safe once.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use super::directory::io_error;
@@ -246,6 +247,18 @@ pub(super) fn put_aside(path: &Path, storage: &mut dyn Storage, from: u64, kept:
     storage.truncate(from).map_err(error)?;
     storage.sync().map_err(error)?;
     Ok(end.saturating_sub(from))
+}
+
+/// Writes the bytes of `range` over themselves and syncs them. A sync that failed may have left them in memory alone, marked as
+/// if they were on the disk; only bytes written anew go there for sure.
+pub(super) fn write_again(path: &Path, storage: &mut dyn Storage, range: Range<u64>) -> Result<(), JournalError> {
+    let count = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0);
+    let mut bytes = vec![0; count];
+    if storage.read_at(range.start, &mut bytes).map_err(|error| failed(path, error))? != count {
+        return Err(failed(path, io::ErrorKind::UnexpectedEof.into()));
+    }
+    storage.write_at(range.start, &bytes).map_err(|error| failed(path, error))?;
+    storage.sync().map_err(|source| io_error("sync", path, source))
 }
 
 enum Unreadable {

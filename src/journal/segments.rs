@@ -1,12 +1,12 @@
 //! A journal is one chain over many files. Each segment but the last ends with a seal, and the next one begins where the seal
 //! ends: same journal, next seq, next link of the chain. Anything else between two segments is damage, never an end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::directory::{Access, Directory, io_error, segment_name};
 use super::error::JournalError;
-use super::format::{Fault, SegmentHeader};
+use super::format::Fault;
 use super::recovery::{Damage, Position, Step, Walk};
 use super::storage::{FileStorage, Storage};
 use crate::pairing::{JournalId, Record, Seq};
@@ -22,8 +22,11 @@ pub(super) trait Volume: Send + Sync {
     /// The bytes of the segment that begins with `first`; none where there is no such segment.
     fn storage(&self, first: Seq, access: Access) -> Result<Option<Box<dyn Storage>>, JournalError>;
 
-    /// Makes a segment of its header alone: afterwards the whole of it is on the disk, or nothing.
-    fn publish(&self, header: &SegmentHeader) -> Result<Box<dyn Storage>, JournalError>;
+    /// Makes an empty file that is to be the segment that begins with `first`.
+    fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError>;
+
+    /// Makes the draft, which is whole and synced, the segment: afterwards it is on the disk, or nothing of it.
+    fn publish(&self, first: Seq) -> Result<(), JournalError>;
 }
 
 impl Volume for Directory {
@@ -43,8 +46,12 @@ impl Volume for Directory {
         }
     }
 
-    fn publish(&self, header: &SegmentHeader) -> Result<Box<dyn Storage>, JournalError> {
-        Ok(Box::new(Directory::publish(self, &segment_name(header.first), &header.encode())?))
+    fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError> {
+        Ok(Box::new(Directory::draft(self, &segment_name(first))?))
+    }
+
+    fn publish(&self, first: Seq) -> Result<(), JournalError> {
+        Directory::publish(self, &segment_name(first))
     }
 }
 
@@ -74,8 +81,12 @@ impl Volume for Alone {
         storage.another().map(Some).map_err(|source| io_error("open", &self.path_of(first), source))
     }
 
-    fn publish(&self, header: &SegmentHeader) -> Result<Box<dyn Storage>, JournalError> {
-        Err(io_error("make", &self.path_of(header.first), std::io::ErrorKind::Unsupported.into()))
+    fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError> {
+        Err(io_error("make", &self.path_of(first), std::io::ErrorKind::Unsupported.into()))
+    }
+
+    fn publish(&self, first: Seq) -> Result<(), JournalError> {
+        Err(io_error("make", &self.path_of(first), std::io::ErrorKind::Unsupported.into()))
     }
 }
 
@@ -116,6 +127,23 @@ impl Segment {
         let at = before.map_or_else(Default::default, |before| before.at);
         Ok((header.journal, Position { at, ..Position::start(&header) }))
     }
+}
+
+/// Writes zeros up to `end` behind the `space` bytes that are there, and syncs them. Where there is no room, the file is as
+/// long as before, and another try may do better: nothing was ever told of zeros.
+pub(super) fn extend(path: &Path, storage: &mut dyn Storage, space: u64, end: u64) -> Result<(), JournalError> {
+    let zeros = vec![0; usize::try_from(end.saturating_sub(space)).unwrap_or(0)];
+    let source = match storage.write_at(space, &zeros).and_then(|()| storage.sync()) {
+        Ok(()) => return Ok(()),
+        Err(source) => source,
+    };
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    if !matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem) {
+        return Err(io_error("make room in", path, source));
+    }
+    // If it cannot be cut, zeros are left over, which are no record.
+    let _ = storage.truncate(space);
+    Err(JournalError::Full { path: path.to_owned(), source })
 }
 
 /// Whether the segment that begins with `first` stands where the one that was read to `before` ends.
