@@ -203,7 +203,8 @@ fn l08_a_state_directory_that_cannot_be_used_exits_1() {
     if rustix::process::geteuid().is_root() {
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).expect("opened");
         let program = home.path().join("openclaw");
-        fs::copy(BINARY, &program).expect("copied");
+        // By another process: one of ours could be forked with the file open for writing, and then nobody could run it.
+        assert!(Command::new("cp").args([Path::new(BINARY), &program]).status().expect("it runs").success());
         command = Command::new(program);
         command.args(["devices", "list"]).env_clear().env("HOME", home.path()).uid(65_534).gid(65_534);
     }

@@ -307,22 +307,19 @@ impl Journal {
             return Ok(());
         }
         // The step ends with the segment, except where this very batch is to go beyond.
-        let target = end.max(self.space.saturating_add(self.options.step_bytes).min(self.options.segment_bytes));
-        let extended = segments::extend(&self.segment.path, &mut *self.segment.storage, self.space, target);
-        match &extended {
-            Ok(()) => self.space = target,
-            Err(JournalError::Full { .. }) => {}
-            Err(_) => self.poisoned = true,
-        }
-        extended
+        let ahead = end.max(self.space.saturating_add(self.options.step_bytes).min(self.options.segment_bytes));
+        let room = segments::room(&self.segment.path, &mut *self.segment.storage, self.space, end, ahead);
+        self.poisoned = matches!(room, Err(ref error) if !matches!(error, JournalError::Full { .. }));
+        self.space = room?;
+        Ok(())
     }
 
     /// A file with room for the segment that begins with `first`, made before the one in front is sealed: behind a seal
     /// nothing can be written, so there must be a place to go on.
     fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError> {
         let mut draft = self.volume.draft(first)?;
-        let room = self.options.step_bytes.min(self.options.segment_bytes);
-        segments::extend(&self.volume.path_of(first), &mut *draft, 0, room)?;
+        let ahead = self.options.step_bytes.min(self.options.segment_bytes);
+        segments::room(&self.volume.path_of(first), &mut *draft, 0, 0, ahead)?;
         Ok(draft)
     }
 

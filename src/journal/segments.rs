@@ -129,9 +129,17 @@ impl Segment {
     }
 }
 
+/// Makes room up to `ahead`, or where there is not that much, up to `least`, and tells where it ends.
+pub(super) fn room(path: &Path, storage: &mut dyn Storage, space: u64, least: u64, ahead: u64) -> Result<u64, JournalError> {
+    match extend(path, storage, space, ahead) {
+        Err(JournalError::Full { .. }) if least < ahead => extend(path, storage, space, least).map(|()| least),
+        extended => extended.map(|()| ahead),
+    }
+}
+
 /// Writes zeros up to `end` behind the `space` bytes that are there, and syncs them. Where there is no room, the file is as
 /// long as before, and another try may do better: nothing was ever told of zeros.
-pub(super) fn extend(path: &Path, storage: &mut dyn Storage, space: u64, end: u64) -> Result<(), JournalError> {
+fn extend(path: &Path, storage: &mut dyn Storage, space: u64, end: u64) -> Result<(), JournalError> {
     let zeros = vec![0; usize::try_from(end.saturating_sub(space)).unwrap_or(0)];
     let source = match storage.write_at(space, &zeros).and_then(|()| storage.sync()) {
         Ok(()) => return Ok(()),

@@ -89,7 +89,7 @@ pub fn event_sentence(record: &Record) -> String {
         Event::JournalCreated(event) => format!("journal {} created", event.journal),
         Event::GatewayStarted(event) => {
             let set = event.settings.iter().filter(|(_, value)| !value.is_empty());
-            let settings = set.map(|(key, value)| format!("{key}={}", quote(value))).collect::<Vec<_>>();
+            let settings = set.map(|(key, value)| format!("{}={}", quote(key), quote(value))).collect::<Vec<_>>();
             format!("gateway {} started, {}", quote(&event.version), settings.join(" "))
         }
         Event::GatewayStopped(event) => format!("gateway stopped ({})", quote(&event.cause)),
@@ -251,7 +251,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pairing::{RequestId, ScopeSet};
+    use crate::pairing::{GatewayStarted, RequestId, ScopeSet, Seq};
 
     #[test]
     fn a_close_reason_fits_its_frame_and_names_reason_and_request() {
@@ -272,6 +272,14 @@ mod tests {
     #[test]
     fn o01_a_clients_text_cannot_make_a_second_line() {
         assert_eq!(quote("a\n\u{1b}[2Jb\u{202e}c"), "a\\u{a}\\u{1b}[2Jb\\u{202e}c");
+    }
+
+    #[test]
+    fn o01_a_record_from_anywhere_is_one_line() {
+        let hostile = || "a\nb".to_owned();
+        let started = GatewayStarted { version: hostile(), key: None, identity: None, settings: vec![(hostile(), hostile())] };
+        let record = Record { seq: Seq(1), at: Millis(1), actor: Actor::System, event: started.into() };
+        assert_eq!(event_sentence(&record), "gateway a\\u{a}b started, a\\u{a}b=a\\u{a}b");
     }
 
     #[test]
