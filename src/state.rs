@@ -285,6 +285,19 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     })
 }
 
+/// Makes a file of mode 0600 that was not there, in a directory that was.
+///
+/// # Errors
+/// [`StateError`]: whatever is there already is left alone, a link too.
+pub fn create(path: &Path) -> Result<File, StateError> {
+    let made = (|| {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        Ok(file)
+    })();
+    made.map_err(io_error("create", path))
+}
+
 fn io_error(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     move |source| StateError::Io { op, path: path.into(), source }
 }

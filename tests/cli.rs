@@ -3,12 +3,21 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+#[path = "support/journal.rs"]
+mod support;
+
+#[path = "support/segments.rs"]
+mod segments;
+
 use insta::assert_snapshot;
+use openclaw_pairing::journal::format::SEGMENT_HEADER_BYTES;
+use segments::{appendable, segments_of};
+use support::{JOURNAL, journal_of};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_openclaw");
 
@@ -39,6 +48,19 @@ impl Home {
 
     fn segment(&self) -> PathBuf {
         self.state().join("journal/00000000000000000001.segment")
+    }
+
+    /// A home in which a gateway has left these bytes.
+    fn with_journal(bytes: &[u8]) -> Self {
+        let home = Self::new();
+        home.add_segment("00000000000000000001.segment", bytes);
+        home
+    }
+
+    fn add_segment(&self, name: &str, bytes: &[u8]) {
+        let dir = self.state().join("journal");
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).expect("made");
+        fs::write(dir.join(name), bytes).expect("written");
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -154,6 +176,8 @@ fn device_id(home: &Home) -> String {
 fn help_names_every_command() {
     assert_snapshot!(Home::new().run(&["--help"]));
     assert_snapshot!(Home::new().run(&["devices", "--help"]));
+    assert_snapshot!(Home::new().run(&["journal", "--help"]));
+    assert_snapshot!(Home::new().run(&["journal", "export", "--help"]));
 }
 
 #[test]
@@ -359,7 +383,9 @@ fn o03_no_secret_leaves_the_files_it_belongs_in() {
     said += &phone(&pocket, &gateway, "not-the-token", &["devices", "list"]);
     said += &home.run(&["devices", "list", "--json"]);
     gateway.stop();
-    for args in [&["logs", "--json"][..], &["journal", "show", "--json"], &["journal", "verify", "--json"]] {
+    for args in
+        [&["logs", "--json"][..], &["journal", "show", "--json"], &["journal", "export"], &["journal", "verify", "--json"]]
+    {
         said += &home.run(args);
     }
     let tokens: serde_json::Value =
@@ -379,6 +405,71 @@ fn o03_no_secret_leaves_the_files_it_belongs_in() {
     fs::File::open(home.state().join("devices/paired.json")).and_then(|mut file| file.read_to_string(&mut copy)).expect("a copy");
     assert!(copy.contains(&id) && !copy.contains(&device_token));
     assert_eq!(fs::read(home.state().join("devices/pending.json")).expect("a copy"), b"{}");
+}
+
+#[test]
+fn an_export_has_every_record_as_json_or_as_a_row() {
+    // Every kind, the seal between two segments included.
+    let (records, home) = (appendable(), Home::new());
+    for (name, bytes) in segments_of(&[&records[..4], &records[4..]]) {
+        home.add_segment(&name, &bytes);
+    }
+    let said = |args: &[&str]| String::from_utf8(home.output(args).stdout).expect("UTF-8");
+    let (json, csv) = (said(&["journal", "export"]), said(&["journal", "export", "--csv"]));
+    assert_snapshot!("export_json", json);
+    assert_snapshot!("export_csv", csv);
+    let lines: Vec<_> = json.lines().collect();
+    assert_eq!(lines.len(), openclaw_pairing::pairing::KINDS.len());
+    assert_eq!(said(&["journal", "export", "--from", "3", "--until", "5"]).lines().collect::<Vec<_>>(), lines[2..5]);
+    // `show` says the same and its sentence.
+    for (shown, line) in said(&["journal", "show", "--json"]).lines().zip(lines) {
+        let mut shown: serde_json::Value = serde_json::from_str(shown).expect("JSON");
+        let message = shown.as_object_mut().and_then(|members| members.shift_remove("message")).expect("a sentence");
+        assert!(csv.contains(message.as_str().expect("a text").split(['"', ',']).next().expect("a beginning")), "{message}");
+        assert_eq!(shown, serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    }
+}
+
+#[test]
+fn x36_an_export_is_private_and_holds_nothing_of_a_token() {
+    let home = Home::with_journal(&journal_of(JOURNAL, &[&appendable()]));
+    let file = home.path().join("export");
+    for args in [&["journal", "export", "--output", "export"][..], &["journal", "export", "--csv", "--output", "export"]] {
+        assert_eq!(home.run(args), "exit 0\n");
+        assert_eq!(fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+        let said = fs::read_to_string(&file).expect("UTF-8");
+        // Salts, key id and digests of the records.
+        for secret in ["51".repeat(16), "52".repeat(16), "4b".repeat(8), "d9".repeat(32)] {
+            assert!(!said.contains(&secret), "{secret}");
+        }
+        let again = home.run(args);
+        assert!(again.starts_with("exit 1\n--- stderr\nerror: cannot create export: "), "{again}");
+        assert_eq!(fs::read_to_string(&file).expect("UTF-8"), said, "nothing was written over");
+        fs::remove_file(&file).expect("removed");
+    }
+    let nothing = Home::new();
+    assert!(nothing.run(&["journal", "export", "--output", "export"]).starts_with("exit 1\n"));
+    assert!(!nothing.path().join("export").exists());
+}
+
+#[test]
+fn j07_an_export_ends_before_the_damage_and_says_so() {
+    let records = appendable();
+    let whole = journal_of(JOURNAL, &[&records[..2], &records[2..3], &records[3..4]]);
+    let third = journal_of(JOURNAL, &[&records[..2]]).len();
+    let mut flipped = whole.clone();
+    flipped[third + 30] ^= 1;
+    let said = Home::with_journal(&flipped).output(&["journal", "export"]);
+    assert_eq!(said.status.code(), Some(5));
+    assert_eq!(String::from_utf8(said.stdout).expect("UTF-8").lines().count(), 2);
+    assert!(String::from_utf8(said.stderr).expect("UTF-8").starts_with("error: damaged: segment "));
+    // Where only the end is torn, nothing is wrong.
+    let said = Home::with_journal(&whole[..whole.len() - 1]).output(&["journal", "export"]);
+    assert_eq!(said.status.code(), Some(0));
+    assert_eq!(String::from_utf8(said.stdout).expect("UTF-8").lines().count(), 3);
+    assert!(String::from_utf8(said.stderr).expect("UTF-8").contains("after seq 3 are not a whole batch"));
+    // A header alone is a journal without records.
+    assert_eq!(Home::with_journal(&whole[..SEGMENT_HEADER_BYTES]).run(&["journal", "export"]), "exit 0\n");
 }
 
 /// The terminal story of the README, as a shell runs it; `[..]` stands for anything in a line, `...` for any lines.

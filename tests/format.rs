@@ -18,6 +18,8 @@ use openclaw_pairing::pairing::{
     KnownScope, Millis, PairingNeed, PeerUser, Person, Reason, Record, Refusal, RequestId, Resolution, Role, Rule, ScopeSet,
     SharedVerdict, SignatureForm, TokenVerdict,
 };
+use openclaw_pairing::wire;
+use serde_json::Value;
 use support::{JOURNAL, every_kind, journal_of};
 
 const DOCUMENT: &str = include_str!("../journal-format.md");
@@ -179,6 +181,60 @@ fn no_table_of_the_document_is_idle() {
     met.extend(document.walk(&["Record header"], &frame_of(&every_kind()[0])).met());
     let tables: BTreeSet<_> = document.structures.keys().chain(document.lists.keys()).cloned().collect();
     assert_eq!(met, tables);
+}
+
+/// What an export leaves out (X36): whatever names or checks a token.
+const UNTOLD: [(&str, &str); 7] = [
+    ("GatewayStarted", "key"),
+    ("TokenIssued", "issue.salt"),
+    ("TokenIssued", "issue.key"),
+    ("TokenIssued", "issue.digest"),
+    ("TokenRotated", "issue.salt"),
+    ("TokenRotated", "issue.key"),
+    ("TokenRotated", "issue.digest"),
+];
+
+#[test]
+fn every_field_of_the_document_stands_in_an_export() {
+    let document = Document::read();
+    let refusals = every_refusal().into_iter().map(|refusal| Record { event: refused(refusal), ..every_kind().remove(0) });
+    for record in every_kind().into_iter().chain(refusals) {
+        let mut exported = wire::record::record(&record);
+        let name = record.event.name();
+        let mut told = vec![];
+        for leaf in document.walk(&["Actor", name], &payload(&record.actor, &record.event)) {
+            let set = leaf.path.strip_suffix(".known");
+            if leaf.path.contains(".others") {
+                continue;
+            }
+            let place = set.unwrap_or(&leaf.path).replace('.', "/").replace('[', "/").replace(']', "");
+            let pointer = if place.starts_with("actor/") { format!("/{place}") } else { format!("/fields/{place}") };
+            let said = match exported.pointer(&pointer) {
+                None => "absent".to_owned(),
+                // Texts instead of bits; the snapshots show them.
+                Some(Value::Array(_)) if set.is_some() => leaf.value.clone(),
+                Some(Value::Array(items)) => format!("{} of them", items.len()),
+                Some(Value::Bool(is)) => if *is { "yes" } else { "no" }.to_owned(),
+                Some(Value::String(text)) if leaf.value.starts_with('"') => format!("{text:?}"),
+                // Bytes, in the spelling that their id has.
+                Some(Value::String(_)) if leaf.value.is_empty() => String::new(),
+                Some(Value::String(text)) => text.clone(),
+                Some(value) => value.to_string(),
+            };
+            let is_untold = UNTOLD.contains(&(name, leaf.path.as_str()));
+            assert_eq!(said, if is_untold { "absent" } else { &leaf.value }, "{name}: {}", leaf.path);
+            told.push(pointer);
+        }
+        // What is in a list goes before the list.
+        for pointer in told.iter().rev() {
+            exported.pointer_mut(pointer).map(Value::take);
+        }
+        assert!(is_empty(&exported["actor"]) && is_empty(&exported["fields"]), "{name}: unknown to the document: {exported}");
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_object().is_some_and(|object| object.values().all(is_empty))
 }
 
 // --- what the program makes ---------------------------------------------------------------------------------------------

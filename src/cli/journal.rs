@@ -1,13 +1,17 @@
 //! `openclaw journal`: looks at the files themselves, without the lock, whether a gateway runs or not.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::output::Output;
+use super::output::{Bulk, Output};
 use super::{Exit, Failure, World};
-use crate::journal::{Extent, Shown, Verdict, show, verify};
+use crate::journal::{Extent, Journal, JournalError, Shown, Verdict, read_all, show, verify};
 use crate::pairing::{Record, Seq};
-use crate::views::{log_row, time_text, who};
+use crate::state;
+use crate::views::{COLUMNS, event_sentence, log_row, sheet_row, time_text};
+use crate::wire;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -29,18 +33,37 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the records for other programs: one line of JSON each, or CSV
+    Export(Export),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Export {
+    /// Print rows for a spreadsheet instead of JSON
+    #[arg(long)]
+    csv: bool,
+    /// Begin with this record
+    #[arg(long, value_name = "SEQ", default_value_t = 1)]
+    from: u64,
+    /// End with this record
+    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
+    until: u64,
+    /// Write to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 pub(super) fn run(command: &Command, world: &World, out: &Output) -> Result<(), Failure> {
-    match *command {
+    match command {
         Command::Verify { json } => {
-            out.speak_json(json);
-            judge(&verify(&world.state.journal())?, json, out)
+            out.speak_json(*json);
+            judge(&verify(&world.state.journal())?, *json, out)
         }
         Command::Show { from, limit, json } => {
-            out.speak_json(json);
-            print(Seq(from), limit.unwrap_or(u64::MAX), json, world, out)
+            out.speak_json(*json);
+            print(Seq(*from), limit.unwrap_or(u64::MAX), *json, world, out)
         }
+        Command::Export(args) => export(args, world, out),
     }
 }
 
@@ -154,14 +177,45 @@ fn record_text(record: &Record) -> String {
     format!("{:>6} {} {:<20} {}", record.seq, time_text(record.at), record.event.name(), log_row(record).message)
 }
 
-fn record_json(record: &Record) -> Value {
-    json!({
-        "seq": record.seq.0,
-        "atMs": record.at.0,
-        "at": time_text(record.at),
-        "kind": record.event.kind(),
-        "event": record.event.name(),
-        "actor": who(&record.actor),
-        "message": log_row(record).message,
-    })
+fn record_json(record: &Record) -> String {
+    let mut value = wire::record::record(record);
+    value["message"] = event_sentence(record).into();
+    wire::record::line(&value)
+}
+
+fn export(args: &Export, world: &World, out: &Output) -> Result<(), Failure> {
+    let journal = world.state.journal();
+    // Said before a file is made that would stay empty.
+    if !Journal::exists(&journal)? {
+        return Err(JournalError::NotAJournal { path: journal }.into());
+    }
+    let mut bulk = match &args.output {
+        Some(path) => Bulk::file(state::create(path)?)?,
+        None => Bulk::stdout(),
+    };
+    if args.csv {
+        bulk.line(COLUMNS)?;
+    }
+    let wanted = Seq(args.from)..=Seq(args.until);
+    let mut written = Ok(());
+    let verdict = read_all(&journal, &mut |_, records| {
+        for record in records.iter().filter(|record| wanted.contains(&record.seq)) {
+            if written.is_ok() {
+                written = bulk.line(if args.csv { sheet_row(record) } else { wire::record::line(&wire::record::record(record)) });
+            }
+        }
+    })?;
+    written?;
+    bulk.finish()?;
+    match verdict {
+        Verdict::Sound(_) => Ok(()),
+        Verdict::TornTail { sound, bytes, .. } => {
+            out.note(format_args!(
+                "{bytes} bytes after seq {} are not a whole batch and were left out: nobody was answered on them.",
+                sound.head.seq
+            ));
+            Ok(())
+        }
+        damaged => judge(&damaged, false, out),
+    }
 }

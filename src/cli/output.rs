@@ -3,7 +3,8 @@
 
 use std::cell::Cell;
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -77,7 +78,37 @@ impl Output {
     }
 }
 
-fn written(result: io::Result<()>) -> Result<(), Failure> {
+/// Many results, to standard output or to a file, not written one by one.
+pub(super) struct Bulk {
+    sink: BufWriter<Box<dyn Write>>,
+    file: Option<File>,
+}
+
+impl Bulk {
+    /// To standard output.
+    pub(super) fn stdout() -> Self {
+        Self { sink: BufWriter::new(Box::new(io::stdout())), file: None }
+    }
+
+    /// To a file that was made for it.
+    pub(super) fn file(file: File) -> Result<Self, Failure> {
+        let sink = written(file.try_clone())?;
+        Ok(Self { sink: BufWriter::new(Box::new(sink)), file: Some(file) })
+    }
+
+    /// One of them.
+    pub(super) fn line(&mut self, text: impl Display) -> Result<(), Failure> {
+        written(writeln!(self.sink, "{text}"))
+    }
+
+    /// After the last: a file is on the disk when this returns.
+    pub(super) fn finish(mut self) -> Result<(), Failure> {
+        written(self.sink.flush())?;
+        written(self.file.map_or(Ok(()), |file| file.sync_all()))
+    }
+}
+
+fn written<T>(result: io::Result<T>) -> Result<T, Failure> {
     result.map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::new(Exit::Done, ""),
         _ => Failure::new(Exit::Failed, format!("cannot print: {error}")),

@@ -7,7 +7,7 @@ use super::directory::{Access, Directory, segment_name};
 use super::error::{JournalError, Newer};
 use super::format::{Fault, SEGMENT_HEADER_BYTES};
 use super::recovery::{Position, Step};
-use super::segments::{Scan, Segment, check_order};
+use super::segments::{Place, Scan, Segment, check_order};
 use super::storage::length;
 use crate::pairing::{JournalId, Record, Seq};
 
@@ -71,9 +71,21 @@ pub struct Extent {
 /// # Errors
 /// [`JournalError::NotAJournal`], [`JournalError::Io`], [`JournalError::Unsafe`]. Damage is a verdict, not an error.
 pub fn verify(dir: &Path) -> Result<Verdict, JournalError> {
+    read_all(dir, &mut |_, _| {})
+}
+
+/// As [`verify`], and hands what is sound to `each` on the way: at the start of each segment the head that it goes on from,
+/// without records, then each batch's records and the head behind them.
+///
+/// # Errors
+/// As [`verify`].
+pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Verdict, JournalError> {
     let (directory, firsts) = listed(dir)?;
     let mut scan = Scan::new(&directory);
-    let result = scan.run(&firsts, Access::Read, &mut |_, _| {});
+    let result = scan.run(&firsts, Access::Read, &mut |place, records| match place {
+        Place::Start(position) => each(position.head, &[]),
+        Place::Behind(position) => each(position.head, records),
+    });
     let sound = scan.sound.map(|(journal, position)| Extent {
         journal,
         head: position.head,

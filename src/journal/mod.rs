@@ -31,7 +31,7 @@ use std::sync::Arc;
 use directory::{Access, Directory, io_error, segment_name};
 pub use error::{JournalError, Newer};
 use format::{BatchBuilder, OverLimit, SegmentHeader};
-pub use inspect::{Extent, Shown, Verdict, show, verify};
+pub use inspect::{Extent, Shown, Verdict, read_all, show, verify};
 pub use lock::Lock;
 pub use memory::{MemoryStorage, SECTOR_BYTES};
 use reader::Index;

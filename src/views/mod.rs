@@ -2,6 +2,8 @@
 
 mod logs;
 mod sentence;
+mod sheet;
 
 pub use logs::{Level, LogRow, log_row};
-pub use sentence::{age_text, close_reason, event_sentence, quote, refusal_sentence, time_text, who};
+pub use sentence::{age_text, close_reason, event_sentence, is_plain, quote, refusal_sentence, time_text, who};
+pub use sheet::{COLUMNS, sheet_row};

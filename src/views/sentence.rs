@@ -240,7 +240,8 @@ pub fn quote(text: &str) -> String {
 }
 
 /// Neither a control character nor one that hides or turns the text around it.
-fn is_plain(c: char) -> bool {
+#[must_use]
+pub fn is_plain(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 

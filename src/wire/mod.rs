@@ -7,3 +7,4 @@ pub mod error;
 pub mod frame;
 pub mod logs;
 pub mod notice;
+pub mod record;

@@ -1,0 +1,252 @@
+//! A record as one line of JSON, for other programs (journal-format.md, "Records as JSON"). Members are called as the fields of
+//! the document, codes are their texts, ids their usual spelling; what is absent is left out. It loses nothing but what names or
+//! checks a token: whoever gets an export can neither test a guess nor tell which tokens share a key.
+
+use serde_json::{Map, Value, json};
+
+use crate::pairing::{
+    Actor, Ask, Attempt, Client, Credential, Described, Description, Digest, Event, PairingNeed, Person, Record, Refusal,
+    Resolution, ScopeSet, Source,
+};
+use crate::views::{is_plain, time_text};
+
+/// The record.
+#[must_use]
+pub fn record(record: &Record) -> Value {
+    json!({
+        "seq": record.seq.0,
+        "atMs": record.at.0,
+        "at": time_text(record.at),
+        "kind": record.event.kind(),
+        "event": record.event.name(),
+        "actor": actor(&record.actor),
+        "fields": fields(&record.event),
+    })
+}
+
+/// A value as one line, in which whatever a terminal would obey, or would not show, is escaped.
+#[must_use]
+pub fn line(value: &Value) -> String {
+    let mut line = String::new();
+    // Outside its strings JSON has plain characters only.
+    for c in value.to_string().chars() {
+        let mut units = [0; 2];
+        match c {
+            c if is_plain(c) => line.push(c),
+            c => c.encode_utf16(&mut units).iter().for_each(|unit| line += &format!("\\u{unit:04x}")),
+        }
+    }
+    line
+}
+
+fn fields(event: &Event) -> Value {
+    match event {
+        Event::JournalCreated(event) => json!({ "journal": event.journal.to_string(), "policy": event.policy }),
+        Event::GatewayStarted(event) => {
+            let setting = |(name, value): &(String, String)| json!({ "name": name, "value": value });
+            members([
+                ("version", Some(event.version.as_str().into())),
+                ("identity", event.identity.map(|id| id.to_string().into())),
+                ("settings", Some(event.settings.iter().map(setting).collect())),
+            ])
+        }
+        Event::GatewayStopped(event) => json!({ "cause": event.cause }),
+        Event::JournalRepaired(event) => {
+            json!({ "after": event.after.0, "offset": event.offset, "bytes": event.bytes, "kept": event.kept })
+        }
+        Event::SegmentSealed(event) => json!({ "first": event.first.0, "bytes": event.bytes }),
+        Event::ConnectionAdmitted(event) => {
+            json!({ "attempt": attempt(&event.attempt), "rule": event.rule.as_str(), "scopes": scopes(&event.scopes) })
+        }
+        Event::ConnectionRefused(event) => {
+            json!({ "attempt": attempt(&event.attempt), "refusal": refusal(&event.refusal) })
+        }
+        Event::ConnectionClosed(event) => json!({ "admission": event.admission.0, "code": event.code }),
+        Event::CommandRefused(event) => members([
+            ("command", Some(event.command.as_str().into())),
+            ("request", event.request.map(|id| id.to_string().into())),
+            ("device", event.device.map(|id| id.to_string().into())),
+            ("role", event.role.map(|role| role.as_str().into())),
+            ("scopes", event.scopes.as_ref().map(scopes)),
+            ("refusal", Some(refusal(&event.refusal))),
+        ]),
+        Event::PairingRequested(event) => members([
+            ("request", Some(event.request.to_string().into())),
+            ("reason", Some(event.reason.as_str().into())),
+            ("device", Some(event.device.to_string().into())),
+            ("key", Some(Digest(event.key.0).to_string().into())),
+            ("ask", Some(ask(&event.ask))),
+            ("client", Some(client(event.client))),
+            ("form", Some(event.form.as_str().into())),
+            ("address", Some(event.address.ip().to_string().into())),
+            ("supersedes", event.supersedes.map(|id| id.to_string().into())),
+        ]),
+        Event::PairingApproved(event) => members([
+            ("device", Some(event.device.to_string().into())),
+            ("role", Some(event.role.as_str().into())),
+            ("scopes", Some(scopes(&event.scopes))),
+            ("act", Some(event.act.as_str().into())),
+            ("request", event.request.map(|id| id.to_string().into())),
+        ]),
+        Event::PairingRejected(event) => json!({ "request": event.request.to_string(), "device": event.device.to_string() }),
+        Event::PairingExpired(event) => {
+            json!({ "request": event.request.to_string(), "device": event.device.to_string(), "due": event.due.0 })
+        }
+        Event::DeviceMetadataChanged(event) => members([
+            ("device", Some(event.device.to_string().into())),
+            ("platform", text(event.platform.as_ref())),
+            ("platform_before", text(event.platform_before.as_ref())),
+        ]),
+        Event::DeviceRemoved(event) => json!({ "device": event.device.to_string() }),
+        Event::TokenIssued(event) => {
+            json!({ "device": event.device.to_string(), "role": event.role.as_str(), "scopes": scopes(&event.scopes) })
+        }
+        Event::TokenRotated(event) => json!({
+            "device": event.device.to_string(),
+            "role": event.role.as_str(),
+            "scopes_before": scopes(&event.scopes_before),
+            "scopes": scopes(&event.scopes),
+        }),
+        Event::TokenRevoked(event) => json!({ "device": event.device.to_string(), "role": event.role.as_str() }),
+    }
+}
+
+fn actor(actor: &Actor) -> Value {
+    match actor {
+        Actor::Peer => json!({ "number": 0 }),
+        Actor::Device { device, scopes: held } => {
+            json!({ "number": 1, "device": device.to_string(), "scopes": scopes(held) })
+        }
+        Actor::Owner(by) => json!({ "number": 2, "person": person(by) }),
+        Actor::SharedSecret { rule, scopes: held } => json!({ "number": 3, "scopes": scopes(held), "rule": rule.as_str() }),
+        Actor::Rule(rule) => json!({ "number": 4, "rule": rule.as_str() }),
+        Actor::System => json!({ "number": 5 }),
+    }
+}
+
+fn person(person: &Person) -> Value {
+    members([
+        ("uid", Some(person.uid.into())),
+        ("pid", Some(person.pid.into())),
+        ("program", Some(person.program.as_str().into())),
+        ("terminal", text(person.terminal.as_ref())),
+    ])
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    members([
+        ("connection", Some(attempt.connection.to_string().into())),
+        ("source", Some(source(&attempt.source))),
+        ("fault", attempt.fault.map(|fault| fault.as_str().into())),
+        ("protocol", attempt.protocol.map(Into::into)),
+        ("client", attempt.client.map(client)),
+        ("ask", attempt.ask.as_ref().map(ask)),
+        ("proof", attempt.proof.map(|proof| json!({ "device": proof.device.to_string(), "form": proof.form.as_str() }))),
+        ("credential", attempt.credential.as_ref().map(credential)),
+    ])
+}
+
+fn source(source: &Source) -> Value {
+    members([
+        ("peer", Some(source.peer.ip().to_string().into())),
+        ("forwarding", Some(source.forwarding.as_str().into())),
+        ("claimed", source.claimed.map(|address| address.ip().to_string().into())),
+        ("host_is_loopback", Some(source.host_is_loopback.into())),
+        ("is_page", Some(source.is_page.into())),
+        ("user", Some(source.user.as_str().into())),
+    ])
+}
+
+fn client(client: Client) -> Value {
+    json!({ "id": client.id.as_str(), "mode": client.mode.as_str() })
+}
+
+fn ask(ask: &Ask) -> Value {
+    json!({ "role": ask.role.as_str(), "scopes": scopes(&ask.scopes), "described": described(&ask.described) })
+}
+
+fn described(described: &Described) -> Value {
+    members([("like", described.like.map(|seq| seq.0.into())), ("here", described.here.as_deref().map(description))])
+}
+
+fn description(description: &Description) -> Value {
+    members([
+        ("platform", text(description.platform.as_ref())),
+        ("family", text(description.family.as_ref())),
+        ("display_name", text(description.display_name.as_ref())),
+        ("version", text(description.version.as_ref())),
+        ("model", text(description.model.as_ref())),
+        ("instance", text(description.instance.as_ref())),
+        ("caps", Some(description.caps.as_slice().into())),
+        ("commands", Some(description.commands.as_slice().into())),
+    ])
+}
+
+fn credential(credential: &Credential) -> Value {
+    json!({
+        "mode": credential.mode.as_str(),
+        "shared": credential.shared.as_str(),
+        "token": credential.token.as_str(),
+        "token_is_explicit": credential.token_is_explicit,
+        "bootstrap": credential.bootstrap,
+    })
+}
+
+fn refusal(refusal: &Refusal) -> Value {
+    match refusal {
+        Refusal::Fault(fault) => json!({ "number": 1, "fault": fault.as_str(), "retry": false }),
+        Refusal::ControlUiNeedsDevice => json!({ "number": 2, "retry": false }),
+        Refusal::DeviceRequired => json!({ "number": 3, "retry": false }),
+        Refusal::Unauthorized { reason, may_retry_with_device_token, rotated_at } => members([
+            ("number", Some(4.into())),
+            ("auth", Some(reason.as_str().into())),
+            ("retry", Some((*may_retry_with_device_token).into())),
+            ("at", rotated_at.map(|at| at.0.into())),
+        ]),
+        Refusal::PairingRequired(missing) => json!({ "number": 5, "retry": false, "need": need(missing) }),
+        Refusal::PendingTableFull => json!({ "number": 6, "retry": false }),
+        Refusal::MissingScope(missing) => json!({ "number": 7, "retry": false, "scopes": scopes(missing) }),
+        Refusal::NeedsAdmin => json!({ "number": 8, "retry": false }),
+        Refusal::UnknownRequest => json!({ "number": 9, "retry": false }),
+        Refusal::Resolved(how) => json!({ "number": 10, "retry": false, "resolution": resolution(how) }),
+        Refusal::UnknownDevice => json!({ "number": 11, "retry": false }),
+        Refusal::RoleNotHeld(role) => json!({ "number": 12, "retry": false, "role": role.as_str() }),
+        Refusal::TokenKeyUnusable => json!({ "number": 13, "retry": false }),
+    }
+}
+
+fn need(need: &PairingNeed) -> Value {
+    members([
+        ("reason", Some(need.reason.as_str().into())),
+        ("request", Some(need.request.to_string().into())),
+        ("missing", Some(scopes(&need.missing))),
+        ("held", Some(scopes(&need.held))),
+        ("token_is_narrow", Some(need.token_is_narrow.into())),
+        ("revoked", need.revoked.as_ref().map(|(at, by)| json!({ "at": at.0, "by": actor(by) }))),
+        ("retry_after_ms", Some(need.retry_after_ms.into())),
+    ])
+}
+
+fn resolution(resolution: &Resolution) -> Value {
+    let successor = resolution.successor.as_ref();
+    members([
+        ("ending", Some(resolution.ending.as_str().into())),
+        ("at", Some(resolution.at.0.into())),
+        ("by", Some(actor(&resolution.by))),
+        ("successor", successor.map(|(request, more)| json!({ "request": request.to_string(), "scopes": scopes(more) }))),
+    ])
+}
+
+fn scopes(scopes: &ScopeSet) -> Value {
+    scopes.iter().collect()
+}
+
+fn text(text: Option<&String>) -> Option<Value> {
+    text.map(|text| text.as_str().into())
+}
+
+/// An object of the members that are there.
+fn members<const N: usize>(members: [(&'static str, Option<Value>); N]) -> Value {
+    let there = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(there.collect::<Map<_, _>>())
+}
