@@ -207,7 +207,7 @@ fn every_field_of_the_document_stands_in_an_export() {
             if leaf.path.contains(".others") {
                 continue;
             }
-            let place = set.unwrap_or(&leaf.path).replace('.', "/").replace('[', "/").replace(']', "");
+            let place = set.unwrap_or(&leaf.path).replace(['.', '['], "/").replace(']', "");
             let pointer = if place.starts_with("actor/") { format!("/{place}") } else { format!("/fields/{place}") };
             let said = match exported.pointer(&pointer) {
                 None => "absent".to_owned(),
