@@ -17,6 +17,7 @@
 //! | [`journal`] | what is on disk, and can it be trusted? | policy, roles, scopes, sockets, JSON |
 //! | [`host`] | what time is it, and what is random? | what it is for |
 //! | [`state`], [`settings`], [`keyring`] | what lies in the state directory, how is it configured, who is this machine's own device? | what is decided with it |
+//! | [`heads`] | who vouches for a journal's head? | what stands in the journal |
 //! | [`authority`] | in which order do things happen? | sockets, JSON |
 //! | [`client`] | how is a gateway dialled? | what the answers mean |
 //! | [`gateway`] | who is connected right now? | bytes on disk, how a decision is made |
@@ -45,6 +46,7 @@ pub mod authority;
 pub mod cli;
 pub mod client;
 pub mod gateway;
+pub mod heads;
 pub mod host;
 pub mod journal;
 pub mod keyring;

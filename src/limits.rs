@@ -107,6 +107,9 @@ pub const SEGMENT_STEP_BYTES: u64 = 1024 * 1024;
 /// Records read at once where all of them are folded.
 pub const READ_RECORDS: usize = 4_096;
 
+/// Bytes of a file with a signed head: some hundred, and as many signatures of others as somebody may have added.
+pub const HEAD_BYTES: u64 = 64 * 1024;
+
 // --- logs (OpenClaw 2026.3.13, logs.tail) -------------------------------------------------------------------
 
 /// Lines of one `logs.tail` answer: the default and the most.

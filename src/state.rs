@@ -55,11 +55,13 @@ pub enum StateError {
         /// The bound.
         limit: u64,
     },
-    /// A token key of another length.
-    #[error("{} is not a token key: it has {found} bytes, not 32; put the right file back, or move it away to have a new key made", path.display())]
+    /// A key of another length.
+    #[error("{} is not {what}: it has {found} bytes, not 32; put the right file back, or move it away to have a new key made", path.display())]
     NotAKey {
         /// The file.
         path: PathBuf,
+        /// Which key it should be.
+        what: &'static str,
         /// Its length.
         found: usize,
     },
@@ -116,6 +118,12 @@ impl StateDir {
     #[must_use]
     pub fn token_key(&self) -> PathBuf {
         self.pairing().join("token.key")
+    }
+
+    /// The key that signs heads of the journal.
+    #[must_use]
+    pub fn head_key(&self) -> PathBuf {
+        self.pairing().join("head.key")
     }
 
     /// The owner channel.
@@ -198,7 +206,7 @@ impl StateDir {
             }
         };
         let found = bytes.len();
-        bytes.try_into().map(TokenKey::new).map_err(|_| StateError::NotAKey { path, found })
+        bytes.try_into().map(TokenKey::new).map_err(|_| StateError::NotAKey { path, what: "a token key", found })
     }
 }
 
@@ -266,8 +274,28 @@ fn read_bounded(path: &Path, limit: u64, flags: OFlags) -> Result<Option<Vec<u8>
 /// # Errors
 /// [`StateError`].
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    private_dir(dir)?;
+    private_dir(parent(path))?;
+    written_beside(path, bytes, |beside| std::fs::rename(beside, path)).map_err(io_error("write", path))
+}
+
+/// As [`replace`], but where there is a file already, says no and leaves it alone.
+///
+/// # Errors
+/// [`StateError`].
+pub fn place(path: &Path, bytes: &[u8]) -> Result<bool, StateError> {
+    private_dir(parent(path))?;
+    let placed = written_beside(path, bytes, |beside| {
+        std::fs::hard_link(beside, path)?;
+        std::fs::remove_file(beside)
+    });
+    match placed {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        placed => placed.map(|()| true).map_err(io_error("write", path)),
+    }
+}
+
+fn written_beside(path: &Path, bytes: &[u8], put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let dir = parent(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = dir.join(format!(".{name}.{}.tmp", std::process::id()));
     let written = (|| {
@@ -275,14 +303,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        std::fs::rename(&beside, path)?;
+        put(&beside)?;
         File::open(dir)?.sync_all()
     })();
-    written.map_err(|source| {
+    if written.is_err() {
         // What is left beside is ours and worthless; that it cannot be removed changes nothing.
         let _ = std::fs::remove_file(&beside);
-        io_error("write", path)(source)
-    })
+    }
+    written
 }
 
 /// Makes a file of mode 0600 that was not there, in a directory that was.
@@ -296,6 +324,10 @@ pub fn create(path: &Path) -> Result<File, StateError> {
         Ok(file)
     })();
     made.map_err(io_error("create", path))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
 }
 
 fn io_error(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {

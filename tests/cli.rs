@@ -16,6 +16,7 @@ mod segments;
 
 use insta::assert_snapshot;
 use openclaw_pairing::journal::format::SEGMENT_HEADER_BYTES;
+use openclaw_pairing::pairing::{Millis, Record, Seq};
 use segments::{appendable, segments_of};
 use support::{JOURNAL, journal_of};
 
@@ -178,6 +179,7 @@ fn help_names_every_command() {
     assert_snapshot!(Home::new().run(&["devices", "--help"]));
     assert_snapshot!(Home::new().run(&["journal", "--help"]));
     assert_snapshot!(Home::new().run(&["journal", "export", "--help"]));
+    assert_snapshot!(Home::new().run(&["journal", "verify", "--help"]));
 }
 
 #[test]
@@ -383,10 +385,8 @@ fn o03_no_secret_leaves_the_files_it_belongs_in() {
     said += &phone(&pocket, &gateway, "not-the-token", &["devices", "list"]);
     said += &home.run(&["devices", "list", "--json"]);
     gateway.stop();
-    for args in
-        [&["logs", "--json"][..], &["journal", "show", "--json"], &["journal", "export"], &["journal", "verify", "--json"]]
-    {
-        said += &home.run(args);
+    for args in ["logs --json", "journal show --json", "journal export", "journal verify --json", "journal head --json"] {
+        said += &home.run(&args.split(' ').collect::<Vec<_>>());
     }
     let tokens: serde_json::Value =
         serde_json::from_slice(&fs::read(pocket.state().join("identity/device-auth.json")).expect("tokens")).expect("JSON");
@@ -395,7 +395,8 @@ fn o03_no_secret_leaves_the_files_it_belongs_in() {
     let private = identity.split("PRIVATE KEY-----\\n").nth(1).and_then(|rest| rest.split("\\n").next()).expect("a key");
     let key = fs::read(home.state().join("pairing/token.key")).expect("a key");
     let journal = fs::read(home.segment()).expect("a segment");
-    let secrets = [token.as_bytes(), device_token.as_bytes(), private.as_bytes(), &key, b"not-the-token"];
+    let head_key = fs::read(home.state().join("pairing/head.key")).expect("a key");
+    let secrets = [token.as_bytes(), device_token.as_bytes(), private.as_bytes(), &key, &head_key, b"not-the-token"];
     for (number, secret) in secrets.iter().enumerate() {
         for (place, bytes) in [("the journal", &journal[..]), ("what was printed", said.as_bytes())] {
             assert!(!bytes.windows(secret.len()).any(|window| window == *secret), "secret {number} stands in {place}");
@@ -470,6 +471,103 @@ fn j07_an_export_ends_before_the_damage_and_says_so() {
     assert!(String::from_utf8(said.stderr).expect("UTF-8").contains("after seq 3 are not a whole batch"));
     // A header alone is a journal without records.
     assert_eq!(Home::with_journal(&whole[..SEGMENT_HEADER_BYTES]).run(&["journal", "export"]), "exit 0\n");
+}
+
+/// Somebody who may write the journal leaves a revocation out and redoes every hash behind it.
+#[test]
+fn x32_a_history_written_anew_is_sound_but_not_what_a_head_was_noted_of() {
+    let records = appendable();
+    let batches: Vec<_> = records.chunks(3).collect();
+    let home = Home::with_journal(&journal_of(JOURNAL, &batches));
+    assert_snapshot!("x32_head", mask_key(&home.run(&["journal", "head", "--output", "head"])));
+    let key = String::from_utf8(home.output(&["journal", "head"]).stderr).expect("UTF-8");
+    let key = key.trim().strip_prefix("verifier key: ").expect("a key").to_owned();
+    assert_snapshot!("x32_verified", home.run(&["journal", "verify"]));
+    let said = String::from_utf8(home.output(&["journal", "verify", "--json"]).stdout).expect("UTF-8");
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let expected = format!("{}:{}", said["seq"], said["head"].as_str().expect("a hash"));
+    let by_hash = ["journal", "verify", "--expect", &expected];
+    let by_head = ["journal", "verify", "--head", "head"];
+    let by_key = ["journal", "verify", "--head", "head", "--key", &key];
+    assert_snapshot!("x32_anchored", home.run(&by_hash));
+    assert_snapshot!("x32_anchored_by_a_signed_head", mask_key(&home.run(&by_head)));
+    assert_eq!(home.run(&by_head), home.run(&by_key));
+
+    // More records change nothing.
+    let more: Vec<_> = records.iter().map(|record| following(record, 17)).collect();
+    fs::write(home.segment(), journal_of(JOURNAL, &[&batches[..], &[&more[..]]].concat())).expect("written");
+    for args in [&by_hash[..], &by_head, &by_key] {
+        assert!(home.run(args).starts_with("exit 0\n"), "{args:?}");
+    }
+
+    // The same records, the last of them aside.
+    let mut rewritten = records.clone();
+    rewritten[16].event = rewritten[13].event.clone();
+    let rewritten: Vec<_> = rewritten.chunks(3).collect();
+    fs::write(home.segment(), journal_of(JOURNAL, &rewritten)).expect("written");
+    assert!(home.run(&["journal", "verify"]).starts_with("exit 0\n--- stdout\nsound: "));
+    for args in [&by_hash[..], &by_head, &by_key] {
+        let said = home.run(args);
+        assert!(
+            said.starts_with(
+                "exit 5\n--- stderr\nerror: not anchored: history was rewritten: expected head <hex> at seq 17, found <hex>"
+            ),
+            "{said}"
+        );
+    }
+    // A head of the new history, by a new key, is not by the old one.
+    fs::remove_file(home.state().join("pairing/head.key")).expect("removed");
+    home.run(&["journal", "head", "--output", "new"]);
+    assert!(home.run(&["journal", "verify", "--head", "new"]).starts_with("exit 0\n"));
+    assert_snapshot!("x32_another_key", mask_key(&home.run(&["journal", "verify", "--head", "new", "--key", &key])));
+    assert!(home.run(&by_head).starts_with("exit 1\n"), "the old head and the new key");
+    // Nor is one whose text somebody changed.
+    let note = fs::read_to_string(home.path().join("head")).expect("a head");
+    fs::write(home.path().join("head"), note.replacen("\n17\n", "\n16\n", 1)).expect("written");
+    assert_snapshot!("x32_wrong_signature", home.run(&by_key));
+}
+
+#[test]
+fn j10_an_end_that_was_rewritten_cut_off_or_put_together_otherwise_is_named() {
+    let records = appendable();
+    let batches: Vec<_> = records.chunks(3).collect();
+    let home = Home::with_journal(&journal_of(JOURNAL, &batches));
+    let said = String::from_utf8(home.output(&["journal", "verify", "--json"]).stdout).expect("UTF-8");
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    let expected = format!("17:{}", said["head"].as_str().expect("a hash"));
+    let verify = |expected: &str| home.run(&["journal", "verify", "--expect", expected]);
+    // A seq in the middle of a batch, and the head in front of everything.
+    let middle = expected.replace("17:", "5:");
+    assert_snapshot!("j10_in_the_middle", verify(&middle));
+    let start = openclaw_pairing::journal::format::chain_start(&JOURNAL);
+    assert!(verify(&format!("0:{start}")).starts_with("exit 0\n"));
+    // The same records, in other batches.
+    fs::write(home.segment(), journal_of(JOURNAL, &[&records])).expect("written");
+    assert!(verify(&expected).starts_with("exit 5\n"));
+    fs::write(home.segment(), journal_of(JOURNAL, &batches[..5])).expect("cut");
+    assert!(home.run(&["journal", "verify"]).starts_with("exit 0\n"));
+    assert_snapshot!("j10_cut_off", verify(&expected));
+    // Another journal altogether.
+    home.run(&["journal", "head", "--output", "head"]);
+    let other = openclaw_pairing::pairing::JournalId([7; 16]);
+    fs::write(home.segment(), journal_of(other, &batches[..5])).expect("written");
+    let said = home.run(&["journal", "verify", "--head", "head"]);
+    assert!(
+        said.starts_with("exit 5\n--- stderr\nerror: not anchored: the head is of journal <uuid>, and this is journal <uuid>"),
+        "{said}"
+    );
+    assert!(verify("17").starts_with("exit 2\n"));
+    assert!(home.run(&["journal", "verify", "--head", "nowhere"]).starts_with("exit 1\n"));
+    assert!(Home::new().run(&["journal", "head"]).starts_with("exit 1\n"), "no journal, no key");
+}
+
+fn mask_key(text: &str) -> String {
+    regex::Regex::new(r"\+[0-9a-f]{8}\+[0-9A-Za-z+/]{44}").expect("a pattern").replace_all(text, "+<key>").into_owned()
+}
+
+/// The record again, so many places on.
+fn following(record: &Record, places: u64) -> Record {
+    Record { seq: Seq(record.seq.0 + places), at: Millis(record.at.0 + places), ..record.clone() }
 }
 
 /// The terminal story of the README, as a shell runs it; `[..]` stands for anything in a line, `...` for any lines.

@@ -7,6 +7,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use openclaw_pairing::heads::{ClaimedHead, HeadKey, Verifier};
 use openclaw_pairing::journal::format::{
     BATCH_HEADER_BYTES, DIGEST_BYTES, MAGIC, MARKER, RECORD_HEADER_BYTES, RecordFrames, SEGMENT_HEADER_BYTES,
     SEGMENT_HEADER_BYTES_MAX, SegmentHeader, VERSION,
@@ -14,9 +15,9 @@ use openclaw_pairing::journal::format::{
 use openclaw_pairing::journal::{Journal, MemoryStorage, codec};
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
-    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Ending, Event, Fault, Forwarding, KINDS,
-    KnownScope, Millis, PairingNeed, PeerUser, Person, Reason, Record, Refusal, RequestId, Resolution, Role, Rule, ScopeSet,
-    SharedVerdict, SignatureForm, TokenVerdict,
+    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Digest, Ending, Event, Fault,
+    Forwarding, KINDS, KnownScope, Millis, PairingNeed, PeerUser, Person, Reason, Record, Refusal, RequestId, Resolution, Role,
+    Rule, ScopeSet, Seq, SharedVerdict, SignatureForm, TokenVerdict,
 };
 use openclaw_pairing::wire;
 use serde_json::Value;
@@ -25,6 +26,8 @@ use support::{JOURNAL, every_kind, journal_of};
 const DOCUMENT: &str = include_str!("../journal-format.md");
 const BYTES_A_LINE: usize = 16;
 const SMALL_JOURNAL: &str = "A small journal";
+const SIGNED_HEAD: &str = "A signed head";
+const VERIFIER_KEY: &str = "The verifier key of the signed head";
 const LAST_BATCH: &str = "The last batch of the small journal";
 
 #[test]
@@ -35,6 +38,7 @@ fn every_example_is_what_the_program_writes() {
     for record in every_kind() {
         wanted.push((record.event.name().to_owned(), document.record(&frame_of(&record))));
     }
+    wanted.extend(signed_head());
     let wrong: Vec<_> = wanted.iter().filter(|(name, block)| document.examples.get(name) != Some(block)).collect();
     let blocks: String = wrong.iter().map(|(name, block)| format!("<!-- example: {name} -->\n```text\n{block}```\n")).collect();
     assert!(wrong.is_empty(), "these belong in journal-format.md, if the format was meant to change:\n{blocks}");
@@ -63,6 +67,22 @@ fn the_example_of_a_journal_is_read_as_what_was_written() {
             .expect("a sound journal");
     assert_eq!((journal.id(), repaired), (JOURNAL, None));
     assert_eq!(records, every_kind()[..3]);
+}
+
+#[test]
+fn the_signed_head_of_the_document_is_that_of_its_small_journal() {
+    let document = Document::read();
+    let verifier: Verifier = document.examples[VERIFIER_KEY].parse().expect("a key");
+    let head = verifier.open(&document.examples[SIGNED_HEAD]).expect("signed by it");
+    let (journal, _) = Journal::open_on(
+        Box::new(MemoryStorage::new(document.bytes(SMALL_JOURNAL))),
+        &mut |_| panic!("nothing is torn"),
+        &mut |_| {},
+    )
+    .expect("a sound journal");
+    assert_eq!((head.journal, head.seq, head.hash), (journal.id(), journal.head().seq, journal.head().hash));
+    let lines = document.examples[SIGNED_HEAD].lines().count();
+    assert_eq!(document.table("Signed heads").rows.len(), lines - 2, "all but the empty line and the signature");
 }
 
 #[test]
@@ -244,6 +264,16 @@ fn small_journal() -> Vec<u8> {
     journal_of(JOURNAL, &[&records[..2], &records[2..3]])
 }
 
+/// The head of the small journal as a signed note, and the key to verify it with.
+fn signed_head() -> [(String, String); 2] {
+    let key = HeadKey::from_seed(&[0x48; 32]);
+    let small = small_journal();
+    let hash = Digest(*small.last_chunk().expect("a digest at its end"));
+    let note = key.sign(&ClaimedHead { journal: JOURNAL, seq: Seq(3), hash, time: "2026-01-01T00:00:00.004Z".to_owned() });
+    let verifier = key.verifier(&JOURNAL);
+    [(SIGNED_HEAD.to_owned(), note), (VERIFIER_KEY.to_owned(), format!("{verifier}\n"))]
+}
+
 /// Where the last batch of the small journal begins.
 fn last_batch() -> usize {
     journal_of(JOURNAL, &[&every_kind()[..2]]).len()
@@ -253,7 +283,7 @@ fn last_batch() -> usize {
 fn frame_of(record: &Record) -> Vec<u8> {
     let mut builder = openclaw_pairing::journal::format::BatchBuilder::new(record.seq);
     builder.push(record.event.kind(), record.at, &payload(&record.actor, &record.event)).expect("a small record");
-    let (bytes, _) = builder.finish(&openclaw_pairing::pairing::Digest([0; 32]));
+    let (bytes, _) = builder.finish(&Digest([0; 32]));
     bytes[BATCH_HEADER_BYTES..bytes.len() - DIGEST_BYTES].to_vec()
 }
 

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::anchor::{self, Anchor, AnchorArgs, HeadArgs};
 use super::output::{Bulk, Output};
 use super::{Exit, Failure, World};
-use crate::journal::{Extent, Journal, JournalError, Shown, Verdict, read_all, show, verify};
+use crate::journal::format::Fault;
+use crate::journal::{Extent, Journal, JournalError, Shown, Verdict, read_all, show};
 use crate::pairing::{Record, Seq};
 use crate::state;
 use crate::views::{COLUMNS, event_sentence, log_row, sheet_row, time_text};
@@ -15,12 +17,16 @@ use crate::wire;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Check every byte, and print the last seq and the head hash
+    /// Check every byte, and say what that proves; with a head kept elsewhere also that history was not rewritten
     Verify {
+        #[command(flatten)]
+        anchor: Box<AnchorArgs>,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+    /// Sign the head of the journal, to be kept elsewhere
+    Head(HeadArgs),
     /// Print the records, and any damage among them
     Show {
         /// Begin with this record
@@ -55,10 +61,17 @@ pub(super) struct Export {
 
 pub(super) fn run(command: &Command, world: &World, out: &Output) -> Result<(), Failure> {
     match command {
-        Command::Verify { json } => {
+        Command::Verify { anchor, json } => {
             out.speak_json(*json);
-            judge(&verify(&world.state.journal())?, *json, out)
+            let mut anchor = Anchor::of(anchor, world)?;
+            let verdict = read_all(&world.state.journal(), &mut |head, records| {
+                if let Some(anchor) = &mut anchor {
+                    anchor.pass(head, records);
+                }
+            })?;
+            judge(&verdict, anchor.as_ref(), *json, out)
         }
+        Command::Head(args) => anchor::head(args, world, out),
         Command::Show { from, limit, json } => {
             out.speak_json(*json);
             print(Seq(*from), limit.unwrap_or(u64::MAX), *json, world, out)
@@ -67,25 +80,53 @@ pub(super) fn run(command: &Command, world: &World, out: &Output) -> Result<(), 
     }
 }
 
-fn judge(verdict: &Verdict, json: bool, out: &Output) -> Result<(), Failure> {
-    if json && let Some(value) = verdict_json(verdict) {
+fn judge(verdict: &Verdict, anchor: Option<&Anchor>, json: bool, out: &Output) -> Result<(), Failure> {
+    let (extent, torn) = sound_part(verdict)?;
+    if let Some(anchor) = anchor {
+        anchor.hold(extent)?;
+    }
+    if json {
+        let mut value = extent_json(extent);
+        value["verdict"] = if torn.is_some() { "torn-tail" } else { "sound" }.into();
+        if let Some((bytes, what)) = torn {
+            value["torn"] = json!({ "bytes": bytes, "what": what.to_string() });
+        }
+        value["proven"] = if anchor.is_some() { json!(["consistent", "anchored"]) } else { json!(["consistent"]) };
+        if let Some(anchor) = anchor {
+            value["anchor"] = anchor.json();
+        }
         return out.json(&value);
     }
+    out.line(format_args!("sound: {}", extent_text(extent)))?;
+    if let Some((bytes, what)) = torn {
+        out.line(format_args!(
+            "After it {bytes} bytes in {} at offset {} are not a whole batch ({what}): nobody was answered on them. \
+             A gateway that writes just now leaves such bytes for a moment; else the next start puts them aside.",
+            extent.segment, extent.offset
+        ))?;
+    }
+    out.line("Proven:")?;
+    out.line("  consistent: every checksum, every seq and every link of the hash chain is right")?;
+    match anchor {
+        Some(anchor) => {
+            out.line(format_args!("  {}", anchor.text()))?;
+            out.line("Not proven: that nothing is missing at the end, and that what came after that head was not rewritten.")
+        }
+        None => out.line(
+            "Not proven: that nothing is missing at the end, and that the whole was not rewritten. Only a head kept elsewhere \
+             can tell: openclaw journal head makes one, openclaw journal verify --head FILE compares.",
+        ),
+    }
+}
+
+/// How many bytes are torn at the end of a journal, and how.
+pub(super) type Torn = Option<(u64, Fault)>;
+
+/// What is sound of a journal in which nothing is wrong, and what is torn.
+pub(super) fn sound_part(verdict: &Verdict) -> Result<(&Extent, Torn), Failure> {
     match verdict {
-        Verdict::Sound(extent) => {
-            out.line(format_args!("sound: {}", extent_text(extent)))?;
-            out.line(
-                "Every byte is as it was written. Whether records are missing at the end only a head kept elsewhere can tell.",
-            )
-        }
-        Verdict::TornTail { sound, bytes, what } => {
-            out.line(format_args!("sound: {}", extent_text(sound)))?;
-            out.line(format_args!(
-                "After it {bytes} bytes in {} at offset {} are not a whole batch ({what}): nobody was answered on them. \
-                 A gateway that writes just now leaves such bytes for a moment; else the next start puts them aside.",
-                sound.segment, sound.offset
-            ))
-        }
+        Verdict::Sound(extent) => Ok((extent, None)),
+        Verdict::TornTail { sound, bytes, what } => Ok((sound, Some((*bytes, *what)))),
         Verdict::Corrupt { sound, segment, offset, seq, what } => {
             let message = format!("damaged: segment {segment}, offset {offset}, seq {seq}: {what}");
             let before = sound.as_ref().map(|extent| format!("; sound before it: {}", extent_text(extent))).unwrap_or_default();
@@ -103,25 +144,6 @@ fn judge(verdict: &Verdict, json: bool, out: &Output) -> Result<(), Failure> {
             Err(Failure { details: Some(details), ..Failure::new(Exit::Newer, message) })
         }
     }
-}
-
-/// A verdict that is no failure.
-fn verdict_json(verdict: &Verdict) -> Option<Value> {
-    let (name, extent, torn) = match verdict {
-        Verdict::Sound(extent) => ("sound", extent, None),
-        Verdict::TornTail { sound, bytes, what } => {
-            ("torn-tail", sound, Some(json!({ "bytes": bytes, "what": what.to_string() })))
-        }
-        Verdict::Corrupt { .. } | Verdict::TooNew { .. } => return None,
-    };
-    let mut value = extent_json(extent);
-    if let Some(value) = value.as_object_mut() {
-        value.insert("verdict".to_owned(), name.into());
-        if let Some(torn) = torn {
-            value.insert("torn".to_owned(), torn);
-        }
-    }
-    Some(value)
 }
 
 fn extent_json(extent: &Extent) -> Value {
@@ -207,15 +229,12 @@ fn export(args: &Export, world: &World, out: &Output) -> Result<(), Failure> {
     })?;
     written?;
     bulk.finish()?;
-    match verdict {
-        Verdict::Sound(_) => Ok(()),
-        Verdict::TornTail { sound, bytes, .. } => {
-            out.note(format_args!(
-                "{bytes} bytes after seq {} are not a whole batch and were left out: nobody was answered on them.",
-                sound.head.seq
-            ));
-            Ok(())
-        }
-        damaged => judge(&damaged, false, out),
+    let (sound, torn) = sound_part(&verdict)?;
+    if let Some((bytes, _)) = torn {
+        let seq = sound.head.seq;
+        out.note(format_args!(
+            "{bytes} bytes after seq {seq} are not a whole batch and were left out: nobody was answered on them."
+        ));
     }
+    Ok(())
 }

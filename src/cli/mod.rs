@@ -1,6 +1,7 @@
 //! What did the operator type, and what do they see? One line per command, one exit code per kind of ending. It never decides:
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
+mod anchor;
 mod devices;
 mod door;
 mod gateway;

@@ -101,6 +101,11 @@ impl Bulk {
         written(writeln!(self.sink, "{text}"))
     }
 
+    /// Text with lines of its own.
+    pub(super) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        written(self.sink.write_all(text.as_bytes()))
+    }
+
     /// After the last: a file is on the disk when this returns.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
         written(self.sink.flush())?;
