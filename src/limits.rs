@@ -104,6 +104,14 @@ pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of zeros written and synced ahead of the records at once: an append into them changes no length, so its sync writes
 /// less.
 pub const SEGMENT_STEP_BYTES: u64 = 1024 * 1024;
+/// Bytes of these zeros that only what takes power away may use, so that a full disk does not prevent it: some hundred revocations.
+pub const SEGMENT_RESERVE_BYTES: u64 = 64 * 1024;
+/// Bytes of a checkpoint: far beyond what a registry within its other limits takes, and what is read at once at most.
+pub const CHECKPOINT_BYTES: usize = 1024 * 1024 * 1024;
+/// Checkpoints kept: the last, and the one before it, should the last be damaged.
+pub const CHECKPOINTS: usize = 2;
+/// Records after which an orderly end saves a checkpoint: reading fewer again takes no time.
+pub const CHECKPOINT_RECORDS: u64 = 4_096;
 /// Records read at once where all of them are folded.
 pub const READ_RECORDS: usize = 4_096;
 

@@ -6,13 +6,14 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use openclaw_pairing::heads::{ClaimedHead, HeadKey, Verifier};
 use openclaw_pairing::journal::format::{
     BATCH_HEADER_BYTES, DIGEST_BYTES, MAGIC, MARKER, RECORD_HEADER_BYTES, RecordFrames, SEGMENT_HEADER_BYTES,
     SEGMENT_HEADER_BYTES_MAX, SegmentHeader, VERSION,
 };
-use openclaw_pairing::journal::{Journal, MemoryStorage, codec};
+use openclaw_pairing::journal::{Found, Journal, MemoryVolume, codec};
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
     Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Digest, Ending, Event, Fault,
@@ -61,12 +62,18 @@ fn every_example_of_a_record_is_read_as_what_was_written() {
 #[test]
 fn the_example_of_a_journal_is_read_as_what_was_written() {
     let mut records = vec![];
-    let disk = MemoryStorage::new(Document::read().bytes(SMALL_JOURNAL));
-    let (journal, repaired) =
-        Journal::open_on(Box::new(disk), &mut |_| panic!("nothing is torn"), &mut |record| records.push(record))
-            .expect("a sound journal");
-    assert_eq!((journal.id(), repaired), (JOURNAL, None));
+    let journal = opened(&Document::read(), &mut |record| records.push(record));
+    assert_eq!(journal.id(), JOURNAL);
     assert_eq!(records, every_kind()[..3]);
+}
+
+/// The small journal of the document.
+fn opened(document: &Document, apply: &mut dyn FnMut(Record)) -> Journal {
+    let disk = MemoryVolume::holding("00000000000000000001.segment", document.bytes(SMALL_JOURNAL));
+    let found = Found::on(Arc::new(disk), None, apply).expect("a sound journal");
+    let (journal, repaired) = found.open(None, None).expect("a sound journal");
+    assert_eq!(repaired, None);
+    journal
 }
 
 #[test]
@@ -74,12 +81,7 @@ fn the_signed_head_of_the_document_is_that_of_its_small_journal() {
     let document = Document::read();
     let verifier: Verifier = document.examples[VERIFIER_KEY].parse().expect("a key");
     let head = verifier.open(&document.examples[SIGNED_HEAD]).expect("signed by it");
-    let (journal, _) = Journal::open_on(
-        Box::new(MemoryStorage::new(document.bytes(SMALL_JOURNAL))),
-        &mut |_| panic!("nothing is torn"),
-        &mut |_| {},
-    )
-    .expect("a sound journal");
+    let journal = opened(&document, &mut drop);
     assert_eq!((head.journal, head.seq, head.hash), (journal.id(), journal.head().seq, journal.head().hash));
     let lines = document.examples[SIGNED_HEAD].lines().count();
     assert_eq!(document.table("Signed heads").rows.len(), lines - 2, "all but the empty line and the signature");

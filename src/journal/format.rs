@@ -463,7 +463,17 @@ fn within(found: usize, limit: usize) -> Result<(), OverLimit> {
     if found <= limit { Ok(()) } else { Err(OverLimit { found, limit }) }
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+/// The checksum of files beside the segments.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+/// The digest of files beside the segments.
+pub(super) fn sha256(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
+pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*head)

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::Head;
-use super::directory::{Access, Directory, segment_name};
+use super::directory::Directory;
 use super::error::{JournalError, Newer};
 use super::format::{Fault, SEGMENT_HEADER_BYTES};
 use super::recovery::{Position, Step};
-use super::segments::{Place, Scan, Segment, check_order};
-use super::storage::length;
+use super::segments::{self, Place, Scan, Segment, check_order, segment_name};
+use super::storage::{Access, length};
 use crate::pairing::{JournalId, Record, Seq};
 
 /// What a walk over a whole journal found.
@@ -81,9 +81,9 @@ pub fn verify(dir: &Path) -> Result<Verdict, JournalError> {
 /// As [`verify`].
 pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Verdict, JournalError> {
     let (directory, firsts) = listed(dir)?;
-    let mut scan = Scan::new(&directory);
+    let mut scan = Scan::new(&directory, None);
     let result = scan.run(&firsts, Access::Read, &mut |place, records| match place {
-        Place::Start(position) => each(position.head, &[]),
+        Place::Start(position) | Place::From(position) => each(position.head, &[]),
         Place::Behind(position) => each(position.head, records),
     });
     let sound = scan.sound.map(|(journal, position)| Extent {
@@ -108,7 +108,7 @@ pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Ver
 fn listed(dir: &Path) -> Result<(Directory, Vec<Seq>), JournalError> {
     let not_a_journal = || JournalError::NotAJournal { path: dir.to_owned() };
     let directory = Directory::open(dir)?.ok_or_else(not_a_journal)?;
-    let firsts = directory.segments()?;
+    let firsts = segments::firsts(&directory)?;
     if firsts.is_empty() { Err(not_a_journal()) } else { Ok((directory, firsts)) }
 }
 

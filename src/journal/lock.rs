@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::directory::{Directory, io_error};
 use super::error::JournalError;
+use super::storage::Volume as _;
 
 const LOCK_NAME: &str = "lock";
 /// Longer than any process id.

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Head;
-use super::directory::{Access, Directory};
+use super::directory::Directory;
 use super::error::JournalError;
 use super::format::Fault;
 use super::recovery::{Damage, Position, Step, Walk};
-use super::segments::{Segment, Volume, check_order};
+use super::segments::{self, Segment, check_order};
+use super::storage::{Access, Volume};
 use crate::pairing::{JournalId, Record, Seq};
 
 /// The least distance between two places remembered.
@@ -38,7 +39,7 @@ impl Reader {
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         let not_a_journal = || JournalError::NotAJournal { path: dir.to_owned() };
         let volume: Arc<Directory> = Arc::new(Directory::open(dir)?.ok_or_else(not_a_journal)?);
-        let firsts = volume.segments()?;
+        let firsts = segments::firsts(&*volume)?;
         let (Some(&first), Some(&last)) = (firsts.first(), firsts.last()) else { return Err(not_a_journal()) };
         check_order(first, None)?;
         let segment = Segment::open(&*volume, first, Access::Read)?.ok_or_else(not_a_journal)?;
@@ -82,8 +83,30 @@ impl Reader {
         Ok(self.index.tip.head)
     }
 
+    /// The head that the journal had when `seq` was its last record; none where no batch ends with it.
+    pub(super) fn head_at(&mut self, seq: Seq) -> Result<Option<Head>, JournalError> {
+        let start = self.index.before(seq);
+        let mut found = (start.head.seq == seq).then_some(start.head);
+        if found.is_none() {
+            self.walk_positions(start, &mut |position, _| {
+                found = (position.head.seq == seq).then_some(position.head);
+                position.head.seq < seq
+            })?;
+        }
+        Ok(found)
+    }
+
     /// Hands the batches from `position` on to `each`, until it says false or there are no more now.
-    fn walk(&mut self, mut position: Position, each: &mut dyn FnMut(&mut Vec<Record>) -> bool) -> Result<(), JournalError> {
+    fn walk(&mut self, position: Position, each: &mut dyn FnMut(&mut Vec<Record>) -> bool) -> Result<(), JournalError> {
+        self.walk_positions(position, &mut |_, batch| each(batch))
+    }
+
+    /// As [`Reader::walk`], with the position behind each batch.
+    fn walk_positions(
+        &mut self,
+        mut position: Position,
+        each: &mut dyn FnMut(&Position, &mut Vec<Record>) -> bool,
+    ) -> Result<(), JournalError> {
         let mut batch = Vec::new();
         loop {
             if self.segment.first != position.segment {
@@ -96,7 +119,7 @@ impl Reader {
             let mut walk = self.segment.walk();
             while next_batch(&mut walk, &mut position, &mut batch)? {
                 self.index.note(position);
-                if !each(&mut batch) {
+                if !each(&position, &mut batch) {
                     return Ok(());
                 }
             }
@@ -117,7 +140,7 @@ impl Reader {
         }
         let Some(segment) = Segment::open(&*self.volume, next, Access::Read)? else {
             // The writer seals first and then publishes; but what is there may have lost its neighbour.
-            let later = self.volume.firsts()?.into_iter().find(|first| *first > next);
+            let later = segments::firsts(&*self.volume)?.into_iter().find(|first| *first > next);
             return later.map_or(Ok(()), |later| check_order(later, Some(position))).map(|()| None);
         };
         let (_, start) = segment.enter(&mut segment.walk(), Some(self.journal), Some(position))?;

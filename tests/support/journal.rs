@@ -1,6 +1,8 @@
 //! Records of every kind, and journals made of records. The values are chosen to be recognised in hex.
 
-use openclaw_pairing::journal::{Journal, MemoryStorage};
+use std::sync::Arc;
+
+use openclaw_pairing::journal::{Journal, MemoryVolume, Options};
 use openclaw_pairing::pairing::{
     Act, Actor, Address, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, CommandName, CommandRefused, ConnectionAdmitted,
     ConnectionClosed, ConnectionId, ConnectionRefused, Credential, Described, Description, DeviceId, DeviceMetadataChanged,
@@ -95,12 +97,13 @@ pub(crate) fn every_kind() -> Vec<Record> {
 
 /// The bytes of a journal to which `batches` were appended, one by one.
 pub(crate) fn journal_of(id: JournalId, batches: &[&[Record]]) -> Vec<u8> {
-    let disk = MemoryStorage::default();
-    let mut journal = Journal::create_on(Box::new(disk.clone()), id).expect("a new journal");
+    let disk = MemoryVolume::default();
+    let journal = Journal::create_on(Arc::new(disk.clone()), id).expect("a new journal");
+    let mut journal = journal.with(Options::without_room(u64::MAX));
     for batch in batches {
         journal.append(journal.head(), batch).expect("records that follow on");
     }
-    disk.bytes()
+    disk.bytes("00000000000000000001.segment")
 }
 
 fn known(scopes: &[KnownScope]) -> ScopeSet {
