@@ -114,6 +114,9 @@ pub const CHECKPOINTS: usize = 2;
 pub const CHECKPOINT_RECORDS: u64 = 4_096;
 /// Records read at once where all of them are folded.
 pub const READ_RECORDS: usize = 4_096;
+/// Bytes of a saved registry: 100,000 devices with all that is remembered of each are a tenth of it, and it must fit into
+/// memory beside the registry that is made of it.
+pub const CHECKPOINT_BYTES: usize = 1024 * 1024 * 1024;
 
 /// Bytes of a file with a signed head: some hundred, and as many signatures of others as somebody may have added.
 pub const HEAD_BYTES: u64 = 64 * 1024;

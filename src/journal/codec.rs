@@ -19,6 +19,9 @@ use crate::pairing::{
 /// Fixed-width little-endian integers, lengths as u64, and never more bytes than a payload may have.
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<{ limits::RECORD_BYTES }>> = config::legacy().with_limit();
 
+/// The same for an image of a state, which is as large as the state is.
+const IMAGE_CONFIG: Configuration<LittleEndian, Fixint, Limit<{ limits::CHECKPOINT_BYTES }>> = config::legacy().with_limit();
+
 /// A payload that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadError {
@@ -104,6 +107,19 @@ fn parts<E: DeserializeOwned + Serialize + Into<Event>>(payload: &[u8]) -> Resul
         Ok(()) if same.rest.is_empty() => Ok((parts.0, parts.1.into())),
         _ => Err(PayloadError::Fault(Fault::PayloadSpelling)),
     }
+}
+
+/// The bytes of a whole state, to be kept beside the journal: no part of its format, and worth nothing that the records are
+/// not. None where they are over [`limits::CHECKPOINT_BYTES`].
+#[must_use]
+pub fn encode_image<T: Serialize>(state: &T) -> Option<Vec<u8>> {
+    encode_to_vec(state, IMAGE_CONFIG).ok().filter(|bytes| bytes.len() <= limits::CHECKPOINT_BYTES)
+}
+
+/// The state of such bytes; none where they are not exactly one.
+#[must_use]
+pub fn decode_image<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    decode_from_slice(bytes, IMAGE_CONFIG).ok().filter(|(_, used)| *used == bytes.len()).map(|(state, _)| state)
 }
 
 /// Takes what is written to it only as long as it equals the bytes it was made with; saves a copy of every payload read.

@@ -1,14 +1,16 @@
 //! The fold of all records: who is paired, what they hold, what waits, what was settled. [`Registry::apply`] only remembers;
 //! it has no rules, cannot fail and matches every event. Maps are persistent, so a clone costs nothing and readers keep theirs
-//! while the writer goes on.
+//! while the writer goes on. A registry can be saved and restored; what is saved is a convenience, not a format.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rpds::{QueueSync, RedBlackTreeMapSync};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::coded::coded;
 use super::command::{Ending, Granted, Refusal, Resolution};
 use super::event::{
     Actor, Address, Attempt, Client, ConnectionAdmitted, ConnectionRefused, Described, Description, Event, Issue,
@@ -24,12 +26,12 @@ use crate::limits;
 type Map<K, V> = RedBlackTreeMapSync<K, V>;
 
 /// Everything that the records say, folded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Registry {
     head: Seq,
     now: Millis,
     journal: Option<JournalId>,
-    policy: Arc<Policy>,
+    policy: InForce,
     devices: Map<DeviceId, Arc<Device>>,
     requests: Map<RequestId, Arc<Request>>,
     waiting: Map<(DeviceId, Role), RequestId>,
@@ -41,7 +43,7 @@ pub struct Registry {
 }
 
 /// A paired device.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Device {
     /// Its id.
     pub id: DeviceId,
@@ -63,7 +65,7 @@ pub struct Device {
 }
 
 /// What a device holds as one role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Grant {
     /// What was approved and not revoked since.
     pub approved: ScopeSet,
@@ -76,7 +78,7 @@ pub struct Grant {
 }
 
 /// A live token.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token {
     /// What it carries.
     pub scopes: ScopeSet,
@@ -89,7 +91,7 @@ pub struct Token {
 }
 
 /// A token that is good no longer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Retired {
     /// Why.
     pub why: RetiredWhy,
@@ -99,17 +101,18 @@ pub struct Retired {
     pub token: Token,
 }
 
-/// Why a token is good no longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RetiredWhy {
-    /// Another replaced it.
-    Rotated,
-    /// The role was revoked.
-    Revoked,
-}
+coded!(
+    /// Why a token is good no longer.
+    RetiredWhy {
+        /// Another replaced it.
+        Rotated = 1 => "rotated",
+        /// The role was revoked.
+        Revoked = 2 => "revoked",
+    }
+);
 
 /// A request that waits for an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// Its id.
     pub id: RequestId,
@@ -144,7 +147,7 @@ pub struct Request {
 }
 
 /// A request that was answered, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settled {
     /// Its device.
     pub device: DeviceId,
@@ -157,7 +160,7 @@ pub struct Settled {
 }
 
 /// What a paired device did; apart from what it holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Activity {
     /// When it last connected.
     pub last_seen: Millis,
@@ -171,22 +174,31 @@ pub struct Activity {
     heard: Option<(Seq, Arc<Description>)>,
 }
 
-impl Default for Registry {
+/// The policy in force, and the text that it was read from; saved as that text, and read again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Option<Arc<str>>", from = "Option<Arc<str>>")]
+struct InForce {
+    text: Option<Arc<str>>,
+    policy: Arc<Policy>,
+}
+
+impl From<Option<Arc<str>>> for InForce {
+    fn from(text: Option<Arc<str>>) -> Self {
+        // A text that a later version wrote may be beyond us; then nothing passes without a person.
+        let policy = text.as_ref().and_then(|text| Policy::parse(text).ok()).unwrap_or_else(Policy::closed);
+        Self { text, policy: Arc::new(policy) }
+    }
+}
+
+impl From<InForce> for Option<Arc<str>> {
+    fn from(policy: InForce) -> Self {
+        policy.text
+    }
+}
+
+impl Default for InForce {
     fn default() -> Self {
-        Self {
-            head: Seq(0),
-            now: Millis(0),
-            journal: None,
-            policy: Arc::new(Policy::closed()),
-            devices: Map::default(),
-            requests: Map::default(),
-            waiting: Map::default(),
-            barred: Map::default(),
-            settled: Map::default(),
-            settled_others: QueueSync::default(),
-            activity: Map::default(),
-            starts: 0,
-        }
+        None.into()
     }
 }
 
@@ -214,7 +226,13 @@ impl Registry {
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> &Arc<Policy> {
-        &self.policy
+        &self.policy.policy
+    }
+
+    /// The text of the policy in force, once there is one.
+    #[must_use]
+    pub fn policy_text(&self) -> Option<&str> {
+        self.policy.text.as_deref()
     }
 
     /// A paired device.
@@ -317,7 +335,7 @@ impl Registry {
     #[must_use]
     pub fn digest(&self) -> (Digest, Digest) {
         let mut pairing = DigestHasher::default();
-        (&self.journal, &self.policy, &self.devices, &self.requests, &self.barred, &self.settled).hash(&mut pairing);
+        (&self.journal, self.policy(), &self.devices, &self.requests, &self.barred, &self.settled).hash(&mut pairing);
         self.settled_others.hash(&mut pairing);
         let mut activity = DigestHasher::default();
         (self.head, self.now, &self.activity, self.starts).hash(&mut activity);
@@ -333,8 +351,7 @@ impl Registry {
         match &record.event {
             Event::JournalCreated(event) => {
                 self.journal = Some(event.journal);
-                // A text that a later version wrote may be beyond us; then nothing passes without a person.
-                self.policy = Arc::new(Policy::parse(&event.policy).unwrap_or_else(|_| Policy::closed()));
+                self.policy = Some(Arc::from(&*event.policy)).into();
             }
             Event::GatewayStarted(_) => self.starts = self.starts.saturating_add(1),
             Event::ConnectionAdmitted(event) => self.admitted(record, event),
