@@ -106,8 +106,6 @@ pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 pub const SEGMENT_STEP_BYTES: u64 = 1024 * 1024;
 /// Bytes of these zeros that only what takes power away may use, so that a full disk does not prevent it: some hundred revocations.
 pub const SEGMENT_RESERVE_BYTES: u64 = 64 * 1024;
-/// Bytes of a checkpoint: far beyond what a registry within its other limits takes, and what is read at once at most.
-pub const CHECKPOINT_BYTES: usize = 1024 * 1024 * 1024;
 /// Checkpoints kept: the last, and the one before it, should the last be damaged.
 pub const CHECKPOINTS: usize = 2;
 /// Records after which an orderly end saves a checkpoint: reading fewer again takes no time.
@@ -118,6 +116,8 @@ pub const READ_RECORDS: usize = 4_096;
 /// memory beside the registry that is made of it.
 pub const CHECKPOINT_BYTES: usize = 1024 * 1024 * 1024;
 
+/// After how long a command shows how far it is.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of a file with a signed head: some hundred, and as many signatures of others as somebody may have added.
 pub const HEAD_BYTES: u64 = 64 * 1024;
 

@@ -71,29 +71,40 @@ pub enum StateError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {
     root: PathBuf,
+    witnesses: Option<PathBuf>,
 }
 
 impl StateDir {
-    /// The directory at `root`.
+    /// The directory at `root`; its journal has no witness until somebody says where.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), witnesses: None }
     }
 
-    /// The directory that the environment means: `OPENCLAW_STATE_DIR`, else `~/.openclaw`, or `~/.openclaw-<profile>`.
+    /// With a place, outside of it, for the witnesses of journals.
+    #[must_use]
+    pub fn with_witnesses(self, dir: impl Into<PathBuf>) -> Self {
+        Self { witnesses: Some(dir.into()), ..self }
+    }
+
+    /// The directory that the environment means: `OPENCLAW_STATE_DIR`, else `~/.openclaw`, or `~/.openclaw-<profile>`. Witnesses
+    /// stand in `XDG_STATE_HOME`, else `~/.local/state`: whoever puts back an older copy of the one must not put back the other.
     ///
     /// # Errors
     /// [`StateError::NoHome`].
     pub fn from_environment(profile: Option<&str>) -> Result<Self, StateError> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let states = set("XDG_STATE_HOME").filter(|path| path.is_absolute());
+        let states = states.or_else(|| set("HOME").map(|home| home.join(".local/state")));
+        let witnesses = states.map(|states| states.join("openclaw-pairing"));
         if profile.is_none()
             && let Some(root) = set("OPENCLAW_STATE_DIR")
         {
-            return Ok(Self::at(root));
+            return Ok(Self { root, witnesses });
         }
         let home = set("OPENCLAW_HOME").or_else(|| set("HOME")).ok_or(StateError::NoHome)?;
         let name = profile.map_or_else(|| ".openclaw".to_owned(), |profile| format!(".openclaw-{profile}"));
-        Ok(Self::at(PathBuf::from(home).join(name)))
+        Ok(Self { root: home.join(name), witnesses })
     }
 
     /// The directory itself.
@@ -106,6 +117,12 @@ impl StateDir {
     #[must_use]
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")
+    }
+
+    /// Where witnesses of journals stand, outside the directory.
+    #[must_use]
+    pub fn witnesses(&self) -> Option<&Path> {
+        self.witnesses.as_deref()
     }
 
     /// Our own secrets and settings.

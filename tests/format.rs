@@ -13,7 +13,7 @@ use openclaw_pairing::journal::format::{
     BATCH_HEADER_BYTES, DIGEST_BYTES, MAGIC, MARKER, RECORD_HEADER_BYTES, RecordFrames, SEGMENT_HEADER_BYTES,
     SEGMENT_HEADER_BYTES_MAX, SegmentHeader, VERSION,
 };
-use openclaw_pairing::journal::{Found, Journal, MemoryVolume, codec};
+use openclaw_pairing::journal::{Access, Found, Journal, MemoryVolume, codec};
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
     Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Digest, Ending, Event, Fault,
@@ -70,7 +70,7 @@ fn the_example_of_a_journal_is_read_as_what_was_written() {
 /// The small journal of the document.
 fn opened(document: &Document, apply: &mut dyn FnMut(Record)) -> Journal {
     let disk = MemoryVolume::holding("00000000000000000001.segment", document.bytes(SMALL_JOURNAL));
-    let found = Found::on(Arc::new(disk), None, apply).expect("a sound journal");
+    let found = Found::on(Arc::new(disk), Access::Write, None, apply).expect("a sound journal");
     let (journal, repaired) = found.open(None, None).expect("a sound journal");
     assert_eq!(repaired, None);
     journal

@@ -578,7 +578,7 @@ fn decide_has_an_answer_to_every_command_on_every_registry() {
         let count = told.records.len();
         let jumbled = order.iter().map(|place| &told.records[usize::from(*place) % count]);
         let now = if odd[1] % 2 == 0 { Millis(u64::MAX) } else { told.now };
-        let mut world = World { registry: fold(jumbled), now, ..World::new() };
+        let mut world = World { registry: fold(jumbled), now, is_jumbled: true, ..World::new() };
         for (turn, act) in acts.into_iter().enumerate() {
             let bits = odd[turn % 8].rotate_left(u32::try_from(turn).unwrap_or(0));
             let mut command = match act {

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use openclaw_pairing::journal::{Found, MemoryVolume};
+use openclaw_pairing::journal::{Access, Found, MemoryVolume};
 use openclaw_pairing::pairing::Registry;
 
 fn open(disk: MemoryVolume) -> Option<Registry> {
     let mut registry = Registry::default();
-    Found::on(Arc::new(disk), None, &mut |record| registry.apply(&record)).ok()?.open(None, None).ok()?;
+    Found::on(Arc::new(disk), Access::Write, None, &mut |record| registry.apply(&record)).ok()?.open(None, None).ok()?;
     Some(registry)
 }
 

@@ -9,6 +9,7 @@ mod hub;
 mod methods;
 mod owner;
 mod peer;
+mod sealed;
 mod source;
 mod stopped;
 
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
+use sealed::Sealed;
 pub use stopped::Stopped;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -98,8 +100,12 @@ fn open_desk(state: &StateDir, lock: Lock, host: Arc<dyn Host>, is_running: bool
         }
     };
     let hears = Arc::clone(&hub);
-    let observer = Box::new(move |records: &[_], registry: &_| hears.hear(records, registry));
-    let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, observer)?;
+    let sealed = Sealed::of(state, &*host);
+    let observer = Box::new(move |records: &[_], registry: &_, head| {
+        sealed.hear(records, registry, head);
+        hears.hear(records, registry);
+    });
+    let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, state.witnesses(), observer)?;
     let (authority, reader, writing) = authority.split();
     Ok((Arc::new(Desk::new(state, authority, reader, hub, host, is_running)), writing))
 }

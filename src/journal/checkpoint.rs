@@ -104,7 +104,9 @@ impl Checkpoint {
         draft.write_at(0, &self.encode()).map_err(io("write"))?;
         draft.sync().map_err(io("sync"))?;
         segments::publish(volume, &name)?;
-        for stale in Self::all(volume)?.into_iter().skip(limits::CHECKPOINTS) {
+        // What claims to be newer than the newest is of another history.
+        let (newer, older): (Vec<_>, Vec<_>) = Self::all(volume)?.into_iter().partition(|seq| *seq > self.position.head.seq);
+        for stale in newer.into_iter().chain(older.into_iter().skip(limits::CHECKPOINTS)) {
             volume.remove(&seq_name(stale, SUFFIX))?;
         }
         Ok(())

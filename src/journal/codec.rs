@@ -13,7 +13,7 @@ use crate::limits;
 use crate::pairing::{
     Actor, CommandRefused, ConnectionAdmitted, ConnectionClosed, ConnectionRefused, DeviceMetadataChanged, DeviceRemoved, Event,
     GatewayStarted, GatewayStopped, JournalCreated, JournalRepaired, PairingApproved, PairingExpired, PairingRejected,
-    PairingRequested, SegmentSealed, TokenIssued, TokenRevoked, TokenRotated,
+    PairingRequested, SegmentSealed, TokenIssued, TokenRevoked, TokenRotated, WitnessPlaced,
 };
 
 /// Fixed-width little-endian integers, lengths as u64, and never more bytes than a payload may have.
@@ -43,6 +43,7 @@ pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
         Event::GatewayStopped(event) => payload(actor, event),
         Event::JournalRepaired(event) => payload(actor, event),
         Event::SegmentSealed(event) => payload(actor, event),
+        Event::WitnessPlaced(event) => payload(actor, event),
         Event::ConnectionAdmitted(event) => payload(actor, event),
         Event::ConnectionRefused(event) => payload(actor, event),
         Event::ConnectionClosed(event) => payload(actor, event),
@@ -71,6 +72,7 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         3 => parts::<GatewayStopped>(payload),
         4 => parts::<JournalRepaired>(payload),
         5 => parts::<SegmentSealed>(payload),
+        8 => parts::<WitnessPlaced>(payload),
         16 => parts::<ConnectionAdmitted>(payload),
         17 => parts::<ConnectionRefused>(payload),
         18 => parts::<ConnectionClosed>(payload),

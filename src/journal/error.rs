@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::format::Fault;
-use crate::pairing::Seq;
+use crate::pairing::{Impossible, Seq};
 
 /// Why the journal could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,9 @@ pub enum JournalError {
         /// What is wrong.
         what: Fault,
     },
+    /// Sound bytes that no writer of ours wrote.
+    #[error("the journal is damaged: {0}; nothing was changed: keep a copy, and look at it with `openclaw journal show`")]
+    Impossible(Impossible),
     /// Sound, but not the journal that was there: an older copy, or one whose end is gone. Going on could undo a revocation.
     #[error(
         "the journal was rolled back: it ends with seq {head}, or goes on otherwise, and seq {witnessed} was written before; an older copy was put back, or its end was cut off: put the newer one back; nothing was changed, and nobody is let in"

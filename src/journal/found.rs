@@ -2,11 +2,9 @@
 //! that was safe, and an older copy from the journal itself.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
-use super::directory::Directory;
 use super::error::JournalError;
 use super::lock::Lock;
 use super::reader::{Index, Reader};
@@ -30,37 +28,16 @@ pub struct Found {
 }
 
 impl Found {
-    /// Reads the journal in the directory that `lock` is for, from `start` on, and hands every record to `apply`, in order. After
-    /// an error, what was applied is to be thrown away.
+    /// Reads the journal in `volume`, from `start` on, and hands every record to `apply`, in order. After an error, what was
+    /// applied is to be thrown away.
     ///
     /// # Errors
     /// [`JournalError::NotAJournal`], [`JournalError::Corrupt`], [`JournalError::TooNew`], [`JournalError::Io`],
     /// [`JournalError::Unsafe`].
-    pub fn under(lock: &Lock, start: Option<&Checkpoint>, apply: &mut dyn FnMut(Record)) -> Result<Self, JournalError> {
-        Self::on(Arc::<Directory>::clone(lock.directory()), start, apply)
-    }
-
-    /// Reads the journal in `dir`, which somebody else may be writing.
-    ///
-    /// # Errors
-    /// As [`Found::under`].
-    pub fn in_use(dir: &Path, start: Option<&Checkpoint>, apply: &mut dyn FnMut(Record)) -> Result<Self, JournalError> {
-        let directory = Directory::open(dir)?.ok_or_else(|| JournalError::NotAJournal { path: dir.to_owned() })?;
-        Self::read(Arc::new(directory), start, Access::Read, apply)
-    }
-
-    /// Reads the journal in `volume`.
-    ///
-    /// # Errors
-    /// As [`Found::under`].
-    pub fn on(volume: Arc<dyn Volume>, start: Option<&Checkpoint>, apply: &mut dyn FnMut(Record)) -> Result<Self, JournalError> {
-        Self::read(volume, start, Access::Write, apply)
-    }
-
-    fn read(
+    pub fn on(
         volume: Arc<dyn Volume>,
-        start: Option<&Checkpoint>,
         access: Access,
+        start: Option<&Checkpoint>,
         apply: &mut dyn FnMut(Record),
     ) -> Result<Self, JournalError> {
         let firsts = segments::firsts(&*volume)?;

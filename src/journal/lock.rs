@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::directory::{Directory, io_error};
 use super::error::JournalError;
-use super::storage::Volume as _;
+use super::storage::Volume;
 
 const LOCK_NAME: &str = "lock";
 /// Longer than any process id.
@@ -45,8 +45,10 @@ impl Lock {
         Ok(Self { file, directory })
     }
 
-    pub(super) fn directory(&self) -> &Arc<Directory> {
-        &self.directory
+    /// The directory that it is for.
+    #[must_use]
+    pub fn volume(&self) -> Arc<dyn Volume> {
+        Arc::<Directory>::clone(&self.directory)
     }
 }
 

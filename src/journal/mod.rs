@@ -57,6 +57,17 @@ pub struct Head {
     pub hash: Digest,
 }
 
+/// The directory at `dir` as a volume.
+///
+/// # Errors
+/// [`JournalError::NotAJournal`] where there is none, [`JournalError::Io`], [`JournalError::Unsafe`].
+pub fn volume(dir: &Path) -> Result<Arc<dyn Volume>, JournalError> {
+    match Directory::open(dir)? {
+        Some(directory) => Ok(Arc::new(directory)),
+        None => Err(JournalError::NotAJournal { path: dir.to_owned() }),
+    }
+}
+
 /// The one writer of a journal.
 pub struct Journal {
     volume: Arc<dyn Volume>,
@@ -105,8 +116,15 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`], [`JournalError::Unsafe`].
     pub fn exists(dir: &Path) -> Result<bool, JournalError> {
-        let Some(directory) = Directory::open(dir)? else { return Ok(false) };
-        Ok(!segments::firsts(&directory)?.is_empty())
+        Directory::open(dir)?.map_or(Ok(false), |directory| Self::is_in(&directory))
+    }
+
+    /// Whether there is a journal in `volume`.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn is_in(volume: &dyn Volume) -> Result<bool, JournalError> {
+        Ok(!segments::firsts(volume)?.is_empty())
     }
 
     /// Makes a journal without records in the directory that `lock` is for. It is on the disk when this returns, or not at all.
@@ -114,7 +132,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Exists`] where there is one, [`JournalError::Io`], [`JournalError::Unsafe`].
     pub fn create(lock: Lock, id: JournalId) -> Result<Self, JournalError> {
-        let volume: Arc<Directory> = Arc::clone(lock.directory());
+        let volume = lock.volume();
         Ok(Self { lock: Some(lock), ..Self::create_on(volume, id)? })
     }
 
@@ -141,9 +159,9 @@ impl Journal {
     /// Opens the journal in the directory that `lock` is for, without a witness, and hands every record to `apply`.
     ///
     /// # Errors
-    /// As [`Found::under`] and [`Found::open`].
+    /// As [`Found::on`] and [`Found::open`].
     pub fn open(lock: Lock, apply: &mut dyn FnMut(Record)) -> Result<(Self, Option<JournalRepaired>), JournalError> {
-        Found::under(&lock, None, apply)?.open(Some(lock), None)
+        Found::on(lock.volume(), Access::Write, None, apply)?.open(Some(lock), None)
     }
 
     /// Goes on with other options than the default ones.

@@ -51,10 +51,18 @@ impl Witness {
     pub fn open_on(volume: &dyn Volume, name: &str, journal: JournalId) -> Result<Option<Self>, JournalError> {
         let Some(storage) = volume.open(name, Access::Write)? else { return Ok(None) };
         let path = volume.path_of(name);
-        let mut bytes = [0; BYTES];
-        let read = storage.read_at(0, &mut bytes).map_err(|source| io_error("read", &path, source))?;
-        let seen = decode(bytes.get(..read).unwrap_or_default(), journal);
+        let seen = read(&*storage, &path)?.filter(|(id, _)| *id == journal).map(|(_, head)| head);
         Ok(Some(Self { path, storage, journal, seen, is_well: true }))
+    }
+
+    /// The head that the witness at `path` remembers, and of which journal; none where there is no file, or another.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`], [`JournalError::Unsafe`].
+    pub fn look(path: &Path) -> Result<Option<(JournalId, Head)>, JournalError> {
+        let (parent, name) = parts(path);
+        let Some(directory) = Directory::open(parent)? else { return Ok(None) };
+        directory.open(&name, Access::Read)?.map_or(Ok(None), |storage| read(&*storage, path))
     }
 
     /// As [`Witness::make`], in `volume`.
@@ -108,10 +116,17 @@ fn encode(journal: JournalId, head: Head) -> Vec<u8> {
     bytes
 }
 
-fn decode(bytes: &[u8], journal: JournalId) -> Option<Head> {
+fn read(storage: &dyn Storage, path: &Path) -> Result<Option<(JournalId, Head)>, JournalError> {
+    let mut bytes = [0; BYTES];
+    let read = storage.read_at(0, &mut bytes).map_err(|source| io_error("read", path, source))?;
+    Ok(decode(bytes.get(..read).unwrap_or_default()))
+}
+
+fn decode(bytes: &[u8]) -> Option<(JournalId, Head)> {
     let fields: &[u8; BYTES] = bytes.first_chunk()?;
+    let journal = fields.get(12..)?.first_chunk().map(|id| JournalId(*id))?;
     let seq = fields.get(28..)?.first_chunk().map(|seq| Seq(u64::from_le_bytes(*seq)))?;
     let hash = fields.get(36..)?.first_chunk().map(|hash| Digest(*hash))?;
     let head = Head { seq, hash };
-    (encode(journal, head) == fields).then_some(head)
+    (encode(journal, head) == fields).then_some((journal, head))
 }

@@ -36,6 +36,19 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
     }
 }
 
+/// Whether not even a full disk may prevent this: it only takes power away, and whoever asks may do everything.
+#[must_use]
+pub fn takes_away(registry: &Registry, actor: &Actor, command: &Command) -> bool {
+    let narrows = match command {
+        Command::Reject { .. } | Command::Remove { .. } | Command::Revoke { .. } => true,
+        Command::Rotate { device, role, scopes: Some(scopes) } => {
+            registry.device(device).is_some_and(|device| device.held(*role).covers(*role, scopes))
+        }
+        _ => false,
+    };
+    narrows && Powers::of(registry, actor).is_all()
+}
+
 impl Decision {
     fn noted(context: &Context<'_>, event: impl Into<Event>) -> Self {
         Self { events: vec![(context.actor.clone(), event.into())], outcome: Outcome::Noted }

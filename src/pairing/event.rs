@@ -66,6 +66,8 @@ events! {
     JournalRepaired = 4,
     /// A file of the journal ends; the next record stands in another.
     SegmentSealed = 5,
+    /// The head of the journal is remembered outside of it from here on.
+    WitnessPlaced = 8,
     /// A connection was let in.
     ConnectionAdmitted = 16,
     /// A connection was turned away.
@@ -599,6 +601,15 @@ pub struct SegmentSealed {
     pub first: Seq,
     /// Bytes of the segment before the batch of this record.
     pub bytes: u64,
+}
+
+/// From here on a file outside the journal's directory remembers its head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessPlaced {
+    /// The file's path.
+    pub path: String,
+    /// The file that did so before and was not there, or was not what was written: what was lost until then, nobody noticed.
+    pub lost: Option<String>,
 }
 
 /// A connection was let in.

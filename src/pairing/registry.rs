@@ -40,6 +40,7 @@ pub struct Registry {
     settled_others: QueueSync<RequestId>,
     activity: Map<DeviceId, Arc<Activity>>,
     starts: u64,
+    witness: Option<Arc<str>>,
 }
 
 /// A paired device.
@@ -235,6 +236,12 @@ impl Registry {
         self.policy.text.as_deref()
     }
 
+    /// Where the journal's head is remembered outside of it.
+    #[must_use]
+    pub fn witness(&self) -> Option<&str> {
+        self.witness.as_deref()
+    }
+
     /// A paired device.
     #[must_use]
     pub fn device(&self, id: &DeviceId) -> Option<&Arc<Device>> {
@@ -338,7 +345,7 @@ impl Registry {
         (&self.journal, self.policy(), &self.devices, &self.requests, &self.barred, &self.settled).hash(&mut pairing);
         self.settled_others.hash(&mut pairing);
         let mut activity = DigestHasher::default();
-        (self.head, self.now, &self.activity, self.starts).hash(&mut activity);
+        (self.head, self.now, &self.activity, self.starts, &self.witness).hash(&mut activity);
         (pairing.digest(), activity.digest())
     }
 
@@ -354,6 +361,7 @@ impl Registry {
                 self.policy = Some(Arc::from(&*event.policy)).into();
             }
             Event::GatewayStarted(_) => self.starts = self.starts.saturating_add(1),
+            Event::WitnessPlaced(event) => self.witness = Some(Arc::from(&*event.path)),
             Event::ConnectionAdmitted(event) => self.admitted(record, event),
             Event::ConnectionRefused(event) => self.refused(record, event),
             Event::PairingRequested(event) => self.requested(record, event),

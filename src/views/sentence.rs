@@ -104,6 +104,15 @@ pub fn event_sentence(record: &Record) -> String {
         Event::SegmentSealed(event) => {
             format!("the journal's file from seq {} on was sealed at {} bytes; it goes on in another", event.first, event.bytes)
         }
+        Event::WitnessPlaced(event) => {
+            let lost = event.lost.as_ref().map(|lost| {
+                format!(
+                    "; {} was not there or not what was written, so records missing until now could not be noticed",
+                    quote(lost)
+                )
+            });
+            format!("the journal's head is remembered in {} from now on{}", quote(&event.path), lost.unwrap_or_default())
+        }
         Event::ConnectionAdmitted(event) => {
             format!("connection admitted: {} with {} by rule {}", attempt(&event.attempt), event.scopes, event.rule)
         }

@@ -1,8 +1,14 @@
 //! The journal's bytes: what is damaged, torn, forged or half written is met here, and nothing answered is lost, nothing is
 //! invented. Names that begin with an id belong to the fault matrix. Whatever is exhaustive is so on a small journal.
 
+mod checkpoint;
+mod disk;
+#[path = "../support/given.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
+mod given;
 #[path = "../support/journal.rs"]
 mod support;
+mod witness;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -421,7 +427,7 @@ fn j16_a_payload_has_one_spelling_and_one_length() {
 #[test]
 fn j16_scopes_have_one_spelling() {
     // Scopes are the last field of this kind, and these end with "no others".
-    let record = &every_kind()[5];
+    let record = &every_kind().into_iter().find(|record| record.event.kind() == 16).expect("an admission");
     let payload = codec::encode(&record.actor, &record.event).expect("a small payload");
     let (absent, start) = payload.split_last().expect("a tag");
     assert_eq!(*absent, 0);
@@ -995,7 +1001,7 @@ fn every_vector_gets_its_verdict() {
     let extent = |batches: usize| {
         let head = open(small.bytes[..small.ends[batches]].to_vec()).expect("a sound journal").journal.head();
         let offset = to_u64(small.ends[batches]);
-        Extent { journal: JOURNAL, head, records: head.seq.0, segment: SEGMENT.into(), offset }
+        Extent { journal: JOURNAL, head, records: head.seq.0, segment: SEGMENT.into(), offset, witnessed: None }
     };
     let corrupt = |offset: usize, seq, what| Verdict::Corrupt {
         sound: Some(extent(0)),
@@ -1180,7 +1186,8 @@ fn reopen(disk: &MemoryVolume) -> Result<Opened, JournalError> {
 fn open_volume(disk: &MemoryVolume, volume: Arc<dyn Volume>) -> Result<Opened, JournalError> {
     let before = disk.files();
     let mut records = vec![];
-    let opened = Found::on(volume, None, &mut |record| records.push(record)).and_then(|found| found.open(None, None));
+    let opened =
+        Found::on(volume, Access::Write, None, &mut |record| records.push(record)).and_then(|found| found.open(None, None));
     match opened {
         Ok((journal, repaired)) => {
             let journal = journal.with(Options::without_room(u64::MAX));

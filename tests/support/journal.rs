@@ -10,6 +10,7 @@ use openclaw_pairing::pairing::{
     JournalRepaired, KeyId, KnownScope, Millis, PairingApproved, PairingExpired, PairingNeed, PairingRejected, PairingRequested,
     PeerUser, Person, Proof, PublicKey, Reason, Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet,
     SegmentSealed, Seq, SharedVerdict, SignatureForm, Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict,
+    WitnessPlaced,
 };
 
 /// The journal that the examples belong to.
@@ -43,6 +44,7 @@ pub(crate) fn every_kind() -> Vec<Record> {
                 .into(),
         ),
         (Actor::System, SegmentSealed { first: Seq(1), bytes: 16_777_300 }.into()),
+        (Actor::System, WitnessPlaced { path: "/var/lib/witness".into(), lost: Some("/home/me/witness".into()) }.into()),
         (peer(), ConnectionAdmitted { attempt: connected(), rule: Rule::Paired, scopes: known(&[KnownScope::Read]) }.into()),
         (peer(), ConnectionRefused { attempt: connected(), refusal: Refusal::PairingRequired(need(request)) }.into()),
         (peer(), ConnectionClosed { admission: Seq(6), code: 1000 }.into()),

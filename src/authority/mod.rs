@@ -2,6 +2,8 @@
 //! each on what the ones before it made, appends, syncs once, and only then publishes, tells the observer and answers.
 //! Durable before visible: if the append fails nobody is answered, and nothing is written until the journal is reopened.
 
+mod opening;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,20 +12,31 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::host::Host;
-use crate::journal::{Head, Journal, JournalError, Lock, Reader};
+use crate::journal::{Access, Head, Journal, JournalError, Lock, Reader, volume};
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, Context, DEFAULT_POLICY, DeviceId, DeviceToken, Event, Granted, Issue, JournalCreated, JournalId,
-    JournalRepaired, KeyId, Millis, Mint, Outcome, Presented, Record, Registry, RequestId, Role, Salt, Seq, TokenKey, decide,
+    Actor, Command, Context, DeviceId, DeviceToken, Event, Granted, Issue, JournalId, KeyId, Millis, Mint, Outcome, Presented,
+    Record, Registry, RequestId, Role, Salt, Seq, TokenKey, check, decide, takes_away,
 };
+use opening::Opened;
+pub use opening::{LAYOUT, replay};
 
 /// Nothing can be decided, because nothing can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the journal cannot be written")]
 pub struct Unavailable;
 
-/// Hears the records of each batch once they are durable and published, before anybody is answered.
-pub type Observer = Box<dyn Fn(&[Record], &Registry) + Send>;
+/// Hears the records of each batch, and the head behind them, once they are durable and published, before anybody is answered.
+pub type Observer = Box<dyn Fn(&[Record], &Registry, Head) + Send>;
+
+/// What stands in the journal in `dir`, which somebody else may be writing, and a reader of it.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn look(dir: &Path) -> Result<(Registry, Reader), JournalError> {
+    let (registry, found) = replay(&volume(dir)?, Access::Read)?;
+    Ok((registry, found.into_reader()))
+}
 
 /// The running writer. Dropping it and every [`Handle`] ends the thread and frees the journal's lock.
 pub struct Authority {
@@ -48,8 +61,20 @@ struct Job {
     answer: oneshot::Sender<Result<Outcome, Unavailable>>,
 }
 
+/// Opens the journal that `lock` is for, saves what it leads to beside it, and tells up to which record.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn checkpoint(lock: Lock, host: &dyn Host, witnesses: Option<&Path>) -> Result<Seq, JournalError> {
+    let mut opened = Opened::new(lock, JournalId(host.uuid()), witnesses)?;
+    let mut clock = Clock::start(&opened.registry, host);
+    opened.record(|| clock.now(host))?;
+    opened.save()
+}
+
 impl Authority {
-    /// Opens the journal in `dir`, or begins one, folds it, and starts to write.
+    /// Opens the journal in `dir`, or begins one, folds it, and starts to write. A witness that is not there is made in
+    /// `witnesses`, where that is said.
     ///
     /// # Errors
     /// [`JournalError`], in which case no byte was changed.
@@ -58,49 +83,31 @@ impl Authority {
         lock: Lock,
         host: Arc<dyn Host>,
         key: Option<TokenKey>,
+        witnesses: Option<&Path>,
         observer: Observer,
     ) -> Result<Self, JournalError> {
-        let mut registry = Registry::default();
-        let mut torn = None;
-        let journal = if Journal::exists(dir)? {
-            let (journal, repaired) = Journal::open(lock, &mut |record| registry.apply(&record))?;
-            torn = repaired;
-            journal
-        } else {
-            Journal::create(lock, JournalId(host.uuid()))?
-        };
-        Self::over(journal, registry, torn, dir, host, key, observer)
+        Self::over(Opened::new(lock, JournalId(host.uuid()), witnesses)?, dir, host, key, observer)
     }
 
-    /// Starts to write `journal`, which was folded into `registry` and has lost a torn end or not.
+    /// Starts to write a journal, beginning with what opening it led to.
     fn over(
-        mut journal: Journal,
-        mut registry: Registry,
-        torn: Option<JournalRepaired>,
+        mut opened: Opened,
         dir: &Path,
         host: Arc<dyn Host>,
         key: Option<TokenKey>,
         observer: Observer,
     ) -> Result<Self, JournalError> {
-        let mut clock = Clock::start(&registry, &*host);
-        let mut first = vec![];
-        if registry.head() == Seq(0) {
-            first.push(Event::from(JournalCreated { journal: journal.id(), policy: DEFAULT_POLICY.to_owned() }));
-        }
-        first.extend(torn.map(Event::from));
-        if !first.is_empty() {
-            let at = clock.now(&*host);
-            let records: Vec<_> = first.into_iter().map(|event| note(&mut registry, at, Actor::System, event)).collect();
-            let head = journal.head();
-            journal.append(head, &records)?;
-        }
+        let mut clock = Clock::start(&opened.registry, &*host);
+        opened.record(|| clock.now(&*host))?;
+        let Opened { journal, registry, .. } = opened;
         let tokens = Arc::new(Tokens { key, journal: journal.id(), host: Arc::clone(&host) });
         let (jobs, waiting) = mpsc::channel(limits::COMMAND_QUEUE);
         let (publish, published) = watch::channel(Arc::new(registry.clone()));
         let records = Arc::new(AtomicBool::new(true));
         let handle = Handle { jobs, registry: published, tokens: Arc::clone(&tokens), records: Arc::clone(&records) };
         let (head, reader) = (journal.head(), journal.reader()?);
-        let writer = Writer { journal, head, registry, clock, host, tokens, publish, observer, records };
+        let saved = head.seq;
+        let writer = Writer { journal, head, saved, registry, clock, host, tokens, publish, observer, records };
         let thread = std::thread::Builder::new()
             .name("authority".to_owned())
             .spawn(move || writer.run(waiting))
@@ -193,6 +200,8 @@ impl Handle {
 struct Writer {
     journal: Journal,
     head: Head,
+    /// The last record of the last checkpoint, or of what was read at the start.
+    saved: Seq,
     registry: Registry,
     clock: Clock,
     host: Arc<dyn Host>,
@@ -212,9 +221,13 @@ impl Writer {
             {
                 batch.push(next);
             }
-            self.write(&mut batch);
+            self.write(std::mem::take(&mut batch));
             self.seal();
         }
+        if self.head.seq.0.saturating_sub(self.saved.0) >= limits::CHECKPOINT_RECORDS {
+            self.save();
+        }
+        self.journal.sync_witness();
     }
 
     /// Ends the segment where it is long enough. Nobody waits for it, and where it fails the next command tells.
@@ -225,28 +238,87 @@ impl Writer {
         let records = [note(&mut registry, at, Actor::System, seal.into())];
         match self.journal.append(self.head, &records) {
             Ok(head) => {
-                self.head = head;
-                self.made(registry, &records);
+                self.made(head, registry, &records);
+                self.save();
             }
             Err(error) => tracing::error!(%error, "the journal's segment could not be sealed"),
         }
     }
 
-    /// Publishes what is durable now.
-    fn made(&mut self, registry: Registry, records: &[Record]) {
-        self.registry = registry;
-        self.publish.send_replace(Arc::new(self.registry.clone()));
-        (self.observer)(records, &self.registry);
+    /// Saves the registry, so that the next start needs not read all of history.
+    fn save(&mut self) {
+        match opening::save(&mut self.journal, &self.registry) {
+            Ok(()) => self.saved = self.head.seq,
+            Err(error) => tracing::warn!(%error, "no checkpoint was saved; the next start takes longer"),
+        }
     }
 
-    fn write(&mut self, batch: &mut Vec<Job>) {
+    /// Publishes what is durable now.
+    fn made(&mut self, head: Head, registry: Registry, records: &[Record]) {
+        self.head = head;
+        self.registry = registry;
+        self.publish.send_replace(Arc::new(self.registry.clone()));
+        (self.observer)(records, &self.registry, head);
+    }
+
+    fn write(&mut self, jobs: Vec<Job>) {
+        let decided = self.decide(jobs);
+        if decided.records.is_empty() {
+            return self.answer(self.head, decided);
+        }
+        match self.journal.append(self.head, &decided.records) {
+            Ok(head) => {
+                self.records.store(true, Ordering::Relaxed);
+                self.answer(head, decided);
+            }
+            Err(error) => {
+                tracing::error!(%error, "nothing is recorded, so nothing is answered");
+                self.records.store(false, Ordering::Relaxed);
+                let is_full = matches!(error, JournalError::Full { .. });
+                let (jobs, others): (Vec<_>, Vec<_>) =
+                    decided.answers.into_iter().partition(|job| is_full && job.again.is_some());
+                others.into_iter().for_each(Answer::unavailable);
+                self.write_from_reserve(jobs.into_iter().filter_map(Answer::again).collect());
+            }
+        }
+    }
+
+    /// Not even a full disk may prevent that power is taken away.
+    fn write_from_reserve(&mut self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let decided = self.decide(jobs);
+        match self.journal.append_from_reserve(self.head, &decided.records) {
+            Ok(head) => self.answer(head, decided),
+            Err(error) => {
+                tracing::error!(%error, "not even the reserve has room for it");
+                decided.answers.into_iter().for_each(Answer::unavailable);
+            }
+        }
+    }
+
+    fn answer(&mut self, head: Head, decided: Decided) {
+        let Decided { registry, records, answers } = decided;
+        if !records.is_empty() {
+            self.made(head, registry, &records);
+        }
+        for Answer { to, outcome, .. } in answers {
+            // The asker may have gone; there is nothing to tell then.
+            let _ = to.send(Ok(outcome));
+        }
+    }
+
+    /// Decides each job on what the ones before it lead to.
+    fn decide(&mut self, jobs: Vec<Job>) -> Decided {
         let mut registry = self.registry.clone();
-        let mut records = vec![];
-        let mut answers = vec![];
-        for mut job in batch.drain(..) {
+        let (mut records, mut answers) = (vec![], vec![]);
+        for mut job in jobs {
             if let (Command::Connect { attempt, .. }, Some(presented)) = (&mut job.command, &job.presented) {
                 judge(&registry, attempt, presented);
             }
+            let takes_away = takes_away(&registry, &job.actor, &job.command);
+            let again = takes_away.then(|| (job.command.clone(), job.actor.clone()));
             let now = self.clock.now(&*self.host);
             let context = Context { actor: job.actor, now, request: RequestId(self.host.uuid()), mint: &*self.tokens };
             let policy = Arc::clone(registry.policy());
@@ -254,35 +326,43 @@ impl Writer {
             for (actor, event) in decision.events {
                 records.push(note(&mut registry, now, actor, event));
             }
-            answers.push((job.answer, decision.outcome));
+            answers.push(Answer { to: job.answer, outcome: decision.outcome, again });
         }
-        if !records.is_empty() {
-            match self.journal.append(self.head, &records) {
-                Ok(head) => {
-                    self.head = head;
-                    self.records.store(true, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    tracing::error!(%error, "nothing is recorded, so nothing is answered");
-                    self.records.store(false, Ordering::Relaxed);
-                    for (answer, _) in answers {
-                        // The asker may have gone; there is nothing to tell then.
-                        let _ = answer.send(Err(Unavailable));
-                    }
-                    return;
-                }
-            }
-            self.made(registry, &records);
-        }
-        for (answer, outcome) in answers {
-            let _ = answer.send(Ok(outcome));
-        }
+        Decided { registry, records, answers }
+    }
+}
+
+/// What a batch of jobs leads to, before it is durable.
+struct Decided {
+    registry: Registry,
+    records: Vec<Record>,
+    answers: Vec<Answer>,
+}
+
+/// What an asker will be told.
+struct Answer {
+    to: oneshot::Sender<Result<Outcome, Unavailable>>,
+    outcome: Outcome,
+    /// The command and who asked, where it may draw on the reserve.
+    again: Option<(Command, Actor)>,
+}
+
+impl Answer {
+    fn unavailable(self) {
+        // The asker may have gone; there is nothing to tell then.
+        let _ = self.to.send(Err(Unavailable));
+    }
+
+    fn again(self) -> Option<Job> {
+        let (command, actor) = self.again?;
+        Some(Job { command, actor, presented: None, answer: self.to })
     }
 }
 
 /// Makes an event the next record and folds it, so that the next command of the batch sees it.
 fn note(registry: &mut Registry, at: Millis, actor: Actor, event: Event) -> Record {
     let record = Record { seq: registry.head().next(), at, actor, event };
+    debug_assert_eq!(check(registry, &record), Ok(()), "what is decided can be read back");
     registry.apply(&record);
     record
 }
@@ -361,6 +441,7 @@ mod tests {
         let hears = Arc::clone(&heard);
         let mut writer = Writer {
             head: journal.head(),
+            saved: Seq(0),
             journal,
             clock: Clock::start(&registry, &*host),
             registry,
@@ -368,12 +449,12 @@ mod tests {
             host,
             publish,
             records: Arc::new(AtomicBool::new(true)),
-            observer: Box::new(move |records, _| hears.lock().expect("one thread").extend(records.to_vec())),
+            observer: Box::new(move |records, _, _| hears.lock().expect("one thread").extend(records.to_vec())),
         };
         for _ in 0..6 {
             let (answer, mut answered) = oneshot::channel();
             let command = Command::Stop(GatewayStopped { cause: "a test".to_owned() });
-            writer.write(&mut vec![Job { command, actor: Actor::System, presented: None, answer }]);
+            writer.write(vec![Job { command, actor: Actor::System, presented: None, answer }]);
             assert!(matches!(answered.try_recv(), Ok(Ok(_))));
             writer.seal();
         }
@@ -412,9 +493,10 @@ mod tests {
         let disk = MemoryVolume::default();
         let journal = Journal::create_on(Arc::new(disk.clone()), JournalId([1; 16])).expect("begun");
         let (heard, hears) = std::sync::mpsc::channel();
-        let observer = Box::new(move |records: &[Record], _: &Registry| heard.send(records.len()).expect("the test listens"));
+        let observer =
+            Box::new(move |records: &[Record], _: &Registry, _: Head| heard.send(records.len()).expect("the test listens"));
         let host = Arc::new(ManualHost::new(Millis(1), 1));
-        let authority = Authority::over(journal, Registry::default(), None, Path::new("memory"), host, None, observer);
+        let authority = Authority::over(Opened::begun(journal, None), Path::new("memory"), host, None, observer);
         let (handle, _, writing) = authority.expect("it writes").split();
         let ask = || handle.ask(Command::Stop(GatewayStopped { cause: "a test".to_owned() }), Actor::System);
         assert_eq!((ask().await, handle.records()), (Ok(Outcome::Noted), true));
