@@ -179,9 +179,11 @@ fn strange(mut records: Vec<Record>) -> Vec<Record> {
     for peer in
         ["::1", "::", "2001:db8:0:0:1:0:0:1", "2001:db8::1:1:1:1:1", "::192.0.2.1", "64:ff9b::c000:201", "::ffff:10.0.0.1"]
     {
-        let Some(Event::ConnectionAdmitted(mut event)) = records.iter().map(|record| record.event.clone()).nth(4) else {
-            panic!("the fifth kind is an admission");
-        };
+        let admissions = records.iter().filter_map(|record| match &record.event {
+            Event::ConnectionAdmitted(event) => Some(event.clone()),
+            _ => None,
+        });
+        let mut event = admissions.last().expect("an admission");
         event.attempt.source.peer = Address(peer.parse().expect("an address"));
         event.attempt.source.claimed = Some(event.attempt.source.peer);
         events.push(event.into());

@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use super::format::Fault;
 use crate::limits;
 use crate::pairing::{
-    Actor, CommandRefused, ConnectionAdmitted, ConnectionClosed, ConnectionRefused, DeviceMetadataChanged, DeviceRemoved, Event,
-    GatewayStarted, GatewayStopped, JournalCreated, JournalRepaired, PairingApproved, PairingExpired, PairingRejected,
-    PairingRequested, SegmentSealed, TokenIssued, TokenRevoked, TokenRotated,
+    Actor, CommandRefused, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionRefused,
+    DeviceMetadataChanged, DeviceRemoved, Event, GatewayStarted, GatewayStopped, JournalCreated, JournalRepaired,
+    PairingApproved, PairingExpired, PairingRejected, PairingRequested, SegmentSealed, TokenIssued, TokenRevoked, TokenRotated,
 };
 
 /// Fixed-width little-endian integers, lengths as u64, and never more bytes than a payload may have.
@@ -40,6 +40,8 @@ pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
         Event::GatewayStopped(event) => payload(actor, event),
         Event::JournalRepaired(event) => payload(actor, event),
         Event::SegmentSealed(event) => payload(actor, event),
+        Event::ConditionFound(event) => payload(actor, event),
+        Event::ConditionCleared(event) => payload(actor, event),
         Event::ConnectionAdmitted(event) => payload(actor, event),
         Event::ConnectionRefused(event) => payload(actor, event),
         Event::ConnectionClosed(event) => payload(actor, event),
@@ -68,6 +70,8 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         3 => parts::<GatewayStopped>(payload),
         4 => parts::<JournalRepaired>(payload),
         5 => parts::<SegmentSealed>(payload),
+        6 => parts::<ConditionFound>(payload),
+        7 => parts::<ConditionCleared>(payload),
         16 => parts::<ConnectionAdmitted>(payload),
         17 => parts::<ConnectionRefused>(payload),
         18 => parts::<ConnectionClosed>(payload),

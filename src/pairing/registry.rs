@@ -11,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::command::{Ending, Granted, Refusal, Resolution};
 use super::event::{
-    Actor, Address, Attempt, Client, ConnectionAdmitted, ConnectionRefused, Described, Description, Event, Issue,
-    PairingApproved, PairingRequested, Reason, Record, TokenVerdict,
+    Actor, Address, Attempt, Client, Condition, ConnectionAdmitted, ConnectionRefused, Described, Description, Event,
+    GatewayStarted, Issue, PairingApproved, PairingRequested, Reason, Record, TokenVerdict,
 };
 use super::identity::SignatureForm;
-use super::ids::{DeviceId, Digest, JournalId, Millis, PublicKey, RequestId, Seq};
+use super::ids::{DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Seq};
 use super::policy::Policy;
 use super::scopes::{KnownScope, Role, ScopeSet};
 use super::token::same;
@@ -38,6 +38,32 @@ pub struct Registry {
     settled_others: QueueSync<RequestId>,
     activity: Map<DeviceId, Arc<Activity>>,
     starts: u64,
+    last_run: Option<Arc<Run>>,
+    conditions: Map<Condition, Arc<Finding>>,
+}
+
+/// The last gateway that started on the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Run {
+    /// The record of its start.
+    pub seq: Seq,
+    /// What that says.
+    pub started: GatewayStarted,
+    /// The token key that was used last, by it or by one before it.
+    pub key: Option<KeyId>,
+    /// The gateway host's own device that was there last, with it or with one before it.
+    pub identity: Option<DeviceId>,
+    /// Whether it stopped in order.
+    pub is_over: bool,
+}
+
+/// How a condition was found that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Finding {
+    /// How it was found.
+    pub detail: String,
+    /// When.
+    pub at: Millis,
 }
 
 /// A paired device.
@@ -186,6 +212,8 @@ impl Default for Registry {
             settled_others: QueueSync::default(),
             activity: Map::default(),
             starts: 0,
+            last_run: None,
+            conditions: Map::default(),
         }
     }
 }
@@ -275,6 +303,23 @@ impl Registry {
         self.activity.get(device)
     }
 
+    /// The last gateway that started.
+    #[must_use]
+    pub fn last_run(&self) -> Option<&Run> {
+        self.last_run.as_deref()
+    }
+
+    /// How a condition was found, where it is in force.
+    #[must_use]
+    pub fn condition(&self, condition: Condition) -> Option<&Finding> {
+        self.conditions.get(&condition).map(Arc::as_ref)
+    }
+
+    /// All conditions in force, by number.
+    pub fn conditions(&self) -> impl Iterator<Item = (Condition, &Finding)> {
+        self.conditions.iter().map(|(condition, found)| (*condition, &**found))
+    }
+
     /// What a presented token is for this device and role. Every comparison takes the same time.
     #[must_use]
     pub fn judge(&self, device: &DeviceId, role: Role, presented: &Digest) -> TokenVerdict {
@@ -321,6 +366,7 @@ impl Registry {
         self.settled_others.hash(&mut pairing);
         let mut activity = DigestHasher::default();
         (self.head, self.now, &self.activity, self.starts).hash(&mut activity);
+        (&self.last_run, &self.conditions).hash(&mut activity);
         (pairing.digest(), activity.digest())
     }
 
@@ -336,7 +382,19 @@ impl Registry {
                 // A text that a later version wrote may be beyond us; then nothing passes without a person.
                 self.policy = Arc::new(Policy::parse(&event.policy).unwrap_or_else(|_| Policy::closed()));
             }
-            Event::GatewayStarted(_) => self.starts = self.starts.saturating_add(1),
+            Event::GatewayStarted(event) => self.started(record, event),
+            Event::GatewayStopped(_) => {
+                if let Some(run) = &mut self.last_run {
+                    Arc::make_mut(run).is_over = true;
+                }
+            }
+            Event::ConditionFound(event) => {
+                let found = Finding { detail: event.detail.clone(), at: record.at };
+                self.conditions.insert_mut(event.condition, Arc::new(found));
+            }
+            Event::ConditionCleared(event) => {
+                self.conditions.remove_mut(&event.condition);
+            }
             Event::ConnectionAdmitted(event) => self.admitted(record, event),
             Event::ConnectionRefused(event) => self.refused(record, event),
             Event::PairingRequested(event) => self.requested(record, event),
@@ -375,12 +433,21 @@ impl Registry {
                 grant.approved = ScopeSet::EMPTY;
                 grant.revoked = Some((record.at, record.actor.clone()));
             }),
-            Event::GatewayStopped(_)
-            | Event::JournalRepaired(_)
-            | Event::SegmentSealed(_)
-            | Event::ConnectionClosed(_)
-            | Event::CommandRefused(_) => {}
+            Event::JournalRepaired(_) | Event::SegmentSealed(_) | Event::ConnectionClosed(_) | Event::CommandRefused(_) => {}
         }
+    }
+
+    fn started(&mut self, record: &Record, event: &GatewayStarted) {
+        self.starts = self.starts.saturating_add(1);
+        let last = self.last_run.as_deref();
+        let run = Run {
+            seq: record.seq,
+            started: event.clone(),
+            key: event.key.or(last.and_then(|last| last.key)),
+            identity: event.identity.or(last.and_then(|last| last.identity)),
+            is_over: false,
+        };
+        self.last_run = Some(Arc::new(run));
     }
 
     fn admitted(&mut self, record: &Record, event: &ConnectionAdmitted) {

@@ -35,7 +35,7 @@ pub fn log_row(record: &Record) -> LogRow {
     let (level, subsystem) = match &record.event {
         Event::ConnectionRefused(_) => (Level::Warn, "gateway/ws"),
         Event::ConnectionAdmitted(_) | Event::ConnectionClosed(_) => (Level::Info, "gateway/ws"),
-        Event::CommandRefused(_) | Event::PairingRequested(_) => (Level::Warn, "gateway"),
+        Event::CommandRefused(_) | Event::PairingRequested(_) | Event::ConditionFound(_) => (Level::Warn, "gateway"),
         Event::JournalRepaired(_) => (Level::Warn, "journal"),
         Event::JournalCreated(_) | Event::SegmentSealed(_) => (Level::Info, "journal"),
         _ => (Level::Info, "gateway"),

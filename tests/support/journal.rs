@@ -2,12 +2,13 @@
 
 use openclaw_pairing::journal::{Journal, MemoryStorage};
 use openclaw_pairing::pairing::{
-    Act, Actor, Address, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, CommandName, CommandRefused, ConnectionAdmitted,
-    ConnectionClosed, ConnectionId, ConnectionRefused, Credential, Described, Description, DeviceId, DeviceMetadataChanged,
-    DeviceRemoved, Digest, Ending, Event, Forwarding, GatewayStarted, GatewayStopped, Issue, JournalCreated, JournalId,
-    JournalRepaired, KeyId, KnownScope, Millis, PairingApproved, PairingExpired, PairingNeed, PairingRejected, PairingRequested,
-    PeerUser, Person, Proof, PublicKey, Reason, Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet,
-    SegmentSealed, Seq, SharedVerdict, SignatureForm, Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict,
+    Act, Actor, Address, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, CommandName, CommandRefused, Condition,
+    ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionId, ConnectionRefused, Credential,
+    Described, Description, DeviceId, DeviceMetadataChanged, DeviceRemoved, Digest, Ending, Event, Forwarding, GatewayStarted,
+    GatewayStopped, Issue, JournalCreated, JournalId, JournalRepaired, KeyId, KnownScope, Millis, PairingApproved,
+    PairingExpired, PairingNeed, PairingRejected, PairingRequested, PeerUser, Person, Proof, PublicKey, Reason, Record, Refusal,
+    RequestId, Resolution, Role, Rule, Salt, ScopeSet, SegmentSealed, Seq, SharedVerdict, SignatureForm, Source, TokenIssued,
+    TokenRevoked, TokenRotated, TokenVerdict,
 };
 
 /// The journal that the examples belong to.
@@ -41,9 +42,11 @@ pub(crate) fn every_kind() -> Vec<Record> {
                 .into(),
         ),
         (Actor::System, SegmentSealed { first: Seq(1), bytes: 16_777_300 }.into()),
+        (Actor::System, ConditionFound { condition: Condition::Devices, detail: "is gone".into() }.into()),
+        (Actor::System, ConditionCleared { condition: Condition::Devices }.into()),
         (peer(), ConnectionAdmitted { attempt: connected(), rule: Rule::Paired, scopes: known(&[KnownScope::Read]) }.into()),
         (peer(), ConnectionRefused { attempt: connected(), refusal: Refusal::PairingRequired(need(request)) }.into()),
-        (peer(), ConnectionClosed { admission: Seq(6), code: 1000 }.into()),
+        (peer(), ConnectionClosed { admission: Seq(8), code: 1000 }.into()),
         (
             Actor::Device { device, scopes: known(&[KnownScope::Pairing]) },
             CommandRefused {
@@ -144,7 +147,7 @@ fn connected() -> Attempt {
         ask: Some(Ask {
             role: Role::Operator,
             scopes: known(&[KnownScope::Read, KnownScope::Write]),
-            described: Described { like: Some(Seq(10)), here: None },
+            described: Described { like: Some(Seq(12)), here: None },
         }),
         proof: Some(Proof { device: device(), form: SignatureForm::V3 }),
         credential: Some(Credential {

@@ -68,6 +68,10 @@ CODES = {
     "Ending": {1: "approved", 2: "rejected", 3: "superseded", 4: "expired", 5: "removed"},
     "CommandName": {1: "approve", 2: "reject", 3: "remove", 4: "rotate", 5: "revoke"},
     "Act": {1: "approval", 2: "rotation", 3: "first pairing"},
+    "Condition": {
+        1: "identity", 2: "devices", 3: "token key", 4: "witness", 5: "clock", 6: "configuration", 7: "unclean stop",
+        8: "storage",
+    },
 }
 
 KNOWN_SCOPES = [
@@ -135,6 +139,8 @@ KINDS = {
     3: ("GatewayStopped", [("cause", "text")]),
     4: ("JournalRepaired", [("after", "u64"), ("offset", "u64"), ("bytes", "u64"), ("kept", "text")]),
     5: ("SegmentSealed", [("first", "u64"), ("bytes", "u64")]),
+    6: ("ConditionFound", [("condition", "Condition"), ("detail", "text")]),
+    7: ("ConditionCleared", [("condition", "Condition")]),
     16: ("ConnectionAdmitted", [("attempt", "Attempt"), ("rule", "Rule"), ("scopes", "Scopes")]),
     17: ("ConnectionRefused", [("attempt", "Attempt"), ("refusal", "Refusal")]),
     18: ("ConnectionClosed", [("admission", "u64"), ("code", "u16")]),
