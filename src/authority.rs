@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::journal::{Head, Journal, JournalError, Lock, Reader};
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, Context, DEFAULT_POLICY, DeviceId, DeviceToken, Event, Granted, Issue, JournalCreated, JournalId,
+    Actor, Command, Condition, Context, DEFAULT_POLICY, DeviceId, DeviceToken, Event, Granted, Issue, JournalCreated, JournalId,
     JournalRepaired, KeyId, Millis, Mint, Outcome, Presented, Record, Registry, RequestId, Role, Salt, Seq, TokenKey, decide,
 };
 
@@ -243,18 +243,15 @@ impl Writer {
         let mut registry = self.registry.clone();
         let mut records = vec![];
         let mut answers = vec![];
+        if let Some(command) = self.clock.observed(&registry, &*self.host) {
+            self.decide(&mut registry, &mut records, command, Actor::System);
+        }
         for mut job in batch.drain(..) {
             if let (Command::Connect { attempt, .. }, Some(presented)) = (&mut job.command, &job.presented) {
                 judge(&registry, attempt, presented);
             }
-            let now = self.clock.now(&*self.host);
-            let context = Context { actor: job.actor, now, request: RequestId(self.host.uuid()), mint: &*self.tokens };
-            let policy = Arc::clone(registry.policy());
-            let decision = decide(&registry, &policy, job.command, &context);
-            for (actor, event) in decision.events {
-                records.push(note(&mut registry, now, actor, event));
-            }
-            answers.push((job.answer, decision.outcome));
+            let outcome = self.decide(&mut registry, &mut records, job.command, job.actor);
+            answers.push((job.answer, outcome));
         }
         if !records.is_empty() {
             match self.journal.append(self.head, &records) {
@@ -277,6 +274,18 @@ impl Writer {
         for (answer, outcome) in answers {
             let _ = answer.send(Ok(outcome));
         }
+    }
+
+    /// Decides on `registry`, and folds what it leads to.
+    fn decide(&mut self, registry: &mut Registry, records: &mut Vec<Record>, command: Command, actor: Actor) -> Outcome {
+        let now = self.clock.now(&*self.host);
+        let context = Context { actor, now, request: RequestId(self.host.uuid()), mint: &*self.tokens };
+        let policy = Arc::clone(registry.policy());
+        let decision = decide(registry, &policy, command, &context);
+        for (actor, event) in decision.events {
+            records.push(note(registry, now, actor, event));
+        }
+        decision.outcome
     }
 }
 
@@ -314,6 +323,18 @@ impl Clock {
         self.last = if self.is_carried { carried } else { wall };
         self.monotonic = monotonic;
         self.last
+    }
+
+    /// What is to be noted of it: that it went back, or that it has caught up.
+    fn observed(&mut self, registry: &Registry, host: &dyn Host) -> Option<Command> {
+        let behind = self.now(host).since(host.wall());
+        let condition = Condition::Clock;
+        let found = match registry.condition(condition) {
+            None if self.is_carried && behind > limits::CLOCK_BEHIND_MS => Some(format!("went back by {behind} ms")),
+            Some(_) if !self.is_carried => None,
+            _ => return None,
+        };
+        Some(Command::Observe { condition, found })
     }
 }
 

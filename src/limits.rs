@@ -88,6 +88,10 @@ pub const BATCH_COMMANDS: usize = 256;
 pub const EXPIRED_AT_ONCE: usize = 256;
 /// How often requests past their time are looked for.
 pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
+/// How often the files beside the journal are looked for.
+pub const CONDITION_INTERVAL: Duration = Duration::from_secs(2);
+/// How far the wall clock may be behind the last record before that is worth a record: NTP steps by less.
+pub const CLOCK_BEHIND_MS: u64 = 1_000;
 /// How often `devices/paired.json` may be rewritten.
 pub const COPY_INTERVAL: Duration = Duration::from_secs(5);
 

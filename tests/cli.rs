@@ -349,6 +349,19 @@ fn j01_a_torn_end_is_noted_and_put_aside_by_the_next_start() {
 }
 
 #[test]
+fn a_start_after_a_kill_says_so_until_a_stop_in_order() {
+    let home = Home::new();
+    // Dropped, so killed.
+    home.gateway();
+    home.gateway().stop();
+    home.gateway().stop();
+    let logs = mask_seqs(&home.run(&["logs"]));
+    let found = "the last gateway started at seq <n> and left no record of a stop; whatever was answered is on record; make sure \
+                 of it: openclaw journal verify";
+    assert_eq!((logs.matches(found).count(), logs.matches("this time the gateway stops in order").count()), (1, 1), "{logs}");
+}
+
+#[test]
 fn logs_speak_upstreams_json_and_end_quietly_with_their_reader() {
     let home = Home::new();
     let gateway = home.gateway();

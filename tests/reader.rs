@@ -179,11 +179,11 @@ fn strange(mut records: Vec<Record>) -> Vec<Record> {
     for peer in
         ["::1", "::", "2001:db8:0:0:1:0:0:1", "2001:db8::1:1:1:1:1", "::192.0.2.1", "64:ff9b::c000:201", "::ffff:10.0.0.1"]
     {
-        let admissions = records.iter().filter_map(|record| match &record.event {
+        let mut admissions = records.iter().filter_map(|record| match &record.event {
             Event::ConnectionAdmitted(event) => Some(event.clone()),
             _ => None,
         });
-        let mut event = admissions.last().expect("an admission");
+        let mut event = admissions.next().expect("an admission");
         event.attempt.source.peer = Address(peer.parse().expect("an address"));
         event.attempt.source.claimed = Some(event.attempt.source.peer);
         events.push(event.into());
