@@ -40,7 +40,7 @@ fn of(event: &Event) -> Option<(Condition, bool)> {
     }
 }
 
-fn conditions(records: &[Record]) -> Vec<(Condition, bool)> {
+pub(crate) fn conditions(records: &[Record]) -> Vec<(Condition, bool)> {
     records.iter().filter_map(|record| of(&record.event)).collect()
 }
 
@@ -60,7 +60,7 @@ async fn ran() -> Running {
 }
 
 /// Looks at what is on record until it is as wanted.
-async fn until(gateway: &Running, is_so: impl Fn(&[Record]) -> bool) {
+pub(crate) async fn until(gateway: &Running, is_so: impl Fn(&[Record]) -> bool) {
     let wait = async {
         while !is_so(&gateway.records()) {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -70,7 +70,7 @@ async fn until(gateway: &Running, is_so: impl Fn(&[Record]) -> bool) {
 }
 
 /// The sentence of the last condition of this kind that was found.
-fn sentence(records: &[Record], condition: Condition) -> String {
+pub(crate) fn sentence(records: &[Record], condition: Condition) -> String {
     event_sentence(records.iter().rfind(|record| of(&record.event) == Some((condition, true))).expect("found"))
 }
 
