@@ -88,6 +88,10 @@ pub const BATCH_COMMANDS: usize = 256;
 pub const EXPIRED_AT_ONCE: usize = 256;
 /// How often requests past their time are looked for.
 pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
+/// How often the files beside the journal are looked for.
+pub const CONDITION_INTERVAL: Duration = Duration::from_secs(2);
+/// How far the wall clock may be behind the last record before that is worth a record: NTP steps by less.
+pub const CLOCK_BEHIND_MS: u64 = 1_000;
 /// How often `devices/paired.json` may be rewritten.
 pub const COPY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -110,6 +114,8 @@ pub const SEGMENT_RESERVE_BYTES: u64 = 64 * 1024;
 pub const CHECKPOINTS: usize = 2;
 /// Records after which an orderly end saves a checkpoint: reading fewer again takes no time.
 pub const CHECKPOINT_RECORDS: u64 = 4_096;
+/// Milliseconds of a day, in which retention counts.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Records read at once where all of them are folded.
 pub const READ_RECORDS: usize = 4_096;
 /// Bytes of a saved registry: 100,000 devices with all that is remembered of each are a tenth of it, and it must fit into

@@ -131,6 +131,12 @@ impl StateDir {
         self.root.join("pairing")
     }
 
+    /// Our own settings.
+    #[must_use]
+    pub fn own_settings(&self) -> PathBuf {
+        self.pairing().join("settings.json5")
+    }
+
     /// The key that device tokens are derived with.
     #[must_use]
     pub fn token_key(&self) -> PathBuf {

@@ -16,7 +16,7 @@ use openclaw_pairing::journal::format::{
 use openclaw_pairing::journal::{Access, Found, Journal, MemoryVolume, codec};
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
-    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Digest, Ending, Event, Fault,
+    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Condition, Digest, Ending, Event, Fault,
     Forwarding, KINDS, KnownScope, Millis, PairingNeed, PeerUser, Person, Reason, Record, Refusal, RequestId, Resolution, Role,
     Rule, ScopeSet, Seq, SharedVerdict, SignatureForm, TokenVerdict,
 };
@@ -112,6 +112,7 @@ fn every_list_of_codes_is_the_programs() {
         ClientId,
         ClientMode,
         CommandName,
+        Condition,
         Ending,
         Fault,
         Forwarding,

@@ -676,7 +676,7 @@ fn the_stories_reach_every_event_every_rule_and_every_reason() {
     let seen = seen.into_inner();
     let expected = "ConnectionAdmitted ConnectionRefused ConnectionClosed CommandRefused PairingRequested PairingApproved \
         PairingRejected PairingExpired DeviceMetadataChanged DeviceRemoved TokenIssued TokenRotated TokenRevoked GatewayStarted \
-        paired localFirstPairing localCli localBackend probe sharedSecret not-paired metadata-upgrade role-upgrade scope-upgrade \
+        ConditionFound paired localFirstPairing localCli localBackend probe sharedSecret not-paired metadata-upgrade role-upgrade scope-upgrade \
         approved rejected superseded expired removed Fault ControlUiNeedsDevice DeviceRequired Unauthorized PairingRequired \
         MissingScope NeedsAdmin UnknownRequest Resolved UnknownDevice RoleNotHeld TokenKeyUnusable";
     let missing: Vec<_> = expected.split_whitespace().filter(|name| !seen.contains(*name)).collect();

@@ -4,7 +4,7 @@
 
 mod opening;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -15,8 +15,8 @@ use crate::host::Host;
 use crate::journal::{Access, Head, Journal, JournalError, Lock, Reader, volume};
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, Context, DeviceId, DeviceToken, Event, Granted, Issue, JournalId, KeyId, Millis, Mint, Outcome, Presented,
-    Record, Registry, RequestId, Role, Salt, Seq, TokenKey, check, decide, takes_away,
+    Actor, Command, Condition, Context, DeviceId, DeviceToken, Event, Granted, Issue, JournalId, KeyId, Millis, Mint, Outcome,
+    Presented, Record, Registry, RequestId, Role, Salt, Seq, TokenKey, check, decide, takes_away,
 };
 use opening::Opened;
 pub use opening::{LAYOUT, replay};
@@ -61,6 +61,15 @@ struct Job {
     answer: oneshot::Sender<Result<Outcome, Unavailable>>,
 }
 
+/// After how long, and where to, sealed segments are moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Age of a segment's last record, in milliseconds.
+    pub older_than_ms: u64,
+    /// A directory outside the state directory.
+    pub archive: PathBuf,
+}
+
 /// Opens the journal that `lock` is for, saves what it leads to beside it, and tells up to which record.
 ///
 /// # Errors
@@ -84,9 +93,10 @@ impl Authority {
         host: Arc<dyn Host>,
         key: Option<TokenKey>,
         witnesses: Option<&Path>,
+        retention: Option<Retention>,
         observer: Observer,
     ) -> Result<Self, JournalError> {
-        Self::over(Opened::new(lock, JournalId(host.uuid()), witnesses)?, dir, host, key, observer)
+        Self::over(Opened::new(lock, JournalId(host.uuid()), witnesses)?, dir, host, key, retention, observer)
     }
 
     /// Starts to write a journal, beginning with what opening it led to.
@@ -95,6 +105,7 @@ impl Authority {
         dir: &Path,
         host: Arc<dyn Host>,
         key: Option<TokenKey>,
+        retention: Option<Retention>,
         observer: Observer,
     ) -> Result<Self, JournalError> {
         let mut clock = Clock::start(&opened.registry, &*host);
@@ -107,7 +118,7 @@ impl Authority {
         let handle = Handle { jobs, registry: published, tokens: Arc::clone(&tokens), records: Arc::clone(&records) };
         let (head, reader) = (journal.head(), journal.reader()?);
         let saved = head.seq;
-        let writer = Writer { journal, head, saved, registry, clock, host, tokens, publish, observer, records };
+        let writer = Writer { journal, head, saved, registry, clock, host, tokens, publish, observer, records, retention };
         let thread = std::thread::Builder::new()
             .name("authority".to_owned())
             .spawn(move || writer.run(waiting))
@@ -209,6 +220,7 @@ struct Writer {
     publish: watch::Sender<Arc<Registry>>,
     observer: Observer,
     records: Arc<AtomicBool>,
+    retention: Option<Retention>,
 }
 
 impl Writer {
@@ -240,9 +252,29 @@ impl Writer {
             Ok(head) => {
                 self.made(head, registry, &records);
                 self.save();
+                if let Err(error) = self.archive() {
+                    tracing::warn!(%error, "old segments were not archived; they are tried again with the next");
+                }
             }
             Err(error) => tracing::error!(%error, "the journal's segment could not be sealed"),
         }
+    }
+
+    /// Moves old segments away, where that is wanted and the state that they lead to is saved.
+    fn archive(&mut self) -> Result<(), JournalError> {
+        let Some(Retention { older_than_ms, archive }) = self.retention.clone() else { return Ok(()) };
+        if self.saved != self.head.seq {
+            return Ok(());
+        }
+        let at = self.clock.now(&*self.host);
+        let before = Millis(at.0.saturating_sub(older_than_ms));
+        let Some(event) = self.journal.archivable(before, &archive.to_string_lossy())? else { return Ok(()) };
+        let mut registry = self.registry.clone();
+        let records = [note(&mut registry, at, Actor::System, event.into())];
+        let head = self.journal.append(self.head, &records)?;
+        self.made(head, registry, &records);
+        self.save();
+        self.journal.archive(&archive)
     }
 
     /// Saves the registry, so that the next start needs not read all of history.
@@ -313,22 +345,31 @@ impl Writer {
     fn decide(&mut self, jobs: Vec<Job>) -> Decided {
         let mut registry = self.registry.clone();
         let (mut records, mut answers) = (vec![], vec![]);
+        if let Some(command) = self.clock.observed(&registry, &*self.host) {
+            self.decide_one(&mut registry, &mut records, command, Actor::System);
+        }
         for mut job in jobs {
             if let (Command::Connect { attempt, .. }, Some(presented)) = (&mut job.command, &job.presented) {
                 judge(&registry, attempt, presented);
             }
             let takes_away = takes_away(&registry, &job.actor, &job.command);
             let again = takes_away.then(|| (job.command.clone(), job.actor.clone()));
-            let now = self.clock.now(&*self.host);
-            let context = Context { actor: job.actor, now, request: RequestId(self.host.uuid()), mint: &*self.tokens };
-            let policy = Arc::clone(registry.policy());
-            let decision = decide(&registry, &policy, job.command, &context);
-            for (actor, event) in decision.events {
-                records.push(note(&mut registry, now, actor, event));
-            }
-            answers.push(Answer { to: job.answer, outcome: decision.outcome, again });
+            let outcome = self.decide_one(&mut registry, &mut records, job.command, job.actor);
+            answers.push(Answer { to: job.answer, outcome, again });
         }
         Decided { registry, records, answers }
+    }
+
+    /// Decides on `registry`, and folds what it leads to.
+    fn decide_one(&mut self, registry: &mut Registry, records: &mut Vec<Record>, command: Command, actor: Actor) -> Outcome {
+        let now = self.clock.now(&*self.host);
+        let context = Context { actor, now, request: RequestId(self.host.uuid()), mint: &*self.tokens };
+        let policy = Arc::clone(registry.policy());
+        let decision = decide(registry, &policy, command, &context);
+        for (actor, event) in decision.events {
+            records.push(note(registry, now, actor, event));
+        }
+        decision.outcome
     }
 }
 
@@ -395,6 +436,18 @@ impl Clock {
         self.monotonic = monotonic;
         self.last
     }
+
+    /// What is to be noted of it: that it went back, or that it has caught up.
+    fn observed(&mut self, registry: &Registry, host: &dyn Host) -> Option<Command> {
+        let behind = self.now(host).since(host.wall());
+        let condition = Condition::Clock;
+        let found = match registry.condition(condition) {
+            None if self.is_carried && behind > limits::CLOCK_BEHIND_MS => Some(format!("went back by {behind} ms")),
+            Some(_) if !self.is_carried => None,
+            _ => return None,
+        };
+        Some(Command::Observe { condition, found })
+    }
 }
 
 /// Issues tokens, and makes those on record again.
@@ -449,6 +502,7 @@ mod tests {
             host,
             publish,
             records: Arc::new(AtomicBool::new(true)),
+            retention: None,
             observer: Box::new(move |records, _, _| hears.lock().expect("one thread").extend(records.to_vec())),
         };
         for _ in 0..6 {
@@ -470,6 +524,73 @@ mod tests {
         let mut replayed = Registry::default();
         records.iter().for_each(|record| replayed.apply(record));
         assert_eq!(replayed.digest(), live);
+    }
+
+    #[test]
+    fn old_segments_are_archived_behind_a_checkpoint_and_the_journal_opens_without_them() {
+        let (scratch, archive) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let manual = Arc::new(ManualHost::new(Millis(1_000_000_000), 1));
+        let host: Arc<dyn Host> = Arc::clone(&manual) as _;
+        let lock = Lock::acquire(scratch.path()).expect("a free lock");
+        let journal = Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options::without_room(200));
+        let (publish, _published) = watch::channel(Arc::new(Registry::default()));
+        let retention = Retention { older_than_ms: 1_000, archive: archive.path().to_owned() };
+        let mut writer = Writer {
+            head: journal.head(),
+            saved: Seq(0),
+            journal,
+            clock: Clock::start(&Registry::default(), &*host),
+            registry: Registry::default(),
+            tokens: Arc::new(Tokens { key: None, journal: JournalId([9; 16]), host: Arc::clone(&host) }),
+            host,
+            publish,
+            observer: Box::new(|_, _, _| {}),
+            records: Arc::new(AtomicBool::new(true)),
+            retention: Some(retention),
+        };
+        let mut reader = writer.journal.reader().expect("a reader");
+        for _ in 0..12 {
+            manual.advance(400);
+            let (answer, _) = oneshot::channel();
+            let command = Command::Stop(GatewayStopped { cause: "a test".to_owned() });
+            writer.write(vec![Job { command, actor: Actor::System, presented: None, answer }]);
+            writer.seal();
+        }
+        let (live, head) = (writer.registry.digest(), writer.head);
+        let names = |dir: &Path| {
+            let entries = std::fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry").file_name());
+            let mut names: Vec<_> = entries.map(|name| name.into_string().expect("UTF-8")).collect();
+            names.sort();
+            names.retain(|name| name.ends_with(".segment"));
+            names
+        };
+        let (kept, moved) = (names(scratch.path()), names(archive.path()));
+        assert!(moved.len() >= 2 && kept.len() >= 2 && moved.last() < kept.first(), "{moved:?} {kept:?}");
+        let first: u64 = kept[0][..20].parse().expect("a seq");
+        // Who reads meanwhile goes on with what is left.
+        assert_eq!(reader.read(Seq(1), 1).expect("no damage")[0].seq, Seq(first));
+        drop(writer);
+
+        let opened = || replay(&volume(scratch.path()).expect("there"), Access::Read).map(|(registry, _)| registry.digest());
+        assert_eq!(opened().expect("it opens"), live);
+        assert_eq!(Reader::open(scratch.path()).expect("allowed").head().expect("no damage"), head);
+        let verdict = crate::journal::verify(scratch.path()).expect("a verdict");
+        let sound =
+            matches!(&verdict, crate::journal::Verdict::Sound(extent) if extent.head == head && extent.begins == Seq(first));
+        assert!(sound, "{verdict:?}");
+        // One more that is gone is missed, and what was moved can be put back.
+        let next = scratch.path().join(&kept[0]);
+        let bytes = std::fs::read(&next).expect("there");
+        std::fs::remove_file(&next).expect("removed");
+        assert!(matches!(opened(), Err(JournalError::Corrupt { .. })));
+        assert!(matches!(crate::journal::verify(scratch.path()), Ok(crate::journal::Verdict::Corrupt { .. })));
+        std::fs::write(&next, bytes).expect("put back");
+        for name in &moved {
+            std::fs::copy(archive.path().join(name), scratch.path().join(name)).expect("copied");
+        }
+        let verdict = crate::journal::verify(scratch.path()).expect("a verdict");
+        assert!(matches!(verdict, crate::journal::Verdict::Sound(extent) if extent.head == head && extent.begins == Seq(1)));
+        assert_eq!(opened().expect("it opens"), live);
     }
 
     #[test]
@@ -496,7 +617,7 @@ mod tests {
         let observer =
             Box::new(move |records: &[Record], _: &Registry, _: Head| heard.send(records.len()).expect("the test listens"));
         let host = Arc::new(ManualHost::new(Millis(1), 1));
-        let authority = Authority::over(Opened::begun(journal, None), Path::new("memory"), host, None, observer);
+        let authority = Authority::over(Opened::begun(journal, None), Path::new("memory"), host, None, None, observer);
         let (handle, _, writing) = authority.expect("it writes").split();
         let ask = || handle.ask(Command::Stop(GatewayStopped { cause: "a test".to_owned() }), Actor::System);
         assert_eq!((ask().await, handle.records()), (Ok(Outcome::Noted), true));

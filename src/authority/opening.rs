@@ -7,7 +7,10 @@ use std::sync::Arc;
 use super::note;
 use crate::journal::{Access, Checkpoint, Found, Journal, JournalError, Lock, Volume, Witness, codec};
 use crate::limits;
-use crate::pairing::{Actor, DEFAULT_POLICY, Event, JournalCreated, JournalId, Millis, Registry, Seq, WitnessPlaced, check};
+use crate::pairing::{
+    Actor, Condition, ConditionFound, DEFAULT_POLICY, Event, JournalCreated, JournalId, Millis, Registry, Seq, WitnessPlaced,
+    check,
+};
 
 /// The layout in which a registry is saved. Whoever changes [`Registry`], or a type in it, takes the next number, and older
 /// checkpoints are made anew; `tests/data/registry.image` reminds.
@@ -38,6 +41,11 @@ impl Opened {
         }
         let mut events: Vec<Event> = repaired.into_iter().map(Event::from).collect();
         if !is_well {
+            if let Some(path) = &known {
+                let detail = format!("in {} was not there, or not what was written", path.display());
+                let detail = detail[..detail.floor_char_boundary(limits::TEXT_BYTES)].to_owned();
+                events.push(ConditionFound { condition: Condition::Witness, detail }.into());
+            }
             events.extend(place_witness(&mut journal, witnesses, known));
         }
         Ok(Self { journal, registry, events })

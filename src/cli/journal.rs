@@ -253,14 +253,16 @@ fn extent_json(extent: &Extent) -> Value {
         "seq": extent.head.seq.0,
         "head": extent.head.hash.to_string(),
         "records": extent.records,
+        "begins": extent.begins.0,
         "segment": extent.segment,
         "bytes": extent.offset,
     })
 }
 
 fn extent_text(extent: &Extent) -> String {
-    let Extent { journal, head, records, .. } = extent;
-    format!("journal {journal}, seq {}, head {}, {records} records", head.seq, head.hash)
+    let Extent { journal, head, records, begins, .. } = extent;
+    let kept = if *begins > Seq(1) { format!(" from seq {begins} on, the rest archived") } else { String::new() };
+    format!("journal {journal}, seq {}, head {}, {records} records{kept}", head.seq, head.hash)
 }
 
 fn print(from: Seq, limit: u64, json: bool, world: &World, out: &Output) -> Result<(), Failure> {

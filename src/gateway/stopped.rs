@@ -46,7 +46,7 @@ impl Stopped {
         }
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
-        let (desk, writing) = open_desk(&state, lock, host, false)?;
+        let (desk, writing) = open_desk(&state, lock, host, None)?;
         Ok(Self { state, desk, writing: Some(writing), caller: this_process() })
     }
 

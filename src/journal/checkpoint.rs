@@ -22,6 +22,8 @@ pub struct Checkpoint {
     pub(super) position: Position,
     /// The first seqs of all segments that there were.
     pub(super) firsts: Vec<Seq>,
+    /// The last record that was kept elsewhere then.
+    pub(super) archived: Seq,
     /// Which program's state it is: another layout is another program's.
     pub layout: u32,
     /// What the state's own digest was when it was saved.
@@ -68,11 +70,13 @@ impl Checkpoint {
         Ok(if checkpoint.fits(volume)? { Some(checkpoint) } else { None })
     }
 
-    /// Whether it stands where the journal in `volume` has a batch's end: every segment that it knows is there and no other
-    /// before it, and its own one is long enough and of its journal.
+    /// Whether it stands where the journal in `volume` has a batch's end: the segments before it are those that it knows, and its
+    /// own one is long enough and of its journal.
     fn fits(&self, volume: &dyn Volume) -> Result<bool, JournalError> {
         let firsts = segments::firsts(volume)?;
-        if !firsts.starts_with(&self.firsts) || self.firsts.last() != Some(&self.position.segment) {
+        let (before, _): (Vec<_>, Vec<_>) = firsts.into_iter().partition(|first| *first <= self.position.segment);
+        // Some of the oldest may be kept elsewhere since; whether they are is known at the end.
+        if !self.firsts.ends_with(&before) || before.last() != Some(&self.position.segment) {
             return Ok(false);
         }
         let Some(segment) = segments::Segment::open(volume, self.position.segment, Access::Read)? else { return Ok(false) };
@@ -119,7 +123,7 @@ impl Checkpoint {
         bytes.extend_from_slice(&format::VERSION.to_le_bytes());
         bytes.extend_from_slice(&self.layout.to_le_bytes());
         bytes.extend_from_slice(&self.journal.0);
-        for number in [head.seq.0, at.0, segment.0, offset, u64::from(is_sealed)] {
+        for number in [head.seq.0, at.0, segment.0, offset, u64::from(is_sealed), self.archived.0] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes.extend_from_slice(&head.hash.0);
@@ -146,6 +150,7 @@ impl Checkpoint {
         let journal = JournalId(format::take(&mut rest)?);
         let (seq, at, segment) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
         let (offset, is_sealed) = (number(&mut rest)?, number(&mut rest)? == 1);
+        let archived = Seq(number(&mut rest)?);
         let head = Head { seq: Seq(seq), hash: Digest(format::take(&mut rest)?) };
         let digest = (Digest(format::take(&mut rest)?), Digest(format::take(&mut rest)?));
         let count = number(&mut rest)?;
@@ -154,6 +159,6 @@ impl Checkpoint {
         let image = usize::try_from(number(&mut rest)?).ok().filter(|length| *length == rest.len()).map(|_| rest.to_vec())?;
         let position = Position { segment: Seq(segment), offset, is_sealed, head, at: Millis(at) };
         let is_whole = version == format::VERSION && length(firsts.len()) == count;
-        is_whole.then_some(Self { journal, position, firsts, layout, digest, image })
+        is_whole.then_some(Self { journal, position, firsts, archived, layout, digest, image })
     }
 }

@@ -11,9 +11,10 @@ use serde::de::DeserializeOwned;
 use super::format::Fault;
 use crate::limits;
 use crate::pairing::{
-    Actor, CommandRefused, ConnectionAdmitted, ConnectionClosed, ConnectionRefused, DeviceMetadataChanged, DeviceRemoved, Event,
-    GatewayStarted, GatewayStopped, JournalCreated, JournalRepaired, PairingApproved, PairingExpired, PairingRejected,
-    PairingRequested, SegmentSealed, TokenIssued, TokenRevoked, TokenRotated, WitnessPlaced,
+    Actor, CommandRefused, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionRefused,
+    DeviceMetadataChanged, DeviceRemoved, Event, GatewayStarted, GatewayStopped, HistoryArchived, JournalCreated,
+    JournalRepaired, PairingApproved, PairingExpired, PairingRejected, PairingRequested, SegmentSealed, TokenIssued,
+    TokenRevoked, TokenRotated, WitnessPlaced,
 };
 
 /// Fixed-width little-endian integers, lengths as u64, and never more bytes than a payload may have.
@@ -43,7 +44,10 @@ pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
         Event::GatewayStopped(event) => payload(actor, event),
         Event::JournalRepaired(event) => payload(actor, event),
         Event::SegmentSealed(event) => payload(actor, event),
+        Event::ConditionFound(event) => payload(actor, event),
+        Event::ConditionCleared(event) => payload(actor, event),
         Event::WitnessPlaced(event) => payload(actor, event),
+        Event::HistoryArchived(event) => payload(actor, event),
         Event::ConnectionAdmitted(event) => payload(actor, event),
         Event::ConnectionRefused(event) => payload(actor, event),
         Event::ConnectionClosed(event) => payload(actor, event),
@@ -72,7 +76,10 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         3 => parts::<GatewayStopped>(payload),
         4 => parts::<JournalRepaired>(payload),
         5 => parts::<SegmentSealed>(payload),
+        6 => parts::<ConditionFound>(payload),
+        7 => parts::<ConditionCleared>(payload),
         8 => parts::<WitnessPlaced>(payload),
+        9 => parts::<HistoryArchived>(payload),
         16 => parts::<ConnectionAdmitted>(payload),
         17 => parts::<ConnectionRefused>(payload),
         18 => parts::<ConnectionClosed>(payload),

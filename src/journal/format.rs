@@ -8,7 +8,7 @@ use crate::limits;
 use crate::pairing::{Digest, JournalId, Millis, Seq};
 
 /// The version this program writes and reads ("Versions").
-pub const VERSION: u32 = 0;
+pub const VERSION: u32 = 1;
 /// What every segment begins with.
 pub const MAGIC: [u8; 8] = *b"\x89OCJL\r\n\x1a";
 /// What every batch begins with. The first byte occurs in no UTF-8 text, so no text in a payload can look like a batch.

@@ -13,7 +13,7 @@ use super::segments::{self, Place, Scan, Segment, segment_name};
 use super::storage::{Access, Volume};
 use super::witness::Witness;
 use super::{Head, Journal, Options, cut_zeros};
-use crate::pairing::{JournalId, JournalRepaired, Record};
+use crate::pairing::{JournalId, JournalRepaired, Record, Seq};
 
 /// A journal that was read to its end.
 pub struct Found {
@@ -22,6 +22,7 @@ pub struct Found {
     journal: JournalId,
     position: Position,
     index: Index,
+    archived: Seq,
     torn: Option<Damage>,
     /// Where the last batch that was read lies.
     last: Range<u64>,
@@ -45,7 +46,10 @@ impl Found {
         if firsts.is_empty() {
             return Err(not_a_journal());
         }
-        let mut scan = Scan::new(&*volume, start.map(|start| start.position));
+        let mut scan = match start {
+            Some(start) => Scan::after(&*volume, start.position, start.archived),
+            None => Scan::new(&*volume),
+        };
         let (mut index, mut last, mut end): (Option<Index>, Range<u64>, u64) = (None, 0..0, 0);
         let (segment, torn) = scan.run(&firsts, access, &mut |place, batch| match place {
             Place::Start(start) | Place::From(start) => {
@@ -62,7 +66,8 @@ impl Found {
             }
         })?;
         let (Some((journal, position)), Some(index)) = (scan.sound, index) else { return Err(not_a_journal()) };
-        Ok(Self { volume, segment, journal, position, index, torn, last })
+        let archived = scan.archived;
+        Ok(Self { volume, segment, journal, position, index, archived, torn, last })
     }
 
     /// The journal's id.
@@ -93,7 +98,7 @@ impl Found {
         if let Some(seen) = witness.as_ref().and_then(Witness::head) {
             self.hold(seen)?;
         }
-        let Self { volume, mut segment, journal, position, index, torn, last } = self;
+        let Self { volume, mut segment, journal, position, index, archived, torn, last } = self;
         let repaired = if torn.is_some() {
             let (kept, mut aside) = segments::aside(&*volume, &segment_name(segment.first), position.offset)?;
             let bytes = recovery::put_aside(&segment.path, &mut *segment.storage, position.offset, &mut *aside)?;
@@ -107,7 +112,8 @@ impl Found {
         // never reached the disk. It counts now, so it must not be lost, and the next one must not reach the disk before it.
         recovery::write_again(&segment.path, &mut *segment.storage, last)?;
         let (options, space) = (Options::default(), position.offset);
-        let mut opened = Journal { volume, segment, journal, position, index, options, space, poisoned: false, lock, witness };
+        let mut opened =
+            Journal { volume, segment, journal, position, index, archived, options, space, poisoned: false, lock, witness };
         if let Some(witness) = &mut opened.witness {
             witness.note(position.head);
         }

@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::error::{JournalError, Newer};
 use super::format::{Fault, SEGMENT_HEADER_BYTES};
 use super::recovery::{Damage, Position, Step};
-use super::segments::{self, Place, Scan, Segment, check_order, segment_name};
+use super::segments::{self, Place, Scan, Segment, check_beginning, check_order, segment_name};
 use super::storage::{Access, length};
 use super::witness::Witness;
 use crate::pairing::{Event, JournalId, Record, Seq};
@@ -67,6 +67,8 @@ pub struct Extent {
     pub head: Head,
     /// How many records.
     pub records: u64,
+    /// The first of them; where it is not 1, those before it are kept elsewhere.
+    pub begins: Seq,
     /// The last segment's file name.
     pub segment: String,
     /// Where its sound part ends, in bytes.
@@ -91,7 +93,8 @@ pub fn verify(dir: &Path) -> Result<Verdict, JournalError> {
 /// As [`verify`].
 pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Verdict, JournalError> {
     let (directory, firsts) = listed(dir)?;
-    let mut scan = Scan::new(&directory, None);
+    let mut scan = Scan::new(&directory);
+    let begins = firsts.first().copied().unwrap_or(Seq(1));
     let mut watch = Watch::default();
     let mut looked = Ok(());
     let result = scan.run(&firsts, Access::Read, &mut |place, records| match place {
@@ -113,7 +116,8 @@ pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Ver
     let sound = scan.sound.map(|(journal, position)| Extent {
         journal,
         head: position.head,
-        records: position.head.seq.0,
+        records: position.head.seq.next().0.saturating_sub(begins.0),
+        begins,
         segment: segment_name(position.segment),
         offset: position.offset,
         witnessed: None,
@@ -209,7 +213,8 @@ pub enum Shown {
 /// cannot be read.
 pub fn show(dir: &Path, from: Seq, each: &mut dyn FnMut(Shown) -> bool) -> Result<(), JournalError> {
     let (directory, firsts) = listed(dir)?;
-    let (mut journal, mut before, mut is_lost) = (None, None, false);
+    // What is kept elsewhere is no damage.
+    let (mut journal, mut before, mut is_lost) = (None, None, check_beginning(&directory, &firsts).is_ok());
     for first in firsts {
         if !is_lost && let Err(error) = check_order(first, before.as_ref()) {
             let JournalError::Corrupt { segment, offset, seq, what } = error else { return Err(error) };

@@ -46,7 +46,7 @@ pub use storage::{Access, FileStorage, Storage, Volume};
 pub use witness::Witness;
 
 use crate::limits;
-use crate::pairing::{Digest, JournalId, JournalRepaired, Record, SegmentSealed, Seq};
+use crate::pairing::{Digest, Event, HistoryArchived, JournalId, JournalRepaired, Millis, Record, SegmentSealed, Seq};
 
 /// The last record of a journal and the digest of the batch that ends with it: together they name everything before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub struct Journal {
     journal: JournalId,
     position: Position,
     index: Index,
+    /// The last record that may be missing at the beginning, because it is kept elsewhere.
+    archived: Seq,
     options: Options,
     /// Bytes of the segment that are on the disk: what is written, and zeros.
     space: u64,
@@ -153,7 +155,7 @@ impl Journal {
         let segment = Segment { first: header.first, path, storage };
         let (index, space, options) = (Index::new(position), position.offset, Options::default());
         let (poisoned, lock, witness) = (false, None, None);
-        Ok(Self { volume, segment, journal: id, position, index, options, space, poisoned, lock, witness })
+        Ok(Self { volume, segment, journal: id, position, index, archived: Seq(0), options, space, poisoned, lock, witness })
     }
 
     /// Opens the journal in the directory that `lock` is for, without a witness, and hands every record to `apply`.
@@ -229,7 +231,43 @@ impl Journal {
         // A checkpoint ahead of its witness would not be used.
         self.sync_witness();
         let firsts = segments::firsts(&*self.volume)?;
-        Checkpoint { journal: self.journal, position: self.position, firsts, layout, digest, image }.save(&*self.volume)
+        let Self { journal, position, archived, .. } = *self;
+        Checkpoint { journal, position, firsts, archived, layout, digest, image }.save(&*self.volume)
+    }
+
+    /// What to append, alone, before the segments whose last record is older than `before` are moved to `archive`; none where
+    /// there are none.
+    ///
+    /// # Errors
+    /// [`JournalError::Corrupt`], [`JournalError::Io`].
+    pub fn archivable(&self, before: Millis, archive: &str) -> Result<Option<HistoryArchived>, JournalError> {
+        let mut found = None;
+        let mut reader = self.reader()?;
+        // A segment ends where the next one begins; the last one goes on.
+        for next in segments::firsts(&*self.volume)?.into_iter().skip(1) {
+            let through = Seq(next.0.saturating_sub(1));
+            let last = reader.read(through, 1)?;
+            if !last.first().is_some_and(|record| record.at < before) {
+                break;
+            }
+            let Some(head) = reader.head_at(through)? else { break };
+            found = Some(HistoryArchived { through, hash: head.hash, archive: archive.to_owned() });
+        }
+        Ok(found.filter(|found| found.through > self.archived))
+    }
+
+    /// Moves the segments up to the last [`HistoryArchived`] to `archive`: each is whole and durable there before it goes here.
+    /// Without a checkpoint behind them, which is saved before, the journal could not be opened.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`], [`JournalError::Unsafe`]; what was not moved is tried again with the next.
+    pub fn archive(&mut self, archive: &Path) -> Result<(), JournalError> {
+        let directory = Directory::open_or_create(archive)?;
+        for first in segments::firsts(&*self.volume)?.into_iter().filter(|first| *first <= self.archived) {
+            segments::copy(&*self.volume, &directory, &segment_name(first))?;
+            self.volume.remove(&segment_name(first))?;
+        }
+        self.volume.sync()
     }
 
     /// Appends `records` as one batch after `expected`: one write, one sync. When it returns, they are on the disk; after
@@ -285,6 +323,9 @@ impl Journal {
         let offset = before.offset.saturating_add(storage::length(bytes.len()));
         self.position = Position { offset, is_sealed, head: Head { seq: last.0, hash }, at: last.1, ..before };
         self.index.note(self.position);
+        if let [Record { event: Event::HistoryArchived(event), .. }] = records {
+            self.archived = self.archived.max(event.through);
+        }
         let head = self.position.head;
         if let Some(witness) = &mut self.witness {
             witness.note(head);

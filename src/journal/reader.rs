@@ -41,7 +41,7 @@ impl Reader {
         let volume: Arc<Directory> = Arc::new(Directory::open(dir)?.ok_or_else(not_a_journal)?);
         let firsts = segments::firsts(&*volume)?;
         let (Some(&first), Some(&last)) = (firsts.first(), firsts.last()) else { return Err(not_a_journal()) };
-        check_order(first, None)?;
+        segments::check_beginning(&*volume, &firsts)?;
         let segment = Segment::open(&*volume, first, Access::Read)?.ok_or_else(not_a_journal)?;
         let (journal, start) = segment.enter(&mut segment.walk(), None, None)?;
         Ok(Self { volume, segment, journal, index: Index::new(start), last })
@@ -111,6 +111,11 @@ impl Reader {
         loop {
             if self.segment.first != position.segment {
                 let Some(segment) = Segment::open(&*self.volume, position.segment, Access::Read)? else {
+                    // The oldest are moved away while we read; what is there of them is what is left.
+                    if let Some(start) = self.beginning_after(position.segment)? {
+                        position = start;
+                        continue;
+                    }
                     let missing = Damage { offset: 0, seq: position.segment, what: Fault::SegmentGone };
                     return Err(self.segment.walk().corrupt(missing));
                 };
@@ -129,6 +134,17 @@ impl Reader {
             }
             self.index.note(position);
         }
+    }
+
+    /// Where the journal begins now, if all of it is behind the segment that is gone.
+    fn beginning_after(&mut self, gone: Seq) -> Result<Option<Position>, JournalError> {
+        let Some(first) = segments::firsts(&*self.volume)?.first().copied().filter(|first| *first > gone) else {
+            return Ok(None);
+        };
+        let Some(segment) = Segment::open(&*self.volume, first, Access::Read)? else { return Ok(None) };
+        let (_, start) = segment.enter(&mut segment.walk(), Some(self.journal), None)?;
+        self.segment = segment;
+        Ok(Some(start))
     }
 
     /// The beginning of the segment behind the one that ends at `position`; none where there is none yet.

@@ -7,13 +7,16 @@ use super::directory::{io_error, unsafe_path};
 use super::error::JournalError;
 use super::format::Fault;
 use super::recovery::{Damage, Position, Step, Walk};
-use super::storage::{Access, Storage, Volume};
-use crate::pairing::{JournalId, Record, Seq};
+use super::storage::{Access, Storage, Volume, length};
+use crate::pairing::{Event, JournalId, Record, Seq};
 
 const SUFFIX: &str = ".segment";
 const SEQ_DIGITS: usize = 20;
 /// Torn ends kept of one place in one segment; a disk that tears more often than this at one place needs a person.
 const KEPT_AT_ONE_PLACE: u32 = 1_000;
+
+/// Bytes copied at once.
+const COPIED_BYTES: usize = 1024 * 1024;
 
 /// The file name of the segment that begins with `first`.
 pub(super) fn segment_name(first: Seq) -> String {
@@ -52,6 +55,27 @@ pub(super) fn draft(volume: &dyn Volume, name: &str) -> Result<Box<dyn Storage>,
 pub(super) fn publish(volume: &dyn Volume, name: &str) -> Result<(), JournalError> {
     volume.rename(&draft_of(name), name)?;
     volume.sync()
+}
+
+/// Copies a file to another volume, where it is whole and durable afterwards, and holds what it held here.
+pub(super) fn copy(from: &dyn Volume, to: &dyn Volume, name: &str) -> Result<(), JournalError> {
+    let path = from.path_of(name);
+    let failed = |op: &'static str, path: PathBuf| move |source| io_error(op, &path, source);
+    let Some(source) = from.open(name, Access::Read)? else { return Ok(()) };
+    let mut target = draft(to, name)?;
+    let mut offset = 0;
+    let mut buffer = vec![0; COPIED_BYTES];
+    loop {
+        let read = source.read_at(offset, &mut buffer).map_err(failed("read", path.clone()))?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            break;
+        }
+        target.write_at(offset, bytes).map_err(failed("write", to.path_of(name)))?;
+        offset = offset.saturating_add(length(read));
+    }
+    target.sync().map_err(failed("sync", to.path_of(name)))?;
+    publish(to, name)
 }
 
 fn draft_of(name: &str) -> String {
@@ -163,6 +187,14 @@ pub(super) fn check_order(first: Seq, before: Option<&Position>) -> Result<(), J
     }
 }
 
+/// Whether the journal may begin with the first of these segments: what is missing before it is kept elsewhere.
+pub(super) fn check_beginning(volume: &dyn Volume, firsts: &[Seq]) -> Result<(), JournalError> {
+    match firsts.first() {
+        Some(first) if *first > Seq(1) => Scan::new(volume).run(firsts, Access::Read, &mut |_, _| {}).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Where a walk over a whole journal is.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
@@ -179,12 +211,19 @@ pub(super) enum Place {
 pub(super) struct Scan<'a> {
     volume: &'a dyn Volume,
     from: Option<Position>,
+    /// The last record that may be missing at the beginning, because it is kept elsewhere.
+    pub(super) archived: Seq,
     pub(super) sound: Option<(JournalId, Position)>,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(volume: &'a dyn Volume, from: Option<Position>) -> Self {
-        Self { volume, from, sound: None }
+    pub(super) fn new(volume: &'a dyn Volume) -> Self {
+        Self { volume, from: None, archived: Seq(0), sound: None }
+    }
+
+    /// From a position on, before which records up to one were known to be kept elsewhere.
+    pub(super) fn after(volume: &'a dyn Volume, from: Position, archived: Seq) -> Self {
+        Self { from: Some(from), archived, ..Self::new(volume) }
     }
 
     /// Reads everything and hands each batch to `each`; of the segments in front of the position only the headers. Returns the
@@ -201,9 +240,11 @@ impl<'a> Scan<'a> {
         let mut records = Vec::new();
         for (i, &first) in firsts.iter().enumerate() {
             let (known, before) = self.sound.unzip();
+            let is_first = i == 0;
             let is_skipped = self.from.is_some_and(|from| first < from.segment);
             let from = self.from.filter(|from| first == from.segment);
-            if self.from.is_none_or(|from| first > from.segment) {
+            // Whether it may be the first is known at the end.
+            if !is_first && self.from.is_none_or(|from| first > from.segment) {
                 check_order(first, before.as_ref())?;
             }
             let is_last = i.saturating_add(1) == firsts.len();
@@ -224,6 +265,10 @@ impl<'a> Scan<'a> {
             }
             let torn = self.segment(&mut walk, &mut position, is_last, each, &mut records)?;
             if is_last {
+                let begins = firsts.first().copied().unwrap_or(first);
+                if begins > self.archived.next() {
+                    check_order(begins, None)?;
+                }
                 return Ok((segment, torn));
             }
         }
@@ -244,6 +289,11 @@ impl<'a> Scan<'a> {
         loop {
             match walk.step(position, records)? {
                 Step::Batch => {
+                    for record in records.iter() {
+                        if let Event::HistoryArchived(event) = &record.event {
+                            self.archived = self.archived.max(event.through);
+                        }
+                    }
                     each(Place::Behind(*position), records);
                     self.sound = self.sound.map(|(journal, _)| (journal, *position));
                     read_again = true;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::coded::coded;
 use super::event::{
-    Actor, Attempt, AuthMode, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue, JournalRepaired, Reason, Rule,
+    Actor, Attempt, AuthMode, Condition, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue, JournalRepaired,
+    Reason, Rule,
 };
 use super::ids::{DeviceId, Digest, Millis, PublicKey, RequestId, Seq};
 use super::scopes::{Role, ScopeSet};
@@ -66,6 +67,13 @@ pub enum Command {
     Stop(GatewayStopped),
     /// Note that a torn end was put aside.
     Repair(JournalRepaired),
+    /// Note how something was found. Only what changes is noted.
+    Observe {
+        /// What was looked at.
+        condition: Condition,
+        /// What is wrong with it, or nothing.
+        found: Option<String>,
+    },
 }
 
 /// What the core may not fetch itself.

@@ -66,8 +66,14 @@ events! {
     JournalRepaired = 4,
     /// A file of the journal ends; the next record stands in another.
     SegmentSealed = 5,
+    /// Something was found not as it should be.
+    ConditionFound = 6,
+    /// It is as it should be again.
+    ConditionCleared = 7,
     /// The head of the journal is remembered outside of it from here on.
     WitnessPlaced = 8,
+    /// The oldest segments are kept elsewhere from here on.
+    HistoryArchived = 9,
     /// A connection was let in.
     ConnectionAdmitted = 16,
     /// A connection was turned away.
@@ -562,7 +568,7 @@ pub struct JournalCreated {
 }
 
 /// A gateway started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GatewayStarted {
     /// Our version.
     pub version: String,
@@ -603,6 +609,44 @@ pub struct SegmentSealed {
     pub bytes: u64,
 }
 
+coded!(
+    /// What may be found not as it should be. Each is in force at most once.
+    Condition {
+        /// `identity/device.json` is gone, or another device than before.
+        Identity = 1 => "identity",
+        /// `devices/` is gone.
+        Devices = 2 => "devices",
+        /// The key that tokens are derived with is gone, new, or cannot be used.
+        Key = 3 => "token key",
+        /// The witness of the journal's head.
+        Witness = 4 => "witness",
+        /// The wall clock went back.
+        Clock = 5 => "clock",
+        /// `openclaw.json` is gone.
+        Configuration = 6 => "configuration",
+        /// The last gateway did not stop in order.
+        UncleanStop = 7 => "unclean stop",
+        /// The disk.
+        Storage = 8 => "storage",
+    }
+);
+
+/// Something was found not as it should be, or otherwise than it was found before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionFound {
+    /// What.
+    pub condition: Condition,
+    /// How it was found, at most [`crate::limits::TEXT_BYTES`] long: what its name is to be followed by. Never a secret.
+    pub detail: String,
+}
+
+/// A condition that was found is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionCleared {
+    /// Which.
+    pub condition: Condition,
+}
+
 /// From here on a file outside the journal's directory remembers its head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WitnessPlaced {
@@ -610,6 +654,17 @@ pub struct WitnessPlaced {
     pub path: String,
     /// The file that did so before and was not there, or was not what was written: what was lost until then, nobody noticed.
     pub lost: Option<String>,
+}
+
+/// The segments up to this record may be missing from here on: they are kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryArchived {
+    /// The last record of the last of these segments.
+    pub through: Seq,
+    /// The digest of the batch that ends with it, which is the segment's seal.
+    pub hash: Digest,
+    /// The directory that they are moved to.
+    pub archive: String,
 }
 
 /// A connection was let in.

@@ -25,6 +25,6 @@ pub use identity::{SignatureForm, SignedText, normal, platform_family, signed_fo
 pub use ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq};
 pub use policy::{DEFAULT as DEFAULT_POLICY, Policy, PolicyError, json5_depth};
 pub use possible::{Impossible, check};
-pub use registry::{Activity, Device, Grant, Registry, Request, Retired, RetiredWhy, Token};
+pub use registry::{Activity, Device, Finding, Grant, Registry, Request, Retired, RetiredWhy, Run, Token};
 pub use scopes::{KnownScope, MalformedScopes, Role, ScopeSet};
 pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, same};

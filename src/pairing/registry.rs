@@ -13,11 +13,11 @@ use sha2::{Digest as _, Sha256};
 use super::coded::coded;
 use super::command::{Ending, Granted, Refusal, Resolution};
 use super::event::{
-    Actor, Address, Attempt, Client, ConnectionAdmitted, ConnectionRefused, Described, Description, Event, Issue,
-    PairingApproved, PairingRequested, Reason, Record, TokenVerdict,
+    Actor, Address, Attempt, Client, Condition, ConnectionAdmitted, ConnectionRefused, Described, Description, Event,
+    GatewayStarted, Issue, PairingApproved, PairingRequested, Reason, Record, TokenVerdict,
 };
 use super::identity::SignatureForm;
-use super::ids::{DeviceId, Digest, JournalId, Millis, PublicKey, RequestId, Seq};
+use super::ids::{DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Seq};
 use super::policy::Policy;
 use super::scopes::{KnownScope, Role, ScopeSet};
 use super::token::same;
@@ -40,7 +40,33 @@ pub struct Registry {
     settled_others: QueueSync<RequestId>,
     activity: Map<DeviceId, Arc<Activity>>,
     starts: u64,
+    last_run: Option<Arc<Run>>,
     witness: Option<Arc<str>>,
+    conditions: Map<Condition, Arc<Finding>>,
+}
+
+/// The last gateway that started on the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Run {
+    /// The record of its start.
+    pub seq: Seq,
+    /// What that says.
+    pub started: GatewayStarted,
+    /// The token key that was used last, by it or by one before it.
+    pub key: Option<KeyId>,
+    /// The gateway host's own device that was there last, with it or with one before it.
+    pub identity: Option<DeviceId>,
+    /// Whether it stopped in order.
+    pub is_over: bool,
+}
+
+/// How a condition was found that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Finding {
+    /// How it was found.
+    pub detail: String,
+    /// When.
+    pub at: Millis,
 }
 
 /// A paired device.
@@ -300,6 +326,23 @@ impl Registry {
         self.activity.get(device)
     }
 
+    /// The last gateway that started.
+    #[must_use]
+    pub fn last_run(&self) -> Option<&Run> {
+        self.last_run.as_deref()
+    }
+
+    /// How a condition was found, where it is in force.
+    #[must_use]
+    pub fn condition(&self, condition: Condition) -> Option<&Finding> {
+        self.conditions.get(&condition).map(Arc::as_ref)
+    }
+
+    /// All conditions in force, by number.
+    pub fn conditions(&self) -> impl Iterator<Item = (Condition, &Finding)> {
+        self.conditions.iter().map(|(condition, found)| (*condition, &**found))
+    }
+
     /// What a presented token is for this device and role. Every comparison takes the same time.
     #[must_use]
     pub fn judge(&self, device: &DeviceId, role: Role, presented: &Digest) -> TokenVerdict {
@@ -346,6 +389,7 @@ impl Registry {
         self.settled_others.hash(&mut pairing);
         let mut activity = DigestHasher::default();
         (self.head, self.now, &self.activity, self.starts, &self.witness).hash(&mut activity);
+        (&self.last_run, &self.conditions).hash(&mut activity);
         (pairing.digest(), activity.digest())
     }
 
@@ -360,8 +404,20 @@ impl Registry {
                 self.journal = Some(event.journal);
                 self.policy = Some(Arc::from(&*event.policy)).into();
             }
-            Event::GatewayStarted(_) => self.starts = self.starts.saturating_add(1),
             Event::WitnessPlaced(event) => self.witness = Some(Arc::from(&*event.path)),
+            Event::GatewayStarted(event) => self.started(record, event),
+            Event::GatewayStopped(_) => {
+                if let Some(run) = &mut self.last_run {
+                    Arc::make_mut(run).is_over = true;
+                }
+            }
+            Event::ConditionFound(event) => {
+                let found = Finding { detail: event.detail.clone(), at: record.at };
+                self.conditions.insert_mut(event.condition, Arc::new(found));
+            }
+            Event::ConditionCleared(event) => {
+                self.conditions.remove_mut(&event.condition);
+            }
             Event::ConnectionAdmitted(event) => self.admitted(record, event),
             Event::ConnectionRefused(event) => self.refused(record, event),
             Event::PairingRequested(event) => self.requested(record, event),
@@ -400,12 +456,25 @@ impl Registry {
                 grant.approved = ScopeSet::EMPTY;
                 grant.revoked = Some((record.at, record.actor.clone()));
             }),
-            Event::GatewayStopped(_)
-            | Event::JournalRepaired(_)
+            Event::JournalRepaired(_)
             | Event::SegmentSealed(_)
+            | Event::HistoryArchived(_)
             | Event::ConnectionClosed(_)
             | Event::CommandRefused(_) => {}
         }
+    }
+
+    fn started(&mut self, record: &Record, event: &GatewayStarted) {
+        self.starts = self.starts.saturating_add(1);
+        let last = self.last_run.as_deref();
+        let run = Run {
+            seq: record.seq,
+            started: event.clone(),
+            key: event.key.or(last.and_then(|last| last.key)),
+            identity: event.identity.or(last.and_then(|last| last.identity)),
+            is_over: false,
+        };
+        self.last_run = Some(Arc::new(run));
     }
 
     fn admitted(&mut self, record: &Record, event: &ConnectionAdmitted) {

@@ -51,7 +51,10 @@ impl Facts {
             | Event::GatewayStopped(_)
             | Event::JournalRepaired(_)
             | Event::SegmentSealed(_)
-            | Event::WitnessPlaced(_) => Self::default(),
+            | Event::ConditionFound(_)
+            | Event::ConditionCleared(_)
+            | Event::WitnessPlaced(_)
+            | Event::HistoryArchived(_) => Self::default(),
             Event::ConnectionAdmitted(event) => {
                 Self { scopes: listed(&event.scopes), rule: event.rule.to_string(), ..Self::of_attempt(&event.attempt) }
             }
