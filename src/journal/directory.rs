@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::error::JournalError;
@@ -63,9 +63,9 @@ impl Directory {
             .mode(PRIVATE_DIRECTORY.bits())
             .create(path)
             .map_err(|source| io_error("make", path, source))?;
+        // The mask of this process may have taken so much away that it cannot even be opened.
+        rustix::fs::chmod(path, PRIVATE_DIRECTORY).map_err(|error| failed("set the mode of", path, error))?;
         let directory = Self::open(path)?.ok_or_else(|| io_error("open", path, io::ErrorKind::NotFound.into()))?;
-        // The mask of this process may have taken too much away.
-        rustix::fs::fchmod(&directory.handle, PRIVATE_DIRECTORY).map_err(|error| failed("set the mode of", path, error))?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             let parent_handle = File::open(parent).map_err(|source| io_error("open", parent, source))?;
             parent_handle.sync_all().map_err(|source| io_error("sync", parent, source))?;
@@ -144,6 +144,22 @@ impl Directory {
         Err(unsafe_path(&self.path, "holds too many torn ends of one place", "move them away and find out what tears them"))
     }
 
+    /// Makes sure that the directory's path still leads to this directory, and `name` in it to `file`.
+    pub(super) fn still_holds(&self, name: &str, file: &File) -> Result<(), JournalError> {
+        self.check_same(&self.path, rustix::fs::lstat(&self.path), &self.handle)?;
+        let path = self.path_of(name);
+        self.check_same(&path, rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW), file)
+    }
+
+    fn check_same(&self, path: &Path, there: Result<Stat, Errno>, held: &File) -> Result<(), JournalError> {
+        let held = rustix::fs::fstat(held).map_err(|error| failed("look at", path, error))?;
+        match there {
+            Ok(there) if (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino) => Ok(()),
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(JournalError::Displaced { path: path.to_owned() }),
+            Err(error) => Err(failed("look at", path, error)),
+        }
+    }
+
     /// Returns when the names in it are on the disk.
     pub(super) fn sync(&self) -> Result<(), JournalError> {
         self.handle.sync_all().map_err(|source| io_error("sync", &self.path, source))
@@ -177,6 +193,12 @@ pub(super) fn segment_name(first: Seq) -> String {
 
 fn draft_of(name: &str) -> String {
     format!("{name}.new")
+}
+
+/// Whether this is how a file system answers that has no locks, or whose lock service is gone.
+pub(super) fn has_no_locks(error: &io::Error) -> bool {
+    let answers = [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL];
+    answers.iter().any(|answer| error.raw_os_error() == Some(answer.raw_os_error()))
 }
 
 pub(super) fn io_error(op: &'static str, path: &Path, source: io::Error) -> JournalError {
