@@ -51,9 +51,9 @@ impl Directory {
             .mode(PRIVATE_DIRECTORY.bits())
             .create(path)
             .map_err(|source| io_error("make", path, source))?;
+        // The mask of this process may have taken so much away that it cannot even be opened.
+        rustix::fs::chmod(path, PRIVATE_DIRECTORY).map_err(|error| failed("set the mode of", path, error))?;
         let directory = Self::open(path)?.ok_or_else(|| io_error("open", path, io::ErrorKind::NotFound.into()))?;
-        // The mask of this process may have taken too much away.
-        rustix::fs::fchmod(&directory.handle, PRIVATE_DIRECTORY).map_err(|error| failed("set the mode of", path, error))?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             let parent_handle = File::open(parent).map_err(|source| io_error("open", parent, source))?;
             parent_handle.sync_all().map_err(|source| io_error("sync", parent, source))?;
@@ -70,6 +70,22 @@ impl Directory {
         let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;
         make_private(&file, || self.path_of(name))?;
         Ok(file)
+    }
+
+    /// Makes sure that the directory's path still leads to this directory, and `name` in it to `file`.
+    pub(super) fn still_holds(&self, name: &str, file: &File) -> Result<(), JournalError> {
+        self.check_same(&self.path, rustix::fs::lstat(&self.path), &self.handle)?;
+        let path = self.path_of(name);
+        self.check_same(&path, rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW), file)
+    }
+
+    fn check_same(&self, path: &Path, there: Result<Stat, Errno>, held: &File) -> Result<(), JournalError> {
+        let held = rustix::fs::fstat(held).map_err(|error| failed("look at", path, error))?;
+        match there {
+            Ok(there) if (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino) => Ok(()),
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(JournalError::Displaced { path: path.to_owned() }),
+            Err(error) => Err(failed("look at", path, error)),
+        }
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> Result<File, JournalError> {
@@ -147,6 +163,12 @@ impl Volume for Directory {
     fn sync(&self) -> Result<(), JournalError> {
         self.handle.sync_all().map_err(|source| io_error("sync", &self.path, source))
     }
+}
+
+/// Whether this is how a file system answers that has no locks, or whose lock service is gone.
+pub(super) fn has_no_locks(error: &io::Error) -> bool {
+    let answers = [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL];
+    answers.iter().any(|answer| error.raw_os_error() == Some(answer.raw_os_error()))
 }
 
 pub(super) fn io_error(op: &'static str, path: &Path, source: io::Error) -> JournalError {

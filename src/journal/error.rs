@@ -19,6 +19,17 @@ pub enum JournalError {
         /// Who holds it, as it says itself: a hint.
         pid: Option<u32>,
     },
+    /// The file system cannot say who writes.
+    #[error(
+        "the file system of {} has no working locks ({source}), and without one two gateways could write at once: keep the state on a local disk: OPENCLAW_STATE_DIR",
+        path.display()
+    )]
+    NoLocks {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The machine refused.
     #[error("could not {op} {}: {source}", path.display())]
     Io {
@@ -93,6 +104,15 @@ pub enum JournalError {
         why: &'static str,
         /// What to do.
         fix: &'static str,
+    },
+    /// What this process locked was moved away, deleted or replaced; another process may be writing what lies there now.
+    #[error(
+        "{} was moved away, deleted or replaced while it was in use, so nothing more is recorded: stop the gateway, put back what was there, and start again: openclaw gateway run",
+        path.display()
+    )]
+    Displaced {
+        /// The directory, or the lock file in it.
+        path: PathBuf,
     },
     /// Somebody appended since: read on and decide again.
     #[error("the journal's head is at seq {actual}, not at {expected}: read on and decide again")]

@@ -276,7 +276,8 @@ impl Journal {
     ///
     /// # Errors
     /// Before anything is written: [`JournalError::WrongHead`], [`JournalError::Misordered`], [`JournalError::TooLarge`],
-    /// [`JournalError::Unfaithful`], [`JournalError::Full`], [`JournalError::Poisoned`]. Else [`JournalError::Io`].
+    /// [`JournalError::Unfaithful`], [`JournalError::Full`], [`JournalError::Displaced`], [`JournalError::Poisoned`]. Else
+    /// [`JournalError::Io`].
     pub fn append(&mut self, expected: Head, records: &[Record]) -> Result<Head, JournalError> {
         self.append_within(expected, records, self.options.reserve_bytes)
     }
@@ -293,6 +294,10 @@ impl Journal {
     fn append_within(&mut self, expected: Head, records: &[Record], kept: u64) -> Result<Head, JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
+        }
+        if let Some(Err(displaced)) = self.lock.as_ref().map(Lock::still_holds) {
+            self.poisoned = true;
+            return Err(displaced);
         }
         let before = self.position;
         if expected != before.head {
