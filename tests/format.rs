@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use openclaw_pairing::heads::{ClaimedHead, HeadKey, Verifier};
+use openclaw_pairing::journal::codec::{self, PayloadError};
 use openclaw_pairing::journal::format::{
     BATCH_HEADER_BYTES, DIGEST_BYTES, MAGIC, MARKER, RECORD_HEADER_BYTES, RecordFrames, SEGMENT_HEADER_BYTES,
     SEGMENT_HEADER_BYTES_MAX, SegmentHeader, VERSION,
 };
-use openclaw_pairing::journal::{Access, Found, Journal, MemoryVolume, codec};
+use openclaw_pairing::journal::{Access, Found, Journal, MemoryVolume};
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
     Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Condition, Digest, Ending, Event, Fault,
@@ -189,6 +190,32 @@ fn every_number_of_a_refusal_has_the_parts_that_the_document_says() {
         bytes[start..].to_vec()
     });
     assert_eq!(document.numbers("Refusal"), payloads.map(|bytes| document.parts("Refusal", &bytes)).collect::<Vec<_>>());
+}
+
+#[test]
+fn j16_a_refusal_has_one_spelling() {
+    for refusal in every_refusal() {
+        let bytes = payload(&Actor::Peer, &refused(refusal));
+        let leaves = Document::read().walk(&["Actor", "CommandRefused"], &bytes);
+        let number = leaves.iter().find(|leaf| leaf.path == "refusal.number").expect("a refusal").start;
+        let own = bytes[number];
+        for at in number..bytes.len() {
+            for value in 0..=255 {
+                let mut forged = bytes.clone();
+                forged[at] = value;
+                match codec::decode(19, &forged) {
+                    Ok((actor, event)) => assert_eq!(payload(&actor, &event), forged),
+                    Err(error) if at == number => {
+                        // The parts that are there belong to its own number.
+                        let has_all = [2, 3, 6, 8, 9, 11, 13].contains(&value);
+                        let spelling = PayloadError::Fault(openclaw_pairing::journal::format::Fault::PayloadSpelling);
+                        assert_eq!(error, if has_all { spelling } else { PayloadError::UnknownValue }, "{value} for {own}");
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -163,6 +163,7 @@ fn is_sound(registry: &Registry) {
         assert!(registry.settled(&request.id).is_none(), "it waits or is settled");
         assert!(request.created_at <= request.last_at && request.last_at <= registry.now());
     }
+    assert!(registry.devices().all(|device| registry.activity(&device.id).is_some()), "whoever is paired is seen");
     for (device, role, grant) in grants(registry) {
         assert!(grant.revoked.is_none() || (grant.token.is_none() && grant.approved.is_empty()), "{device} {role}");
         assert!(grant.retired.len() <= openclaw_pairing::limits::RETIRED_TOKENS);

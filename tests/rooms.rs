@@ -81,7 +81,7 @@ const CRATES: [(&str, &[&str]); 35] = [
     ("rpds", &["pairing/registry.rs"]),
     // The operating system, but for what the journal's and the state's own files need: who is at the other end, who we are.
     ("rustix", &["gateway/", "journal/directory.rs", "state.rs"]),
-    ("serde", &["gateway/", "journal/codec.rs", "keyring.rs", "pairing/", "wire/"]),
+    ("serde", &["gateway/", "journal/codec.rs", "journal/codec/", "keyring.rs", "pairing/", "wire/"]),
     // The disk does not know JSON, and a decision does not either.
     ("serde_json", &["cli/", "client.rs", "gateway/", "keyring.rs", "settings.rs", "wire/"]),
     ("serde_path_to_error", &["wire/frame.rs"]),

@@ -1,13 +1,15 @@
 //! Events to payloads and back. Pure, and the only file that knows bincode, whose options are pinned here and never its enum
-//! numbering: the kind number stands in the record's frame. Every payload has one spelling; another one is refused.
+//! numbering: the kind number stands in the record's frame. Every payload has one spelling; another one is refused, by the
+//! values that could have two.
+
+mod payload;
 
 use bincode::config::{self, Configuration, Fixint, Limit, LittleEndian};
-use bincode::enc::write::Writer;
-use bincode::error::{DecodeError, EncodeError};
-use bincode::serde::{decode_from_slice, encode_into_writer, encode_to_vec};
-use serde::Serialize;
+use bincode::serde::{decode_from_slice, encode_to_vec};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use self::payload::{Misread, Payload};
 use super::format::Fault;
 use crate::limits;
 use crate::pairing::{
@@ -17,10 +19,10 @@ use crate::pairing::{
     TokenRevoked, TokenRotated, WitnessPlaced,
 };
 
-/// Fixed-width little-endian integers, lengths as u64, and never more bytes than a payload may have.
-const CONFIG: Configuration<LittleEndian, Fixint, Limit<{ limits::RECORD_BYTES }>> = config::legacy().with_limit();
+/// Fixed-width little-endian integers, lengths as u64.
+const CONFIG: Configuration<LittleEndian, Fixint> = config::legacy();
 
-/// The same for an image of a state, which is as large as the state is.
+/// The same to read an image of a state, which is as large as the state is.
 const IMAGE_CONFIG: Configuration<LittleEndian, Fixint, Limit<{ limits::CHECKPOINT_BYTES }>> = config::legacy().with_limit();
 
 /// A payload that cannot be read.
@@ -98,23 +100,26 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
 }
 
 fn payload<E: Serialize>(actor: &Actor, event: &E) -> Option<Vec<u8>> {
-    // The limit binds decoding only; the writer compares the length itself.
     encode_to_vec((actor, event), CONFIG).ok().filter(|bytes| bytes.len() <= limits::RECORD_BYTES)
 }
 
-fn parts<E: DeserializeOwned + Serialize + Into<Event>>(payload: &[u8]) -> Result<(Actor, Event), PayloadError> {
-    let (parts, used): ((Actor, E), usize) = decode_from_slice(payload, CONFIG).map_err(|error| match error {
-        // A type that reads its bytes and then refuses their value: a list has grown since.
-        DecodeError::OtherString(_) => PayloadError::UnknownValue,
-        _ => PayloadError::Fault(Fault::Payload),
-    })?;
-    if used != payload.len() {
+fn parts<'a, E: Deserialize<'a> + Into<Event>>(payload: &'a [u8]) -> Result<(Actor, Event), PayloadError> {
+    let mut payload = Payload { rest: payload };
+    let (actor, event) = <(Actor, E)>::deserialize(&mut payload)?;
+    if !payload.rest.is_empty() {
         return Err(PayloadError::Fault(Fault::PayloadLeftOver));
     }
-    let mut same = Same { rest: payload };
-    match encode_into_writer(&parts, &mut same, CONFIG) {
-        Ok(()) if same.rest.is_empty() => Ok((parts.0, parts.1.into())),
-        _ => Err(PayloadError::Fault(Fault::PayloadSpelling)),
+    Ok((actor, event.into()))
+}
+
+impl From<Misread> for PayloadError {
+    fn from(misread: Misread) -> Self {
+        match misread {
+            Misread::Form => Self::Fault(Fault::Payload),
+            Misread::Spelling => Self::Fault(Fault::PayloadSpelling),
+            // A type that reads its bytes and then refuses their value: a list has grown since.
+            Misread::Value => Self::UnknownValue,
+        }
     }
 }
 
@@ -122,23 +127,11 @@ fn parts<E: DeserializeOwned + Serialize + Into<Event>>(payload: &[u8]) -> Resul
 /// not. None where they are over [`limits::CHECKPOINT_BYTES`].
 #[must_use]
 pub fn encode_image<T: Serialize>(state: &T) -> Option<Vec<u8>> {
-    encode_to_vec(state, IMAGE_CONFIG).ok().filter(|bytes| bytes.len() <= limits::CHECKPOINT_BYTES)
+    encode_to_vec(state, CONFIG).ok().filter(|bytes| bytes.len() <= limits::CHECKPOINT_BYTES)
 }
 
 /// The state of such bytes; none where they are not exactly one.
 #[must_use]
 pub fn decode_image<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     decode_from_slice(bytes, IMAGE_CONFIG).ok().filter(|(_, used)| *used == bytes.len()).map(|(state, _)| state)
-}
-
-/// Takes what is written to it only as long as it equals the bytes it was made with; saves a copy of every payload read.
-struct Same<'a> {
-    rest: &'a [u8],
-}
-
-impl Writer for Same<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.rest = self.rest.strip_prefix(bytes).ok_or(EncodeError::UnexpectedEnd)?;
-        Ok(())
-    }
 }

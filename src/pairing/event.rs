@@ -339,7 +339,7 @@ coded!(
 
 /// An address in one canonical form: IPv6, IPv4 as mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "[u8; 16]", from = "[u8; 16]")]
+#[serde(into = "u128", from = "u128")]
 pub struct Address(pub std::net::Ipv6Addr);
 
 impl Address {
@@ -365,15 +365,16 @@ impl From<std::net::IpAddr> for Address {
     }
 }
 
-impl From<Address> for [u8; 16] {
+/// The octets, first to last, as one little-endian number: the same bytes in a record, read at once.
+impl From<Address> for u128 {
     fn from(address: Address) -> Self {
-        address.0.octets()
+        Self::from_le_bytes(address.0.octets())
     }
 }
 
-impl From<[u8; 16]> for Address {
-    fn from(octets: [u8; 16]) -> Self {
-        Self(octets.into())
+impl From<u128> for Address {
+    fn from(octets: u128) -> Self {
+        Self(octets.to_le_bytes().into())
     }
 }
 

@@ -478,18 +478,14 @@ impl Registry {
     }
 
     fn admitted(&mut self, record: &Record, event: &ConnectionAdmitted) {
-        let Some(device) = self.active(record, &event.attempt, |activity| {
+        let used_token = event.attempt.credential.is_some_and(|credential| credential.token == TokenVerdict::Live);
+        self.active(record, &event.attempt, |activity| {
             activity.admissions = activity.admissions.saturating_add(1);
             activity.last_seen = record.at;
-        }) else {
-            return;
-        };
-        let used_token = event.attempt.credential.is_some_and(|credential| credential.token == TokenVerdict::Live);
-        if let (true, Some(ask)) = (used_token, &event.attempt.ask) {
-            self.acted(&device, |activity| {
+            if let (true, Some(ask)) = (used_token, &event.attempt.ask) {
                 activity.token_used.insert(ask.role, record.at);
-            });
-        }
+            }
+        });
     }
 
     fn refused(&mut self, record: &Record, event: &ConnectionRefused) {
@@ -503,23 +499,14 @@ impl Registry {
         }
     }
 
-    /// Notes what a paired device did and said.
-    fn active(&mut self, record: &Record, attempt: &Attempt, note: impl FnOnce(&mut Activity)) -> Option<DeviceId> {
-        let device = attempt.proof?.device;
-        self.devices.get(&device)?;
-        self.acted(&device, |activity| {
-            note(activity);
-            if let Some(here) = attempt.ask.as_ref().and_then(|ask| ask.described.here.as_ref()) {
-                activity.heard = Some((record.seq, Arc::new((**here).clone())));
-            }
-        });
-        Some(device)
-    }
-
-    fn acted(&mut self, device: &DeviceId, note: impl FnOnce(&mut Activity)) {
-        let mut activity = self.activity.get(device).map_or_else(Arc::default, Arc::clone);
-        note(Arc::make_mut(&mut activity));
-        self.activity.insert_mut(*device, activity);
+    /// Notes what a paired device did and said; every one has its activity, and nobody else.
+    fn active(&mut self, record: &Record, attempt: &Attempt, note: impl FnOnce(&mut Activity)) {
+        let Some(activity) = attempt.proof.and_then(|proof| self.activity.get_mut(&proof.device)) else { return };
+        let activity = Arc::make_mut(activity);
+        note(activity);
+        if let Some(here) = attempt.ask.as_ref().and_then(|ask| ask.described.here.as_ref()) {
+            activity.heard = Some((record.seq, Arc::new((**here).clone())));
+        }
     }
 
     fn requested(&mut self, record: &Record, event: &PairingRequested) {
@@ -571,7 +558,9 @@ impl Registry {
         }
         self.devices.insert_mut(event.device, Arc::new(device));
         if let Some(request) = request {
-            self.acted(&event.device, |activity| activity.heard = Some((request.seq, Arc::clone(&request.description))));
+            let mut activity = self.activity.get(&event.device).map_or_else(Activity::default, |known| Activity::clone(known));
+            activity.heard = Some((request.seq, Arc::clone(&request.description)));
+            self.activity.insert_mut(event.device, Arc::new(activity));
         }
         if let Some(id) = event.request {
             self.settle(id, Ending::Approved, record.at, &record.actor);
