@@ -14,7 +14,7 @@ use openclaw_pairing::journal::format::{
     BATCH_HEADER_BYTES, DIGEST_BYTES, MAGIC, MARKER, RECORD_HEADER_BYTES, RecordFrames, SEGMENT_HEADER_BYTES,
     SEGMENT_HEADER_BYTES_MAX, SegmentHeader, VERSION,
 };
-use openclaw_pairing::journal::{Access, Found, Journal, MemoryVolume};
+use openclaw_pairing::journal::{Access, Found, Journal, MemoryVolume, Witness};
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
     Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Condition, Digest, Ending, Event, Fault,
@@ -228,9 +228,22 @@ fn no_table_of_the_document_is_idle() {
     for (actor, event) in events.chain(refusals) {
         met.extend(document.walk(&["Actor", event.name()], &payload(&actor, &event)).met());
     }
+    let (witness, checkpoint) = witness_and_checkpoint();
+    met.extend(document.walk(&["Witness"], &witness).met());
+    met.extend(document.walk(&["Checkpoints"], &checkpoint).met());
     met.extend(document.walk(&["Record header"], &frame_of(&every_kind()[0])).met());
     let tables: BTreeSet<_> = document.structures.keys().chain(document.lists.keys()).cloned().collect();
     assert_eq!(met, tables);
+}
+
+/// The bytes of a witness and of a checkpoint of the small journal.
+fn witness_and_checkpoint() -> (Vec<u8>, Vec<u8>) {
+    let (disk, apart) = (MemoryVolume::default(), MemoryVolume::default());
+    let mut journal = Journal::create_on(Arc::new(disk.clone()), JOURNAL).expect("a new journal");
+    journal.be_witnessed(Witness::make_on(&apart, "witness", JOURNAL).expect("made"));
+    journal.append(journal.head(), &every_kind()[..3]).expect("records that follow on");
+    journal.save(1, (Digest([1; 32]), Digest([2; 32])), b"a state".to_vec()).expect("saved");
+    (apart.bytes("witness"), disk.bytes("00000000000000000003.checkpoint"))
 }
 
 /// What an export leaves out (X36): whatever names or checks a token.

@@ -479,7 +479,7 @@ impl Mint for Tokens {
 mod tests {
     use super::*;
     use crate::host::ManualHost;
-    use crate::journal::{MemoryVolume, Options};
+    use crate::journal::{MemoryVolume, Options, Volume};
     use crate::pairing::GatewayStopped;
 
     #[test]
@@ -557,18 +557,20 @@ mod tests {
             writer.seal();
         }
         let (live, head) = (writer.registry.digest(), writer.head);
-        let names = |dir: &Path| {
-            let entries = std::fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry").file_name());
-            let mut names: Vec<_> = entries.map(|name| name.into_string().expect("UTF-8")).collect();
-            names.sort();
+        let at = |dir: &tempfile::TempDir| volume(dir.path()).expect("there");
+        let names = |volume: &dyn Volume| {
+            let mut names = volume.names().expect("listed");
             names.retain(|name| name.ends_with(".segment"));
+            names.sort();
             names
         };
-        let (kept, moved) = (names(scratch.path()), names(archive.path()));
+        let (here, there) = (at(&scratch), at(&archive));
+        let (kept, moved) = (names(&*here), names(&*there));
         assert!(moved.len() >= 2 && kept.len() >= 2 && moved.last() < kept.first(), "{moved:?} {kept:?}");
         let first: u64 = kept[0][..20].parse().expect("a seq");
         // Who reads meanwhile goes on with what is left.
-        assert_eq!(reader.read(Seq(1), 1).expect("no damage")[0].seq, Seq(first));
+        let read = reader.read(Seq(1), usize::MAX).expect("no damage");
+        assert_eq!(read.last().map(|record| record.seq), Some(head.seq));
         drop(writer);
 
         let opened = || replay(&volume(scratch.path()).expect("there"), Access::Read).map(|(registry, _)| registry.digest());
@@ -579,14 +581,15 @@ mod tests {
             matches!(&verdict, crate::journal::Verdict::Sound(extent) if extent.head == head && extent.begins == Seq(first));
         assert!(sound, "{verdict:?}");
         // One more that is gone is missed, and what was moved can be put back.
-        let next = scratch.path().join(&kept[0]);
-        let bytes = std::fs::read(&next).expect("there");
-        std::fs::remove_file(&next).expect("removed");
+        here.rename(&kept[0], "elsewhere").expect("renamed");
         assert!(matches!(opened(), Err(JournalError::Corrupt { .. })));
         assert!(matches!(crate::journal::verify(scratch.path()), Ok(crate::journal::Verdict::Corrupt { .. })));
-        std::fs::write(&next, bytes).expect("put back");
+        here.rename("elsewhere", &kept[0]).expect("put back");
         for name in &moved {
-            std::fs::copy(archive.path().join(name), scratch.path().join(name)).expect("copied");
+            let source = there.open(name, Access::Read).expect("readable").expect("there");
+            let mut bytes = vec![0; usize::try_from(source.size().expect("known")).expect("small")];
+            source.read_at(0, &mut bytes).expect("read");
+            here.make(name).expect("made").write_at(0, &bytes).expect("written");
         }
         let verdict = crate::journal::verify(scratch.path()).expect("a verdict");
         assert!(matches!(verdict, crate::journal::Verdict::Sound(extent) if extent.head == head && extent.begins == Seq(1)));

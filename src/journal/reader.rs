@@ -155,6 +155,9 @@ impl Reader {
             return if self.last > position.segment { check_order(next, Some(position)).map(|()| None) } else { Ok(None) };
         }
         let Some(segment) = Segment::open(&*self.volume, next, Access::Read)? else {
+            if let Some(start) = self.beginning_after(next)? {
+                return Ok(Some(start));
+            }
             // The writer seals first and then publishes; but what is there may have lost its neighbour.
             let later = segments::firsts(&*self.volume)?.into_iter().find(|first| *first > next);
             return later.map_or(Ok(()), |later| check_order(later, Some(position))).map(|()| None);

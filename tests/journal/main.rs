@@ -968,7 +968,7 @@ fn a_seal_stands_alone_is_true_and_is_the_end() {
 // --- journals kept as files ---------------------------------------------------------------------------------------------
 
 /// The journals in `tests/vectors`, as this program makes them.
-fn vectors() -> [(&'static str, Vec<u8>); 5] {
+fn vectors() -> [(&'static str, Vec<u8>); 6] {
     let Story { bytes, ends, .. } = Story::small();
     let torn = bytes[..bytes.len() - TORN_BYTES].to_vec();
     let mut flipped = bytes.clone();
@@ -976,7 +976,17 @@ fn vectors() -> [(&'static str, Vec<u8>); 5] {
     let reordered = [&bytes[..ends[0]], &bytes[ends[1]..], &bytes[ends[0]..ends[1]]].concat();
     let header = [&bytes[..8], &(VERSION + 1).to_le_bytes(), &bytes[12..ends[0]]].concat();
     let too_new = [summed(header), bytes[ends[0]..].to_vec()].concat();
-    [("sound", bytes), ("torn-tail", torn), ("flipped", flipped), ("reordered", reordered), ("too-new", too_new)]
+    let kinds: Vec<_> = every_kind().into_iter().filter(|record| record.event.kind() != 5).collect();
+    let kinds: Vec<_> = kinds.into_iter().zip(1..).map(|(record, seq)| Record { seq: Seq(seq), ..record }).collect();
+    let kinds = Story::holding(kinds.chunks(4).map(<[Record]>::to_vec).collect()).bytes;
+    [
+        ("every-kind", kinds),
+        ("sound", bytes),
+        ("torn-tail", torn),
+        ("flipped", flipped),
+        ("reordered", reordered),
+        ("too-new", too_new),
+    ]
 }
 
 #[test]
@@ -1020,6 +1030,16 @@ fn every_vector_gets_its_verdict() {
         ("too-new", Verdict::TooNew { sound: None, segment: SEGMENT.into(), found: version }),
     ] {
         assert_eq!(verify(Scratch::holding(&vector(name)).path()).expect("a verdict"), verdict, "{name}");
+    }
+}
+
+/// Heads and states that the journals of a released version had when it was released, and have for ever.
+#[test]
+fn j19_a_journal_of_a_released_version_has_the_same_digests_for_ever() {
+    let heads = [("every-kind", "0"), ("sound", "0")];
+    for (name, head) in heads {
+        let opened = open(vector(name)).expect("a sound journal");
+        assert_eq!(opened.journal.head().hash.to_string(), head, "{name}");
     }
 }
 
