@@ -43,6 +43,8 @@ fn every_call(fault: &str, test: &str) {
     let all: Vec<Case<'_>> = scenes
         .iter()
         .flat_map(|scene| scene.counts.iter().map(move |(call, count)| (scene, call, *count)))
+        // An error of it would hit the runtime's own wake-ups, which cannot fail.
+        .filter(|(scene, call, _)| *call != "write" || fault == "KILL" || !scene.stage.is_async())
         .flat_map(|(scene, call, count)| (1..=count).map(move |number| Case { scene, call, number }))
         .collect();
     let cases: Vec<_> = match only {

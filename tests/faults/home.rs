@@ -57,7 +57,10 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a scratch directory");
+        // In memory where that can be: all that is to go wrong with a disk is made to.
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let dir = dir.expect("a scratch directory");
         let state = dir.path().join("state");
         Self { dir, state, processes: AtomicU32::new(0) }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::client::{Ask, Device, READ, Reply, Socket, Token, WRITE, connect, owner, text};
+use super::client::{Ask, Device, READ, Reply, Token, WRITE, connect, owner, text};
 use super::home::{Gateway, Home};
 use super::ledger::Ledger;
 use super::strace::{self, Attached};
@@ -40,6 +40,13 @@ pub(crate) const STAGES: [Stage; 9] = [
     Stage::Export,
     Stage::Again,
 ];
+
+impl Stage {
+    /// Whether it has a runtime of tasks and sockets.
+    pub(crate) fn is_async(self) -> bool {
+        !matches!(self, Self::Head | Self::Export)
+    }
+}
 
 /// What strace is to do with the process of a stage.
 pub(crate) enum Means<'a> {
@@ -139,7 +146,8 @@ pub(crate) fn check(home: &Home, before: &[String], ledger: &mut Ledger) {
     let gateway = home.start();
     let late = Device::new(4);
     ledger.ask(&late.id());
-    let (_socket, reply) = connect(gateway.address, local(&late, &home.token()));
+    // Sockets are left before the stop, which would wait for their answer.
+    let (_, reply) = connect(gateway.address, local(&late, &home.token()));
     tell_admitted(ledger, &reply);
     reply.granted();
     let ended = gateway.stop();
@@ -164,7 +172,7 @@ fn play(stage: Stage, home: &Home, facts: &mut Facts, means: &Means<'_>, ledger:
             ledger.ask(&phone().id());
             let shared = home.token();
             let token = if stage == Stage::First { Token::Shared(&shared) } else { Token::Own(&facts.token) };
-            let (_socket, reply) = connect(gateway.address, Ask { token, ..local(&phone(), &shared) });
+            let (_, reply) = connect(gateway.address, Ask { token, ..local(&phone(), &shared) });
             tell_admitted(ledger, &reply);
             if let Reply::Yes(hello) = &reply {
                 facts.token = text(&hello["auth"]["deviceToken"]);
@@ -233,12 +241,10 @@ pub(crate) fn tell_admitted(ledger: &mut Ledger, reply: &Reply) {
 
 fn traffic(gateway: &Gateway, home: &Home, facts: &mut Facts, ledger: &mut Ledger) {
     let shared = home.token();
-    let mut sockets: Vec<Option<Socket>> = vec![];
     // Gives the id of a request, or a token.
-    let mut ask = |ledger: &mut Ledger, device: &Device, scopes: &[&str], is_remote| {
+    let ask = |ledger: &mut Ledger, device: &Device, scopes: &[&str], is_remote| {
         ledger.ask(&device.id());
-        let (socket, reply) = connect(gateway.address, Ask { scopes, is_remote, ..local(device, &shared) });
-        sockets.push(socket);
+        let (_, reply) = connect(gateway.address, Ask { scopes, is_remote, ..local(device, &shared) });
         tell_admitted(ledger, &reply);
         match reply {
             Reply::No(error) if error["details"]["requestId"].is_string() => {
