@@ -31,6 +31,11 @@ impl Ledger {
         self.told.push((event, id.to_owned()));
     }
 
+    /// Begins anew with what is told; what was asked can still be answered.
+    pub(crate) fn turn_over(&mut self) {
+        self.told.clear();
+    }
+
     pub(crate) fn told(&self) -> usize {
         self.told.len()
     }
