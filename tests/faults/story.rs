@@ -49,24 +49,18 @@ impl Stage {
 }
 
 /// What strace is to do with the process of a stage.
-pub(crate) enum Means<'a> {
-    Count(&'a Path),
-    Inject(&'a [&'a str]),
+struct Means<'a> {
+    trace: &'a Path,
+    options: &'a [String],
 }
 
 impl Means<'_> {
     fn words(&self) -> Vec<String> {
-        match self {
-            Self::Count(into) => strace::counting(into),
-            Self::Inject(options) => strace::over(options),
-        }
+        strace::over(self.trace, self.options)
     }
 
     fn attach(&self, gateway: &Gateway) -> Attached {
-        match self {
-            Self::Count(into) => Attached::counting(&gateway.process, into),
-            Self::Inject(options) => Attached::to(&gateway.process, options),
-        }
+        Attached::to(&gateway.process, self.trace, self.options)
     }
 }
 
@@ -115,7 +109,7 @@ pub(crate) fn scenes() -> Vec<Scene> {
         let facts_before = facts.clone();
         let acting = Home::copy_of(&home);
         let (trace, mut ledger) = (acting.path().join("trace"), Ledger::default());
-        play(stage, &acting, &mut facts, &Means::Count(&trace), &mut ledger);
+        play(stage, &acting, &mut facts, &Means { trace: &trace, options: &strace::counting() }, &mut ledger);
         assert!(ledger.told() > 0 || matches!(stage, Stage::Head | Stage::Export), "{stage:?} did nothing");
         let counts = strace::counts(&trace);
         ledger.check(&records, &acting.records());
@@ -128,13 +122,13 @@ pub(crate) fn scenes() -> Vec<Scene> {
 }
 
 impl Scene {
-    /// Plays it with this fault, and checks the promises.
-    pub(crate) fn play(&self, inject: &str) {
+    /// Plays it with this fault, and checks the promises; whether it happened.
+    pub(crate) fn play(&self, inject: &str) -> bool {
         let (home, mut ledger) = (Home::copy_of(&self.before), Ledger::default());
-        let trace = format!("trace={}", inject.split(':').next().expect("a call"));
-        let inject = format!("inject={inject}");
-        play(self.stage, &home, &mut self.facts.clone(), &Means::Inject(&["-e", &trace, "-e", &inject]), &mut ledger);
+        let (trace, options) = (home.path().join("trace"), strace::injecting(inject));
+        play(self.stage, &home, &mut self.facts.clone(), &Means { trace: &trace, options: &options }, &mut ledger);
         check(&home, &self.records, &mut ledger);
+        strace::has_happened(&trace)
     }
 }
 

@@ -24,17 +24,31 @@ pub(crate) fn is_there(what: &str) -> bool {
     is_there
 }
 
-/// The words in front of a program that is to be traced from its start.
-pub(crate) fn over(options: &[&str]) -> Vec<String> {
-    ["strace", "-D", "-f", "-qq", "-o", "/dev/null"].iter().chain(options).map(ToString::to_string).collect()
+/// The options by which nothing happens but that calls are counted.
+pub(crate) fn counting() -> [String; 2] {
+    ["-e".to_owned(), format!("trace={CALLS}")]
 }
 
-/// The words in front of a program whose calls are to be counted.
-pub(crate) fn counting(into: &Path) -> Vec<String> {
-    vec!["strace".into(), "-D".into(), "-f".into(), "-qq".into(), "-o".into(), into.display().to_string(), "-e".into(), format!("trace={CALLS}")]
+/// The options by which something happens to a call, as strace's `inject=` has it.
+pub(crate) fn injecting(what: &str) -> [String; 4] {
+    let call = what.split(':').next().unwrap_or_default();
+    ["-e".to_owned(), format!("trace={call}"), "-e".to_owned(), format!("inject={what}")]
 }
 
-/// Reads what [`counting`] wrote: of each call the most that one thread made.
+/// The words in front of a program that is to be traced from its start. The trace goes into a file.
+pub(crate) fn over(into: &Path, options: &[String]) -> Vec<String> {
+    let words = ["strace", "-D", "-f", "-qq", "-o"].map(ToString::to_string);
+    words.into_iter().chain([into.display().to_string()]).chain(options.iter().cloned()).collect()
+}
+
+/// Whether what was to happen to a call has happened.
+pub(crate) fn has_happened(file: &Path) -> bool {
+    // None where the program could not even be started.
+    let trace = fs::read_to_string(file).unwrap_or_default();
+    trace.contains("(INJECTED)") || trace.contains("killed by SIGKILL")
+}
+
+/// Of each call the most that one thread made.
 pub(crate) fn counts(file: &Path) -> BTreeMap<String, u64> {
     let mut per_thread: BTreeMap<(String, String), u64> = BTreeMap::new();
     for line in fs::read_to_string(file).expect("a trace").lines() {
@@ -56,15 +70,7 @@ pub(crate) fn counts(file: &Path) -> BTreeMap<String, u64> {
 pub(crate) struct Attached(Child);
 
 impl Attached {
-    pub(crate) fn to(process: &Process, options: &[&str]) -> Self {
-        Self::writing(process, Path::new("/dev/null"), options)
-    }
-
-    pub(crate) fn counting(process: &Process, into: &Path) -> Self {
-        Self::writing(process, into, &["-e", &format!("trace={CALLS}")])
-    }
-
-    fn writing(process: &Process, into: &Path, options: &[&str]) -> Self {
+    pub(crate) fn to(process: &Process, into: &Path, options: &[String]) -> Self {
         let mut command = Command::new("strace");
         command.args(["-f", "-o"]).arg(into).args(options).args(["-p", &process.pid().as_raw_nonzero().to_string()]);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("strace runs");
