@@ -229,7 +229,11 @@ pub fn private_dir(path: &Path) -> Result<(), StateError> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(io_error("create", parent))?;
     }
-    std::fs::DirBuilder::new().mode(0o700).create(path).map_err(io_error("create", path))
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        // Somebody was faster, and theirs is looked at like any other.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_dir(path),
+        made => made.map_err(io_error("create", path)),
+    }
 }
 
 /// Reads a whole file that only its owner may read; none where it is absent.
