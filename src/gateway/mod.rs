@@ -21,6 +21,7 @@ pub use methods::{Caller, Desk};
 pub use owner::short_path;
 pub use stopped::Stopped;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
@@ -115,6 +116,7 @@ impl Ready {
         host: Arc<dyn Host>,
         identity: Option<DeviceId>,
     ) -> Result<Self, GatewayError> {
+        outlive_file_limits();
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
         let settings = Settings::load(&state, flags, &*host)?;
@@ -202,6 +204,12 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
             Some(_) = serving.join_next() => {}
         }
     }
+}
+
+/// Makes a file that would outgrow what this process may write an error, as a full disk is, and not the end of the process.
+fn outlive_file_limits() {
+    // The handler stays when its listener goes. Where none can be set, such a limit is a kill, which the journal stands.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
 }
 
 /// Ends requests whose time is over, even while nobody connects.
