@@ -14,13 +14,14 @@ mod stopped;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
 pub use stopped::Stopped;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -195,6 +196,11 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if is_one_of_the_last(&stream) => {
+                    tracing::warn!("too few descriptors are left for another socket");
+                    drop(stream);
+                    tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                }
                 Ok((stream, peer)) => drop(serving.spawn(http::serve(Arc::clone(&gateway), stream, peer))),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
@@ -204,6 +210,13 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
             Some(_) = serving.join_next() => {}
         }
     }
+}
+
+/// Whether a socket has one of the last descriptors there are: the system always gives the lowest that is free.
+fn is_one_of_the_last(stream: &TcpStream) -> bool {
+    let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    most.is_some_and(|most| number.saturating_add(limits::RESERVED_DESCRIPTORS) >= most)
 }
 
 /// Makes a file that would outgrow what this process may write an error, as a full disk is, and not the end of the process.
