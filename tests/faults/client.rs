@@ -142,7 +142,11 @@ impl Socket {
             match self.hear() {
                 Some(frame) if frame["type"] == "event" => self.pushes.push(frame),
                 Some(frame) if frame["id"] == id => {
-                    return if frame["ok"] == true { Reply::Yes(frame["payload"].clone()) } else { Reply::No(frame["error"].clone()) };
+                    return if frame["ok"] == true {
+                        Reply::Yes(frame["payload"].clone())
+                    } else {
+                        Reply::No(frame["error"].clone())
+                    };
                 }
                 Some(frame) => panic!("{frame} instead of an answer to {id}"),
                 None => return Reply::Gone,

@@ -180,7 +180,6 @@ pub(crate) struct Process {
 pub(crate) struct Ended {
     /// The exit code; none where a signal ended it.
     pub(crate) code: Option<i32>,
-    pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -211,7 +210,7 @@ impl Process {
     pub(crate) fn end(mut self) -> Ended {
         let what = format!("the end of process {}, which said: {}", self.pid().as_raw_nonzero(), self.stderr());
         let status = patiently(&what, || self.status());
-        Ended { code: status.code(), status, stdout: self.stdout(), stderr: self.stderr() }
+        Ended { code: status.code(), stdout: self.stdout(), stderr: self.stderr() }
     }
 }
 
