@@ -42,6 +42,8 @@ pub const DRAINED_BYTES: u64 = 1024 * 1024;
 pub const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a listener rests after it could not accept, for example without descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Descriptors that sockets of strangers leave free: for the owner channel, for the files of the journal and for copies.
+pub const RESERVED_DESCRIPTORS: u64 = 16;
 /// Sockets open at once.
 pub const CONNECTIONS: usize = 12_000;
 

@@ -16,6 +16,7 @@ mod stopped;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ pub use methods::{Caller, Desk};
 pub use owner::short_path;
 use sealed::Sealed;
 pub use stopped::Stopped;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
@@ -131,6 +133,7 @@ impl Ready {
         host: Arc<dyn Host>,
         identity: Option<DeviceId>,
     ) -> Result<Self, GatewayError> {
+        outlive_file_limits();
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
         // Before anything that is gone is made anew.
@@ -220,6 +223,11 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if is_one_of_the_last(&stream) => {
+                    tracing::warn!("too few descriptors are left for another socket");
+                    drop(stream);
+                    tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                }
                 Ok((stream, peer)) => drop(serving.spawn(http::serve(Arc::clone(&gateway), stream, peer))),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
@@ -229,6 +237,19 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
             Some(_) = serving.join_next() => {}
         }
     }
+}
+
+/// Whether a socket has one of the last descriptors there are: the system always gives the lowest that is free.
+fn is_one_of_the_last(stream: &TcpStream) -> bool {
+    let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    most.is_some_and(|most| number.saturating_add(limits::RESERVED_DESCRIPTORS) >= most)
+}
+
+/// Makes a file that would outgrow what this process may write an error, as a full disk is, and not the end of the process.
+fn outlive_file_limits() {
+    // The handler stays when its listener goes. Where none can be set, such a limit is a kill, which the journal stands.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
 }
 
 /// Ends requests whose time is over, even while nobody connects.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::hub::Hub;
 use super::methods::{Caller, Desk};
-use super::{GatewayError, copies, open_desk, owner};
+use super::{GatewayError, copies, open_desk, outlive_file_limits, owner};
 use crate::authority::{self, Handle, Writing};
 use crate::host::Host;
 use crate::journal::{Journal, JournalError, Lock};
@@ -44,6 +44,7 @@ impl Stopped {
         if !Journal::exists(&state.journal())? {
             return Err(JournalError::NotAJournal { path: state.journal() }.into());
         }
+        outlive_file_limits();
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
         let (desk, writing) = open_desk(&state, lock, host, None)?;

@@ -42,7 +42,8 @@ impl Lock {
             Err(source) if has_no_locks(&source) => return Err(JournalError::NoLocks { path, source }),
             Err(source) => return Err(io_error("lock", &path, source)),
         }
-        leave_hint(&file).map_err(|source| io_error("write", &path, source))?;
+        // Only people read it, so a disk without room for it is no reason not to go on.
+        let _left = leave_hint(&file);
         Ok(Self { file, directory })
     }
 
@@ -63,6 +64,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // Whoever fails to get the lock while the next holder has not left its hint yet must not be told of us.
+        let _cleared = self.file.set_len(0);
         // A child forked at the wrong moment shares the open file: closing ours would leave the lock with it. Nobody is left
         // to tell of an error, and closing follows anyway.
         let _released = fs2::FileExt::unlock(&self.file);
