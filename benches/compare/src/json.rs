@@ -1,94 +1,73 @@
-//! A line of an exported journal as serde_json reads it.
+//! A line of an exported journal as serde_json reads it, with its texts as `T`.
 #![expect(dead_code, reason = "reading is what is measured")]
 
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Line<'a> {
+pub struct Line<T> {
     seq: u64,
     at_ms: u64,
     kind: u16,
-    #[serde(borrow)]
-    actor: Actor<'a>,
-    #[serde(borrow)]
-    fields: Fields<'a>,
+    actor: Actor<T>,
+    fields: Fields<T>,
 }
 
 #[derive(Deserialize)]
-struct Actor<'a> {
+struct Actor<T> {
     number: u8,
-    #[serde(borrow)]
-    device: Option<&'a str>,
-    #[serde(borrow)]
-    rule: Option<&'a str>,
-    #[serde(borrow)]
-    scopes: Option<Vec<&'a str>>,
+    device: Option<T>,
+    rule: Option<T>,
+    scopes: Option<Vec<T>>,
 }
 
 /// Of all events together.
 #[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    attempt: Option<Attempt<'a>>,
-    #[serde(borrow)]
-    rule: Option<&'a str>,
-    #[serde(borrow)]
-    refusal: Option<Refusal<'a>>,
+struct Fields<T> {
+    attempt: Option<Attempt<T>>,
+    rule: Option<T>,
+    refusal: Option<Refusal<T>>,
     admission: Option<u64>,
     code: Option<u16>,
-    #[serde(borrow)]
-    request: Option<&'a str>,
-    #[serde(borrow)]
-    device: Option<&'a str>,
-    #[serde(borrow)]
-    role: Option<&'a str>,
-    #[serde(borrow)]
-    scopes: Option<Vec<&'a str>>,
-    #[serde(borrow)]
-    scopes_before: Option<Vec<&'a str>>,
+    request: Option<T>,
+    device: Option<T>,
+    role: Option<T>,
+    scopes: Option<Vec<T>>,
+    scopes_before: Option<Vec<T>>,
 }
 
 #[derive(Deserialize)]
-struct Attempt<'a> {
-    connection: &'a str,
-    #[serde(borrow)]
-    source: Source<'a>,
-    #[serde(borrow)]
-    fault: Option<&'a str>,
+struct Attempt<T> {
+    connection: T,
+    source: Source<T>,
+    fault: Option<T>,
     protocol: Option<u8>,
-    #[serde(borrow)]
-    client: Option<Client<'a>>,
-    #[serde(borrow)]
-    ask: Option<Ask<'a>>,
-    #[serde(borrow)]
-    proof: Option<Proof<'a>>,
-    #[serde(borrow)]
-    credential: Option<Credential<'a>>,
+    client: Option<Client<T>>,
+    ask: Option<Ask<T>>,
+    proof: Option<Proof<T>>,
+    credential: Option<Credential<T>>,
 }
 
 #[derive(Deserialize)]
-struct Source<'a> {
-    peer: &'a str,
-    forwarding: &'a str,
-    #[serde(borrow)]
-    claimed: Option<&'a str>,
+struct Source<T> {
+    peer: T,
+    forwarding: T,
+    claimed: Option<T>,
     host_is_loopback: bool,
     is_page: bool,
-    user: &'a str,
+    user: T,
 }
 
 #[derive(Deserialize)]
-struct Client<'a> {
-    id: &'a str,
-    mode: &'a str,
+struct Client<T> {
+    id: T,
+    mode: T,
 }
 
 #[derive(Deserialize)]
-struct Ask<'a> {
-    role: &'a str,
-    #[serde(borrow)]
-    scopes: Vec<&'a str>,
+struct Ask<T> {
+    role: T,
+    scopes: Vec<T>,
     described: Described,
 }
 
@@ -98,26 +77,24 @@ struct Described {
 }
 
 #[derive(Deserialize)]
-struct Proof<'a> {
-    device: &'a str,
-    form: &'a str,
+struct Proof<T> {
+    device: T,
+    form: T,
 }
 
 #[derive(Deserialize)]
-struct Credential<'a> {
-    mode: &'a str,
-    shared: &'a str,
-    token: &'a str,
+struct Credential<T> {
+    mode: T,
+    shared: T,
+    token: T,
     token_is_explicit: bool,
     bootstrap: bool,
 }
 
 #[derive(Deserialize)]
-struct Refusal<'a> {
+struct Refusal<T> {
     number: u8,
-    #[serde(borrow)]
-    auth: Option<&'a str>,
-    #[serde(borrow)]
-    fault: Option<&'a str>,
+    auth: Option<T>,
+    fault: Option<T>,
     retry: bool,
 }
