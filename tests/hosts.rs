@@ -664,3 +664,161 @@ fn t07_a_journal_made_elsewhere_is_read_wherever_it_lies() {
     assert_eq!(journal_id(&home), JOURNAL.to_string());
     home.gateway().stop();
 }
+
+// --- what the witness remembers --------------------------------------------------------------------------------------------
+
+/// The files of a journal.
+fn copied(from: &Path, to: &Path) {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to).expect("made");
+    for entry in fs::read_dir(from).expect("listed") {
+        let path = entry.expect("an entry").path();
+        fs::copy(&path, to.join(path.file_name().expect("a name"))).expect("copied");
+    }
+}
+
+fn witness(home: &Home) -> PathBuf {
+    home.path().join(".local/state/openclaw-pairing").join(format!("{}.witness", journal_id(home)))
+}
+
+/// A home with one paired device, and its id.
+fn paired() -> (Home, Home, String) {
+    let (home, pocket) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    pocket.ask(&gateway, &home.token()).done();
+    gateway.stop();
+    let identity = fs::read(pocket.file("identity/device.json")).expect("an identity");
+    let identity: serde_json::Value = serde_json::from_slice(&identity).expect("JSON");
+    (home, pocket, identity["deviceId"].as_str().expect("an id").to_owned())
+}
+
+#[test]
+fn t04_an_older_copy_that_was_put_back_lets_nobody_in_and_is_not_written() {
+    let (home, pocket, device) = paired();
+    let (journal, older, newer) = (home.file("journal"), home.path().join("older"), home.path().join("newer"));
+    copied(&journal, &older);
+    home.run(&["devices", "remove", &device]).done();
+    copied(&journal, &newer);
+    fs::remove_dir_all(&journal).expect("removed");
+    copied(&older, &journal);
+    let before = fs::read(journal.join(SEGMENT)).expect("a segment");
+    for args in
+        [&["gateway", "run", "--port", "0"][..], &["devices", "remove", &device], &["journal", "verify"], &["journal", "repair"]]
+    {
+        let said = home.run(args);
+        assert_eq!(said.code, Some(5), "{args:?}: {}", said.err);
+        assert!(said.err.contains("the journal was rolled back: it ends with seq"), "{}", said.err);
+    }
+    assert_eq!(fs::read(journal.join(SEGMENT)).expect("a segment"), before);
+    // What is there can be looked at.
+    assert!(home.run(&["devices", "list"]).done().contains(&device));
+    fs::remove_dir_all(&journal).expect("removed");
+    copied(&newer, &journal);
+    let gateway = home.gateway();
+    assert_eq!(pocket.ask(&gateway, "not the shared secret").code, Some(1), "it was removed");
+    gateway.stop();
+    let said = home.run(&["journal", "verify"]).done();
+    assert!(said.contains("complete: up to seq"), "{said}");
+}
+
+#[test]
+fn t05_a_witness_that_is_lost_is_noticed_recorded_and_made_again() {
+    let (home, _, _) = paired();
+    let path = witness(&home);
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().expect("a directory")), 0o700);
+    fs::write(&path, "not what was written").expect("written");
+    home.gateway().stop();
+    fs::remove_file(&path).expect("removed");
+    home.gateway().stop();
+    let logs = home.run(&["logs"]).done();
+    let found: Vec<_> = logs.lines().filter(|line| line.contains("was not there, or not what was written")).collect();
+    assert!(found.len() == 1 || found.len() == 2, "{logs}");
+    assert_eq!(logs.matches("records missing until now could not be noticed").count(), 2, "{logs}");
+    assert!(home.run(&["journal", "verify"]).done().contains("complete: up to seq"));
+}
+
+/// X33: its path is on record, so that another environment does not make it another one.
+#[test]
+fn x33_the_witness_is_where_it_was_placed_whatever_the_environment_says() {
+    let (home, _, _) = paired();
+    let path = witness(&home);
+    let before = fs::read(&path).expect("a witness");
+    let elsewhere = home.path().join("elsewhere");
+    let mut command = home.command(&[], &["journal", "repair"]);
+    assert_eq!(command.env("XDG_STATE_HOME", &elsewhere).status().expect("it runs").code(), Some(0));
+    let mut command = home.command(&[], &["devices", "clear", "--yes"]);
+    assert_eq!(command.env("XDG_STATE_HOME", &elsewhere).status().expect("it runs").code(), Some(0));
+    assert!(!elsewhere.exists());
+    assert_ne!(fs::read(&path).expect("a witness"), before);
+}
+
+#[test]
+fn t06_where_two_copies_part_is_shown() {
+    let (home, _, device) = paired();
+    let copy = home.path().join("copy");
+    copied(&home.file("journal"), &copy);
+    let compare =
+        |home: &Home| home.run(&["journal", "compare", &copy.display().to_string(), &home.file("").display().to_string()]);
+    assert!(compare(&home).done().starts_with("The same: both end with seq "));
+    home.run(&["devices", "remove", &device]).done();
+    let said = compare(&home).done();
+    assert!(said.starts_with("A is an older copy of B: it ends with seq ") && said.contains(&device), "{said}");
+    // The copy goes on elsewhere, on a host that knows nothing of the witness.
+    let other = Home::new();
+    copied(&copy, &other.file("journal"));
+    fs::remove_file(witness(&home)).expect("removed");
+    other.run(&["devices", "revoke", "--device", &device, "--role", "operator"]).done();
+    let said = home.run(&["journal", "compare", &other.state().display().to_string(), &home.state().display().to_string()]);
+    assert_eq!(said.code, Some(5), "{}", said.err);
+    assert!(
+        said.out.starts_with("Forked: up to seq ") && said.out.contains("\n  A: seq ") && said.out.contains("\n  B: seq "),
+        "{}",
+        said.out
+    );
+    let strange = Home::used();
+    let said = home.run(&["journal", "compare", &strange.state().display().to_string(), &home.state().display().to_string()]);
+    said.refused(&["these are two journals"]);
+}
+
+// --- what is saved beside the journal ----------------------------------------------------------------------------------------
+
+#[test]
+fn j18_a_checkpoint_is_made_by_hand_held_against_the_records_and_disposable() {
+    let (home, _, device) = paired();
+    let said = home.run(&["journal", "checkpoint"]).done();
+    assert!(said.starts_with("Saved the state at seq "), "{said}");
+    let checkpoint =
+        below(&home.file("journal")).into_iter().find(|path| path.extension().is_some_and(|end| end == "checkpoint"));
+    let checkpoint = checkpoint.expect("a checkpoint");
+    assert_eq!(mode(&checkpoint), 0o600);
+    home.run(&["journal", "verify"]).done();
+    assert!(home.run(&["devices", "list"]).done().contains(&device));
+    // One that is damaged is not used, and one that is gone is not missed.
+    let mut bytes = fs::read(&checkpoint).expect("there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&checkpoint, bytes).expect("written");
+    home.run(&["journal", "verify"]).done();
+    let said = home.run(&["devices", "list"]);
+    assert!(said.err.contains("a checkpoint cannot be used"), "{}", said.err);
+    assert!(said.done().contains(&device));
+    fs::remove_file(&checkpoint).expect("removed");
+    assert!(home.run(&["devices", "list"]).done().contains(&device));
+    let gateway = home.gateway();
+    assert_eq!(home.run(&["journal", "checkpoint"]).code, Some(6), "a gateway runs");
+    gateway.stop();
+}
+
+#[test]
+fn j01_repair_puts_a_torn_end_aside_and_says_so() {
+    let home = Home::used();
+    assert!(home.run(&["journal", "repair"]).done().starts_with("Nothing to repair"));
+    let segment = home.file("journal").join(SEGMENT);
+    let mut file = fs::OpenOptions::new().append(true).open(&segment).expect("a segment");
+    file.write_all(b"half a batch").expect("written");
+    drop(file);
+    let said = home.run(&["journal", "repair"]).done();
+    assert!(said.starts_with("Put aside 12 bytes after seq "), "{said}");
+    assert!(home.run(&["journal", "show"]).done().contains("JournalRepaired"));
+    assert!(home.run(&["journal", "verify"]).done().starts_with("sound: "));
+}

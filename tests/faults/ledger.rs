@@ -1,12 +1,15 @@
 //! What was asked of a gateway and what it told: the one has to be all that is on record, the other has to be on record.
 
 /// Records of nobody's asking.
-const OF_ITS_OWN: [&str; 7] = [
+const OF_ITS_OWN: [&str; 10] = [
     "JournalCreated",
     "GatewayStarted",
     "GatewayStopped",
     "JournalRepaired",
     "SegmentSealed",
+    "WitnessPlaced",
+    "ConditionFound",
+    "ConditionCleared",
     "ConnectionClosed",
     "PairingExpired",
 ];
