@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -235,7 +235,7 @@ pub(crate) fn connect(address: SocketAddr, ask: Ask<'_>) -> (Option<Socket>, Rep
 pub(crate) fn owner(state: &Path, method: &str, params: &Value) -> Reply {
     let exchange = || -> std::io::Result<String> {
         let stream = UnixStream::connect(state.join("pairing/owner.sock"))?;
-        stream.set_read_timeout(Some(PATIENCE + Duration::from_secs(1)))?;
+        stream.set_read_timeout(Some(PATIENCE * 2))?;
         let call = json!({ "type": "req", "id": "1", "method": method, "params": params });
         (&stream).write_all(format!("{call}\n").as_bytes())?;
         let mut line = String::new();
