@@ -8,7 +8,7 @@ use openclaw_pairing::pairing::Registry;
 
 fn open(disk: MemoryVolume) -> Option<Registry> {
     let mut registry = Registry::default();
-    Found::on(Arc::new(disk), Access::Write, None, &mut |record| registry.apply(&record)).ok()?.open(None, None).ok()?;
+    Found::on(Arc::new(disk), Access::Write, None, &mut |record| registry.apply(record)).ok()?.open(None, None).ok()?;
     Some(registry)
 }
 

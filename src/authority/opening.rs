@@ -41,9 +41,8 @@ impl Opened {
         }
         let mut events: Vec<Event> = repaired.into_iter().map(Event::from).collect();
         if !is_well {
-            if let Some(path) = &known {
-                let detail = format!("in {} was not there, or not what was written", path.display());
-                let detail = detail[..detail.floor_char_boundary(limits::TEXT_BYTES)].to_owned();
+            if known.is_some() {
+                let detail = "was not where it was placed, or not what was written".to_owned();
                 events.push(ConditionFound { condition: Condition::Witness, detail }.into());
             }
             events.extend(place_witness(&mut journal, witnesses, known));
@@ -125,8 +124,8 @@ fn fold(
     let mut impossible = None;
     let found = Found::on(Arc::clone(volume), access, start, &mut |record| {
         if impossible.is_none() {
-            impossible = check(&registry, &record).err();
-            registry.apply(&record);
+            impossible = check(&registry, record).err();
+            registry.apply(record);
         }
     })?;
     impossible.map_or(Ok((registry, found)), |impossible| Err(JournalError::Impossible(impossible)))

@@ -39,7 +39,7 @@ impl Found {
         volume: Arc<dyn Volume>,
         access: Access,
         start: Option<&Checkpoint>,
-        apply: &mut dyn FnMut(Record),
+        apply: &mut dyn FnMut(&Record),
     ) -> Result<Self, JournalError> {
         let firsts = segments::firsts(&*volume)?;
         let not_a_journal = || JournalError::NotAJournal { path: volume.path_of("") };
@@ -59,7 +59,7 @@ impl Found {
             Place::Behind(position) => {
                 last = end..position.offset;
                 end = position.offset;
-                batch.drain(..).for_each(&mut *apply);
+                batch.iter().for_each(&mut *apply);
                 if let Some(index) = &mut index {
                     index.note(position);
                 }

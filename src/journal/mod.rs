@@ -162,7 +162,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Found::on`] and [`Found::open`].
-    pub fn open(lock: Lock, apply: &mut dyn FnMut(Record)) -> Result<(Self, Option<JournalRepaired>), JournalError> {
+    pub fn open(lock: Lock, apply: &mut dyn FnMut(&Record)) -> Result<(Self, Option<JournalRepaired>), JournalError> {
         Found::on(lock.volume(), Access::Write, None, apply)?.open(Some(lock), None)
     }
 
@@ -214,7 +214,8 @@ impl Journal {
 
     /// Makes what the witness remembers durable, as far as that can be done.
     pub fn sync_witness(&mut self) {
-        if let Some(witness) = &mut self.witness {
+        // After a failure nobody knows what it is behind of.
+        if let Some(witness) = self.witness.as_mut().filter(|_| !self.poisoned) {
             witness.sync();
         }
     }
@@ -247,7 +248,7 @@ impl Journal {
         for next in segments::firsts(&*self.volume)?.into_iter().skip(1) {
             let through = Seq(next.0.saturating_sub(1));
             let last = reader.read(through, 1)?;
-            if !last.first().is_some_and(|record| record.at < before) {
+            if last.first().is_none_or(|record| record.at >= before) {
                 break;
             }
             let Some(head) = reader.head_at(through)? else { break };

@@ -199,6 +199,7 @@ pub(super) fn length(bytes: usize) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use std::cell::RefCell;
 

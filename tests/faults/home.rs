@@ -146,7 +146,7 @@ impl Home {
     pub(crate) fn records(&self) -> Vec<String> {
         let mut lines = vec![];
         match read_all(&self.journal(), &mut |_, records| lines.extend(records.iter().map(|one| record(one).to_string()))) {
-            Ok(Verdict::Sound(_) | Verdict::TornTail { .. }) => lines,
+            Ok(Verdict::Sound(_) | Verdict::TornTail { .. } | Verdict::RolledBack { .. }) => lines,
             Ok(verdict) => panic!("{verdict:?}"),
             Err(_) if !self.segment().exists() => vec![],
             Err(error) => panic!("{error}"),

@@ -14,8 +14,11 @@ use super::given::{NO_REQUEST, World, device, owner, visit};
 use super::support::every_kind;
 use super::{JOURNAL, OTHER_JOURNAL, Scratch, stop};
 
+/// The digests of a state by the seq that it is of.
+type Digests = Vec<(Seq, (Digest, Digest))>;
+
 /// A journal of short segments in which something happened, a checkpoint behind each batch of three, and what they lead to.
-fn journal_with_checkpoints(id: JournalId) -> (MemoryVolume, Vec<(Seq, (Digest, Digest))>) {
+fn journal_with_checkpoints(id: JournalId) -> (MemoryVolume, Digests) {
     let disk = MemoryVolume::default();
     let journal = Journal::create_on(Arc::new(disk.clone()), id).expect("a new journal");
     let mut journal = journal.with(Options::without_room(700));

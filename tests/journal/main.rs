@@ -776,7 +776,7 @@ fn a_journal_of_many_segments_is_one_journal() {
     assert_eq!(segments.len(), 5, "{segments:?}");
     let mut records = vec![];
     let lock = Lock::acquire(scratch.path()).expect("a free lock");
-    let (mut journal, torn) = Journal::open(lock, &mut |record| records.push(record)).expect("a sound journal");
+    let (mut journal, torn) = Journal::open(lock, &mut |record| records.push(record.clone())).expect("a sound journal");
     assert_eq!((&records, torn), (&all, None));
     let mut reader = journal.reader().expect("a reader");
     for from in 1..=all.len() {
@@ -919,7 +919,7 @@ fn d01_killed_at_any_point_of_a_roll_the_next_start_goes_on() {
             }
             let mut records = vec![];
             let lock = Lock::acquire(scratch.path()).expect("a free lock");
-            let (mut journal, _) = Journal::open(lock, &mut |record| records.push(record)).expect("it goes on");
+            let (mut journal, _) = Journal::open(lock, &mut |record| records.push(record.clone())).expect("it goes on");
             let whole = if state.len() < sealed.len() { seal - 1 } else { seal };
             assert_eq!(records, all[..whole], "{} bytes", state.len());
             if whole == seal {
@@ -996,15 +996,6 @@ fn the_vectors_are_what_this_program_makes() {
     }
 }
 
-/// Only while the version is 0: later, other bytes are another version with vectors of its own.
-#[test]
-#[ignore = "writes tests/vectors anew"]
-fn write_the_vectors() {
-    for (name, bytes) in vectors() {
-        fs::write(vector_path(name), bytes).expect("a writable checkout");
-    }
-}
-
 #[test]
 fn every_vector_gets_its_verdict() {
     let small = Story::small();
@@ -1036,7 +1027,7 @@ fn every_vector_gets_its_verdict() {
 /// Heads and states that the journals of a released version had when it was released, and have for ever.
 #[test]
 fn j19_a_journal_of_a_released_version_has_the_same_digests_for_ever() {
-    let heads = [("every-kind", "0"), ("sound", "0")];
+    let heads = [("every-kind", "c6fe94b561654e27012be2a7be33f356b877df05ce31ca98e55f8d9915497f35"), ("sound", "0")];
     for (name, head) in heads {
         let opened = open(vector(name)).expect("a sound journal");
         assert_eq!(opened.journal.head().hash.to_string(), head, "{name}");
@@ -1206,8 +1197,8 @@ fn reopen(disk: &MemoryVolume) -> Result<Opened, JournalError> {
 fn open_volume(disk: &MemoryVolume, volume: Arc<dyn Volume>) -> Result<Opened, JournalError> {
     let before = disk.files();
     let mut records = vec![];
-    let opened =
-        Found::on(volume, Access::Write, None, &mut |record| records.push(record)).and_then(|found| found.open(None, None));
+    let opened = Found::on(volume, Access::Write, None, &mut |record| records.push(record.clone()))
+        .and_then(|found| found.open(None, None));
     match opened {
         Ok((journal, repaired)) => {
             let journal = journal.with(Options::without_room(u64::MAX));
@@ -1421,7 +1412,7 @@ impl Scratch {
     }
 
     fn open(&self) -> Result<(Journal, Option<JournalRepaired>), JournalError> {
-        Journal::open(Lock::acquire(self.path())?, &mut drop)
+        Journal::open(Lock::acquire(self.path())?, &mut |_| {})
     }
 }
 

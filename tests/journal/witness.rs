@@ -16,7 +16,7 @@ fn open_seen(bytes: Vec<u8>, seen: Head) -> Result<(Vec<Record>, bool), JournalE
     let witness = Witness::open_on(&apart, "witness", JOURNAL).expect("readable").expect("a witness");
     assert_eq!(witness.head(), Some(seen));
     let mut records = vec![];
-    let found = Found::on(Arc::new(disk.clone()), Access::Write, None, &mut |record| records.push(record))?;
+    let found = Found::on(Arc::new(disk.clone()), Access::Write, None, &mut |record| records.push(record.clone()))?;
     match found.open(None, Some(witness)) {
         Ok((_, repaired)) => Ok((records, repaired.is_some())),
         Err(error) => {
