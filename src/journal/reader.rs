@@ -65,7 +65,8 @@ impl Reader {
     pub fn read(&mut self, from: Seq, limit: usize) -> Result<Vec<Record>, JournalError> {
         let mut found: Vec<Record> = Vec::new();
         if limit > 0 {
-            self.walk(self.index.before(from), &mut |batch| {
+            let start = self.place(from)?;
+            self.walk(start, &mut |batch| {
                 let wanted = limit.saturating_sub(found.len());
                 found.extend(batch.drain(..).filter(|record| record.seq >= from).take(wanted));
                 found.len() < limit
@@ -83,9 +84,24 @@ impl Reader {
         Ok(self.index.tip.head)
     }
 
+    /// A place from which a walk meets `seq`: one that is known, else the beginning of its segment.
+    fn place(&self, seq: Seq) -> Result<Position, JournalError> {
+        if self.index.begins() >= seq {
+            let firsts = segments::firsts(&*self.volume)?;
+            let first = firsts.iter().rev().find(|first| **first <= seq).or(firsts.first());
+            if let Some(first) = first
+                && let Some(segment) = Segment::open(&*self.volume, *first, Access::Read)?
+            {
+                let (_, start) = segment.enter(&mut segment.walk(), Some(self.journal), None)?;
+                return Ok(start);
+            }
+        }
+        Ok(self.index.before(seq))
+    }
+
     /// The head that the journal had when `seq` was its last record; none where no batch ends with it.
     pub(super) fn head_at(&mut self, seq: Seq) -> Result<Option<Head>, JournalError> {
-        let start = self.index.before(seq);
+        let start = if self.index.begins() <= seq { self.index.before(seq) } else { self.place(seq)? };
         let mut found = (start.head.seq == seq).then_some(start.head);
         if found.is_none() {
             self.walk_positions(start, &mut |position, _| {
@@ -219,6 +235,11 @@ impl Index {
             self.spacing = self.spacing.saturating_mul(2);
         }
         self.places.push(position);
+    }
+
+    /// The last record in front of every place known.
+    fn begins(&self) -> Seq {
+        self.places.first().map_or(self.tip.head.seq, |place| place.head.seq)
     }
 
     /// The furthest place known from which a walk meets `seq`.

@@ -226,8 +226,8 @@ impl<'a> Scan<'a> {
         Self { from: Some(from), archived, ..Self::new(volume) }
     }
 
-    /// Reads everything and hands each batch to `each`; of the segments in front of the position only the headers. Returns the
-    /// last segment, and what is torn at its end.
+    /// Reads everything, or all from the position on, and hands each batch to `each`. Returns the last segment, and what is torn
+    /// at its end.
     ///
     /// # Errors
     /// [`JournalError::Corrupt`], [`JournalError::TooNew`], [`JournalError::Io`], [`JournalError::Unsafe`].
@@ -238,27 +238,21 @@ impl<'a> Scan<'a> {
         each: &mut dyn FnMut(Place, &mut Vec<Record>),
     ) -> Result<(Segment, Option<Damage>), JournalError> {
         let mut records = Vec::new();
-        for (i, &first) in firsts.iter().enumerate() {
+        let skipped = self.from.map_or(0, |from| firsts.partition_point(|first| *first < from.segment));
+        for (i, &first) in firsts.iter().enumerate().skip(skipped) {
             let (known, before) = self.sound.unzip();
-            let is_first = i == 0;
-            let is_skipped = self.from.is_some_and(|from| first < from.segment);
-            let from = self.from.filter(|from| first == from.segment);
             // Whether it may be the first is known at the end.
-            if !is_first && self.from.is_none_or(|from| first > from.segment) {
+            if known.is_some() {
                 check_order(first, before.as_ref())?;
             }
             let is_last = i.saturating_add(1) == firsts.len();
             let segment = Segment::open(self.volume, first, if is_last { access } else { Access::Read })?;
             let Some(segment) = segment else { break };
             let mut walk = segment.walk();
-            let before = before.filter(|_| self.from.is_none_or(|from| first > from.segment));
             let (journal, mut position) = segment.enter(&mut walk, known, before.as_ref())?;
             self.sound = Some((journal, position));
             each(Place::Start(position), &mut records);
-            if is_skipped {
-                continue;
-            }
-            if let Some(from) = from {
+            if let Some(from) = self.from.filter(|from| first == from.segment) {
                 position = from;
                 self.sound = Some((journal, position));
                 each(Place::From(position), &mut records);
