@@ -23,6 +23,7 @@ use crate::host::{Host, SystemHost};
 use crate::journal::JournalError;
 use crate::keyring::KeyringError;
 use crate::state::{StateDir, StateError};
+use crate::views::quote;
 use crate::wire::frame::WireError;
 use output::Output;
 
@@ -151,8 +152,11 @@ impl Failure {
 
 impl From<WireError> for Failure {
     fn from(error: WireError) -> Self {
+        // OpenClaw's clients compare the message, so what the clocks say stands beside it.
+        let clocks = error.details.as_ref().and_then(|details| details.get("clocks")).and_then(Value::as_str).map(quote);
+        let message = clocks.map_or_else(|| error.message.clone(), |clocks| format!("{}: {clocks}", error.message));
         let details = json!({ "code": error.code, "details": error.details });
-        Self { exit: Exit::Failed, message: error.message, details: Some(details) }
+        Self { exit: Exit::Failed, message, details: Some(details) }
     }
 }
 
@@ -208,6 +212,14 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn t03_a_wrong_clock_is_told_with_both_times() {
+        let mut error = WireError::invalid("device signature expired");
+        error.details = Some(json!({ "clocks": "the client signed at A and the gateway's clock says B" }));
+        let failure = Failure::from(error);
+        assert_eq!(failure.message, "device signature expired: the client signed at A and the gateway's clock says B");
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {
