@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::reading;
-use crate::stores::{Grouped, Item, Ours, RaftEngine, Raw, Redb, Sqlite, Store};
+use crate::stores::{Bare, Grouped, Item, Ours, RaftEngine, Raw, Redb, Sqlite, Store};
 use crate::system;
 
 pub const WRITERS: [usize; 3] = [1, 8, 64];
-/// Steps that meet each of six contestants once.
-const TURNS: [usize; 2] = [1, 5];
 const RAW_FILE_BYTES: u64 = 64 << 20;
 
-pub const NAMES: [&str; 6] = ["ours", "ours after a long history", "raw", "SQLite", "raft-engine", "redb"];
+pub const NAMES: [&str; 7] =
+    ["ours", "ours after a long history", "raw", "raw, each for itself", "SQLite", "raft-engine", "redb"];
 
 /// What each of [`NAMES`] did in each round, with so many writers.
 pub struct Rounds {
@@ -42,10 +41,12 @@ impl Rounds {
 /// `young` and `old` are journals with few and with many records.
 pub fn run(dir: &Path, young: &Path, old: &Path, rounds: usize, slice: Duration) -> Vec<Rounds> {
     let items = Item::some();
+    let raw = |name| Raw::new(&dir.join(name), RAW_FILE_BYTES).expect("room");
     let stores: [Box<dyn Store>; NAMES.len()] = [
         Box::new(Grouped::over(Ours::new(reading::open(young, &mut |_| {})))),
         Box::new(Grouped::over(Ours::new(reading::open(old, &mut |_| {})))),
-        Box::new(Grouped::over(Raw::new(&dir.join("raw"), RAW_FILE_BYTES).expect("room"))),
+        Box::new(Grouped::over(raw("raw"))),
+        Box::new(Bare::new(raw("bare"))),
         Box::new(Sqlite::new(&dir.join("appended.sqlite")).expect("a database")),
         Box::new(RaftEngine::new(&dir.join("raft-engine"))),
         Box::new(Redb::new(&dir.join("redb"))),
@@ -54,9 +55,9 @@ pub fn run(dir: &Path, young: &Path, old: &Path, rounds: usize, slice: Duration)
         let mut measured = Rounds { writers, rates: Default::default(), bytes: Default::default() };
         for round in 0..rounds {
             eprintln!("appends: {writers} waiting, round {} of {rounds}", round + 1);
-            // Nobody always follows the same one, which may leave the disk something to do.
+            // Nobody always follows the same one, which may leave the disk something to do. Any step meets all, for 7 is prime.
             for turn in 0..stores.len() {
-                let place = (turn * TURNS[round % TURNS.len()] + round) % stores.len();
+                let place = (turn * (round % (stores.len() - 1) + 1) + round) % stores.len();
                 let before = system::device_bytes(dir);
                 let (a_second, payload_bytes) = one_slice(&*stores[place], writers, slice, items);
                 measured.rates[place].push(a_second);

@@ -118,12 +118,12 @@ fn written_by_the_journal(dir: &Path, same: &Path) {
 }
 
 fn appends(measured: &[Rounds], scale: &Scale) -> Vec<Row> {
-    let [ours, old, raw, sqlite, raft, redb] = std::array::from_fn(|place| place);
+    let [ours, old, raw, bare, sqlite, raft, redb] = std::array::from_fn(|place| place);
     let mut rows = vec![];
     for rounds in measured {
         let times = |place| rounds.rate_by(ours, place);
         let mut row = Row::new(format!("durable appends, {} waiting", rounds.writers), number(rounds.rate(ours)));
-        for place in [raw, raft, sqlite, redb] {
+        for place in [raw, bare, raft, sqlite, redb] {
             row = row.beside(format!("{} {} ({} ×)", NAMES[place], number(rounds.rate(place)), number(times(place))));
         }
         rows.push(match rounds.writers {
@@ -137,7 +137,7 @@ fn appends(measured: &[Rounds], scale: &Scale) -> Vec<Row> {
     for rounds in measured.iter().filter(|rounds| rounds.writers != 8) {
         let (Some(bytes), Some(floor)) = (rounds.bytes(ours), rounds.bytes(raw)) else { continue };
         let mut row = Row::new(format!("device bytes per payload byte, {} waiting", rounds.writers), number(bytes));
-        for place in [raw, raft, sqlite, redb] {
+        for place in [raw, bare, raft, sqlite, redb] {
             row = row.beside(format!("{} {}", NAMES[place], rounds.bytes(place).map_or_else(String::new, number)));
         }
         let bound = if rounds.writers == 1 { 1.1 } else { 2.0 };

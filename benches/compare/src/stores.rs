@@ -164,6 +164,21 @@ impl Sink for Raw {
     }
 }
 
+/// The same, but whoever asks writes and syncs for itself: no thread is woken, and no sync is shared.
+pub struct Bare(Mutex<Raw>);
+
+impl Bare {
+    pub fn new(raw: Raw) -> Self {
+        Self(Mutex::new(raw))
+    }
+}
+
+impl Store for Bare {
+    fn write(&self, item: &'static Item) {
+        self.0.lock().expect("no panic").append(&[item]);
+    }
+}
+
 // --- the peers ----------------------------------------------------------------------------------------------------------
 
 /// raft-engine: whoever comes first writes for all who wait.
@@ -194,9 +209,10 @@ pub struct Sqlite(Mutex<rusqlite::Connection>);
 impl Sqlite {
     pub fn new(path: &Path) -> rusqlite::Result<Self> {
         let db = rusqlite::Connection::open(path)?;
-        db.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE log (seq INTEGER PRIMARY KEY, payload BLOB);",
-        )?;
+        db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")?;
+        // The write-ahead log has its length from here on, as in a database that was used for a while: growing costs more.
+        db.execute_batch("CREATE TABLE log AS SELECT zeroblob(6000000); DROP TABLE log; PRAGMA wal_checkpoint(RESTART);")?;
+        db.execute_batch("CREATE TABLE log (seq INTEGER PRIMARY KEY, payload BLOB);")?;
         Ok(Self(Mutex::new(db)))
     }
 }
