@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use openclaw_pairing::journal::{Journal, Lock};
+use openclaw_pairing::journal::{Journal, Lock, Options};
 use openclaw_pairing::pairing::{
     Actor, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential, DEFAULT_POLICY,
     Described, Description, Device, DeviceId, Event, Forwarding, Issue, JournalCreated, JournalId, KeyId, Millis, Mint, PeerUser,
-    Proof, PublicKey, Record, Registry, RequestId, Role, Salt, ScopeSet, SharedVerdict, SignatureForm, Source, TokenVerdict,
-    decide,
+    Person, Proof, PublicKey, Record, Registry, RequestId, Role, Salt, ScopeSet, SharedVerdict, SignatureForm, Source,
+    TokenVerdict, decide,
 };
 
 const SIZES: [u32; 3] = [10, 1_000, 10_000];
@@ -61,11 +62,12 @@ fn connect(number: u32) -> Command {
     Command::Connect { attempt: Box::new(attempt), key: Some(key(number)) }
 }
 
-fn step(registry: &mut Registry, command: Command) -> Vec<Record> {
+/// What `actor` wants, decided and folded.
+fn step_by(registry: &mut Registry, actor: Actor, command: Command) -> Vec<Record> {
     let now = Millis(registry.now().0.saturating_add(1));
     let mut request = [0; 16];
     request[..8].copy_from_slice(&registry.head().0.to_le_bytes());
-    let context = Context { actor: Actor::Peer, now, request: RequestId(request), mint: &Fixed };
+    let context = Context { actor, now, request: RequestId(request), mint: &Fixed };
     let policy = std::sync::Arc::clone(registry.policy());
     let decision = decide(registry, &policy, command, &context);
     let record = |(actor, event)| {
@@ -74,6 +76,10 @@ fn step(registry: &mut Registry, command: Command) -> Vec<Record> {
         record
     };
     decision.events.into_iter().map(record).collect()
+}
+
+fn step(registry: &mut Registry, command: Command) -> Vec<Record> {
+    step_by(registry, Actor::Peer, command)
 }
 
 /// A registry with `devices` paired devices, and the records that made it.
@@ -87,6 +93,39 @@ fn history(devices: u32) -> (Registry, Vec<Record>) {
         records.extend(step(&mut registry, connect(number)));
     }
     (registry, records)
+}
+
+/// The records of a gateway's life: its devices pair, then come and go in no order, most of them with their token; a wrong
+/// secret now and then, and a stranger who asks and is turned down.
+fn life(devices: u32, records_least: usize) -> Vec<Record> {
+    let (mut registry, mut records) = history(devices);
+    let owner = Actor::Owner(Person { uid: 1000, pid: 7, program: "openclaw".to_owned(), terminal: None });
+    for visit in 0_u32.. {
+        if records.len() >= records_least {
+            break;
+        }
+        let device = visit.wrapping_mul(7_919) % devices;
+        let stranger = visit % 50 == 1;
+        let mut command = connect(if stranger { devices + device } else { device });
+        let Command::Connect { attempt, .. } = &mut command else { unreachable!("a connect") };
+        let Some(credential) = &mut attempt.credential else { unreachable!("it has one") };
+        match visit % 20 {
+            0 => credential.shared = SharedVerdict::Wrong,
+            _ if stranger => attempt.source.host_is_loopback = false,
+            1..15 => (credential.shared, credential.token) = (SharedVerdict::Missing, TokenVerdict::Live),
+            _ => {}
+        }
+        records.extend(step(&mut registry, command));
+        let last = records.last().map(|record| &record.event);
+        if let Some(Event::ConnectionAdmitted(_)) = last {
+            let admission = registry.head();
+            records.extend(step(&mut registry, Command::Close { admission, code: 1000 }));
+        } else if stranger {
+            let request = registry.requests().next().expect("it asked").id;
+            records.extend(step_by(&mut registry, owner.clone(), Command::Reject { request }));
+        }
+    }
+    records
 }
 
 fn deciding(c: &mut Criterion) {
@@ -133,28 +172,50 @@ fn appending(c: &mut Criterion) {
 }
 
 fn replaying(c: &mut Criterion) {
-    let mut group = c.benchmark_group("replay");
-    group.sample_size(10);
-    let (_, records) = history(10_000);
-    let scratch = tempfile::tempdir().expect("a scratch directory");
-    let mut journal = Journal::create(Lock::acquire(scratch.path()).expect("the lock"), JournalId([9; 16])).expect("a journal");
-    for batch in records.chunks(8) {
-        journal.append(journal.head(), batch).expect("appended");
-    }
-    drop(journal);
-    let files = std::fs::read_dir(scratch.path()).expect("listed").flatten();
-    let bytes: u64 = files.map(|file| file.metadata().expect("there").len()).sum();
-    group.throughput(Throughput::Elements(u64::try_from(records.len()).expect("small")));
-    let name = format!("scan, check, decode and fold {} records in {bytes} bytes", records.len());
-    group.bench_function(name, |b| {
-        b.iter(|| {
-            let mut registry = Registry::default();
-            let lock = Lock::acquire(scratch.path()).expect("the lock");
-            Journal::open(lock, &mut |record| registry.apply(&record)).expect("opened");
-            registry.head()
+    for devices in [100, 10_000] {
+        let records = life(devices, 200_000);
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let lock = || Lock::acquire(scratch.path()).expect("the lock");
+        let options = Options { segment_bytes: u64::MAX, step_bytes: 0 };
+        let mut journal = Journal::create(lock(), JournalId([9; 16])).expect("a journal").with(options);
+        for batch in records.chunks(8) {
+            journal.append(journal.head(), batch).expect("appended");
+        }
+        drop(journal);
+        let files = std::fs::read_dir(scratch.path()).expect("listed").flatten();
+        let bytes: u64 = files.map(|file| file.metadata().expect("there").len()).sum();
+        let count = u64::try_from(records.len()).expect("small");
+        let lines: Vec<_> = records.iter().map(|record| openclaw_pairing::wire::record::record(record).to_string()).collect();
+        let line_bytes = lines.iter().map(|line| line.len() + 1).sum::<usize>() / lines.len();
+
+        let mut group = c.benchmark_group(format!("replay, {devices} devices"));
+        group.sample_size(10).measurement_time(Duration::from_secs(3)).throughput(Throughput::Elements(count));
+        group.bench_function(format!("journal of {} bytes a record: scan, check, decode and fold", bytes / count), |b| {
+            b.iter(|| {
+                let mut registry = Registry::default();
+                Journal::open(lock(), &mut |record| registry.apply(&record)).expect("opened");
+                registry
+            });
         });
-    });
-    group.finish();
+        group.bench_function("journal: scan, check and decode", |b| {
+            b.iter(|| Journal::open(lock(), &mut |record| drop(black_box(record))).expect("opened"));
+        });
+        group.bench_function("fold", |b| {
+            b.iter(|| {
+                let mut registry = Registry::default();
+                records.iter().for_each(|record| registry.apply(record));
+                registry
+            });
+        });
+        // What it is measured against: no check, no chain, no fold.
+        group.bench_function(format!("JSON lines of {line_bytes} bytes: parse into values"), |b| {
+            b.iter(|| lines.iter().for_each(|line| drop(black_box(serde_json::from_str::<serde_json::Value>(line)))));
+        });
+        group.bench_function(format!("JSON lines of {line_bytes} bytes: check that they are JSON"), |b| {
+            b.iter(|| lines.iter().for_each(|line| drop(black_box(serde_json::from_str::<serde::de::IgnoredAny>(line)))));
+        });
+        group.finish();
+    }
 }
 
 criterion_group!(benches, deciding, appending, replaying);

@@ -90,6 +90,10 @@ pub const BATCH_COMMANDS: usize = 256;
 pub const EXPIRED_AT_ONCE: usize = 256;
 /// How often requests past their time are looked for.
 pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
+/// How often the files beside the journal are looked for.
+pub const CONDITION_INTERVAL: Duration = Duration::from_secs(2);
+/// How far the wall clock may be behind the last record before that is worth a record: NTP steps by less.
+pub const CLOCK_BEHIND_MS: u64 = 1_000;
 /// How often `devices/paired.json` may be rewritten.
 pub const COPY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -106,9 +110,22 @@ pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes of zeros written and synced ahead of the records at once: an append into them changes no length, so its sync writes
 /// less.
 pub const SEGMENT_STEP_BYTES: u64 = 1024 * 1024;
+/// Bytes of these zeros that only what takes power away may use, so that a full disk does not prevent it: some hundred revocations.
+pub const SEGMENT_RESERVE_BYTES: u64 = 64 * 1024;
+/// Checkpoints kept: the last, and the one before it, should the last be damaged.
+pub const CHECKPOINTS: usize = 2;
+/// Records after which an orderly end saves a checkpoint: reading fewer again takes no time.
+pub const CHECKPOINT_RECORDS: u64 = 4_096;
+/// Milliseconds of a day, in which retention counts.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Records read at once where all of them are folded.
 pub const READ_RECORDS: usize = 4_096;
+/// Bytes of a saved registry: 100,000 devices with all that is remembered of each are a tenth of it, and it must fit into
+/// memory beside the registry that is made of it.
+pub const CHECKPOINT_BYTES: usize = 1024 * 1024 * 1024;
 
+/// After how long a command shows how far it is.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of a file with a signed head: some hundred, and as many signatures of others as somebody may have added.
 pub const HEAD_BYTES: u64 = 64 * 1024;
 

@@ -75,6 +75,8 @@ pub struct Settings {
     pub allowed_origins: Vec<String>,
     /// Where the shared secret stands, and whether it was made just now.
     pub secret_at: Option<(PathBuf, bool)>,
+    /// After how many days sealed segments of the journal are moved, and to which directory.
+    pub retention: Option<(u64, PathBuf)>,
 }
 
 impl Settings {
@@ -83,7 +85,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`].
     pub fn load(state: &StateDir, flags: &Flags, host: &dyn Host) -> Result<Self, SettingsError> {
-        let mut config = Config::read(state)?;
+        let mut config = Config::at(state.config())?;
         let bind = flags.bind.clone().or_else(|| config.text("/gateway/bind")).unwrap_or_else(|| "loopback".to_owned());
         let listen = listen(&bind, config.text("/gateway/customBindHost"))?;
         let (mode, secret, secret_at) = secret(state, flags, &mut config, host)?;
@@ -101,6 +103,7 @@ impl Settings {
             trusted_proxies,
             allowed_origins: config.texts("/gateway/controlUi/allowedOrigins"),
             secret_at,
+            retention: retention(state)?,
         })
     }
 
@@ -165,8 +168,7 @@ struct Config {
 }
 
 impl Config {
-    fn read(state: &StateDir) -> Result<Self, SettingsError> {
-        let path = state.config();
+    fn at(path: PathBuf) -> Result<Self, SettingsError> {
         let value = match state::read(&path, limits::SETTINGS_BYTES)? {
             None => Value::Object(Map::new()),
             Some(bytes) => {
@@ -210,6 +212,24 @@ impl Config {
         }
         let text = format!("{:#}\n", self.value);
         Ok(state::replace(&self.path, text.as_bytes())?)
+    }
+}
+
+/// `retention: { days, archive }` of `pairing/settings.json5`, where OpenClaw's own keys have no place.
+fn retention(state: &StateDir) -> Result<Option<(u64, PathBuf)>, SettingsError> {
+    let Config { value, .. } = Config::at(state.own_settings())?;
+    let known = |value: &Value, keys: &[&str]| value.as_object().is_some_and(|map| map.keys().all(|key| keys.contains(&&**key)));
+    let wrong = |expected| SettingsError::Value { key: "pairing/settings.json5", found: value.to_string(), expected };
+    if !known(&value, &["retention"]) {
+        return Err(wrong("an object with nothing but retention"));
+    }
+    let Some(retention) = value.get("retention").filter(|retention| !retention.is_null()) else { return Ok(None) };
+    let days =
+        retention.get("days").and_then(Value::as_f64).filter(|days| days.fract() == 0.0 && (1.0..=36_500.0).contains(days));
+    let archive = retention.get("archive").and_then(Value::as_str).map(PathBuf::from).filter(|path| path.is_absolute());
+    match (known(retention, &["days", "archive"]), days.and_then(whole), archive) {
+        (true, Some(days), Some(archive)) => Ok(Some((days, archive))),
+        _ => Err(wrong("retention: { days: 365, archive: \"/a/directory\" }, days from 1 to 36500")),
     }
 }
 
@@ -369,6 +389,33 @@ mod tests {
         }
         let (_scratch, settings) = load(&"[".repeat(100_000), &Flags::default());
         assert!(settings.err().expect("refused").to_string().contains("nested deeper"));
+    }
+
+    #[test]
+    fn retention_is_days_and_a_directory_and_nothing_else() {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let state = StateDir::at(scratch.path());
+        assert_eq!(retention(&state).expect("no file"), None);
+        std::fs::create_dir(state.pairing()).expect("made");
+        let with = |text: &str| {
+            std::fs::write(state.own_settings(), text).expect("written");
+            retention(&state)
+        };
+        assert_eq!(with("{}").expect("nothing"), None);
+        assert_eq!(with("{ retention: { days: 30, archive: '/a' } }").expect("right"), Some((30, PathBuf::from("/a"))));
+        for wrong in [
+            "{ retentoin: 1 }",
+            "{ retention: { days: 0, archive: '/a' } }",
+            "{ retention: { days: 1.5, archive: '/a' } }",
+            "{ retention: { days: 3, archive: 'a' } }",
+            "{ retention: { days: 3 } }",
+            "{ retention: { days: 3, archive: '/a', drop: true } }",
+            "{ retention: true }",
+            "[]",
+        ] {
+            let error = with(wrong).expect_err("refused").to_string();
+            assert!(error.starts_with("pairing/settings.json5 is "), "{wrong}: {error}");
+        }
     }
 
     #[test]

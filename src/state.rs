@@ -1,12 +1,13 @@
 //! The state directory: where everything lies, and the few ways in which files there are read and written. Directories are
 //! 0700 and files 0600 whatever the umask; a symbolic link is never followed to a secret; a file is replaced whole or not at all.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use crate::host::Host;
 use crate::pairing::TokenKey;
@@ -36,6 +37,16 @@ pub enum StateError {
         owner: u32,
         /// Who asks.
         user: u32,
+    },
+    /// Not a file or directory of its own, so that it leads elsewhere or can be changed from elsewhere.
+    #[error("{} {why}: {fix}", path.display())]
+    Elsewhere {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it is.
+        why: &'static str,
+        /// What to do.
+        fix: String,
     },
     /// Others could read or write it.
     #[error("{} is {what}; make it private: chmod {fix} {}", path.display(), path.display())]
@@ -71,29 +82,40 @@ pub enum StateError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {
     root: PathBuf,
+    witnesses: Option<PathBuf>,
 }
 
 impl StateDir {
-    /// The directory at `root`.
+    /// The directory at `root`; its journal has no witness until somebody says where.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), witnesses: None }
     }
 
-    /// The directory that the environment means: `OPENCLAW_STATE_DIR`, else `~/.openclaw`, or `~/.openclaw-<profile>`.
+    /// With a place, outside of it, for the witnesses of journals.
+    #[must_use]
+    pub fn with_witnesses(self, dir: impl Into<PathBuf>) -> Self {
+        Self { witnesses: Some(dir.into()), ..self }
+    }
+
+    /// The directory that the environment means: `OPENCLAW_STATE_DIR`, else `~/.openclaw`, or `~/.openclaw-<profile>`. Witnesses
+    /// stand in `XDG_STATE_HOME`, else `~/.local/state`: whoever puts back an older copy of the one must not put back the other.
     ///
     /// # Errors
     /// [`StateError::NoHome`].
     pub fn from_environment(profile: Option<&str>) -> Result<Self, StateError> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let states = set("XDG_STATE_HOME").filter(|path| path.is_absolute());
+        let states = states.or_else(|| set("HOME").map(|home| home.join(".local/state")));
+        let witnesses = states.map(|states| states.join("openclaw-pairing"));
         if profile.is_none()
             && let Some(root) = set("OPENCLAW_STATE_DIR")
         {
-            return Ok(Self::at(root));
+            return Ok(Self { root, witnesses });
         }
         let home = set("OPENCLAW_HOME").or_else(|| set("HOME")).ok_or(StateError::NoHome)?;
         let name = profile.map_or_else(|| ".openclaw".to_owned(), |profile| format!(".openclaw-{profile}"));
-        Ok(Self::at(PathBuf::from(home).join(name)))
+        Ok(Self { root: home.join(name), witnesses })
     }
 
     /// The directory itself.
@@ -108,10 +130,22 @@ impl StateDir {
         self.root.join("journal")
     }
 
+    /// Where witnesses of journals stand, outside the directory.
+    #[must_use]
+    pub fn witnesses(&self) -> Option<&Path> {
+        self.witnesses.as_deref()
+    }
+
     /// Our own secrets and settings.
     #[must_use]
     pub fn pairing(&self) -> PathBuf {
         self.root.join("pairing")
+    }
+
+    /// Our own settings.
+    #[must_use]
+    pub fn own_settings(&self) -> PathBuf {
+        self.pairing().join("settings.json5")
     }
 
     /// The key that device tokens are derived with.
@@ -156,13 +190,14 @@ impl StateDir {
         std::env::var_os("OPENCLAW_CONFIG_PATH").map_or_else(|| self.root.join("openclaw.json"), PathBuf::from)
     }
 
-    /// Makes the directory if it is not there, and checks that it is ours.
+    /// Makes the directory if it is not there, and checks that it is ours, and that nobody else could put another in its place.
     ///
     /// # Errors
     /// [`StateError`].
     pub fn prepare(&self) -> Result<(), StateError> {
         private_dir(&self.root)?;
         self.check_owner()?;
+        check_parent(parent(&self.root))?;
         private_dir(&self.pairing())
     }
 
@@ -210,43 +245,88 @@ impl StateDir {
     }
 }
 
-/// Makes a directory 0700, its parents as the umask has them; an existing one must not be writable by others.
+/// Makes a directory, and those above it, 0700 whatever the umask; an existing one must be ours or root's, no link, and not
+/// writable by others.
 ///
 /// # Errors
 /// [`StateError`].
 pub fn private_dir(path: &Path) -> Result<(), StateError> {
     match std::fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.is_dir() && !metadata.is_symlink() => {
-            return Err(io_error("use as a directory", path)(io::ErrorKind::NotADirectory.into()));
-        }
-        Ok(metadata) if metadata.is_dir() && metadata.permissions().mode() & 0o022 != 0 => {
-            return Err(StateError::Exposed { path: path.into(), what: "writable by others", fix: "700" });
-        }
-        Ok(_) => return Ok(()),
+        Ok(metadata) => return check_dir(path, &metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(io_error("read", path)(source)),
     }
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty() && !above.exists()) {
+        private_dir(above)?;
     }
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        // Somebody was faster, and theirs is looked at like any other.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => private_dir(path),
-        made => made.map_err(io_error("create", path)),
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    // A umask may have taken away what we need ourselves.
+    made.and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(0o700))).map_err(io_error("create", path))
+}
+
+fn check_dir(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
+    if metadata.is_symlink() {
+        let fix = match std::fs::canonicalize(path) {
+            Ok(target) => format!("put the directory itself there, or name it: OPENCLAW_STATE_DIR={}", target.display()),
+            Err(_) => "put a directory there".to_owned(),
+        };
+        return Err(StateError::Elsewhere { path: path.into(), why: "is a symbolic link", fix });
     }
+    if !metadata.is_dir() {
+        let fix = "move it away, or name another place: OPENCLAW_STATE_DIR".to_owned();
+        return Err(StateError::Elsewhere { path: path.into(), why: "is not a directory", fix });
+    }
+    check_ours(path, metadata)?;
+    if metadata.permissions().mode() & 0o022 != 0 {
+        return Err(StateError::Exposed { path: path.into(), what: "writable by others", fix: "700" });
+    }
+    Ok(())
+}
+
+/// Whoever may write the directory above may put another in the place of ours. A link there is followed, and what it leads to
+/// is looked at; where it is sticky, as /tmp is, only owners move what is in it.
+fn check_parent(path: &Path) -> Result<(), StateError> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let metadata = std::fs::metadata(path).map_err(io_error("read", path))?;
+    let mode = metadata.permissions().mode();
+    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+        return Err(StateError::Exposed { path: path.into(), what: "writable by others", fix: "go-w" });
+    }
+    check_ours(path, &metadata)
+}
+
+/// Root may change everything anyway.
+fn check_ours(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner == user || owner == 0 { Ok(()) } else { Err(StateError::NotOurs { path: path.into(), owner, user }) }
 }
 
 /// Reads a whole file that only its owner may read; none where it is absent.
 ///
 /// # Errors
-/// [`StateError`]: a link, a file others can read, one larger than `limit` bytes.
+/// [`StateError`]: a link of either kind, a file that others own or can read, one larger than `limit` bytes.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateError> {
-    let Some(bytes) = read_bounded(path, limit, OFlags::NOFOLLOW)? else { return Ok(None) };
-    let mode = std::fs::symlink_metadata(path).map_err(io_error("read", path))?.permissions().mode();
-    if mode & 0o077 != 0 {
+    let elsewhere = |why, fix: &str| StateError::Elsewhere { path: path.into(), why, fix: fix.to_owned() };
+    let file = match open(path, OFlags::NOFOLLOW) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(elsewhere("is a symbolic link", "put the file itself there"));
+        }
+        Err(source) => return Err(io_error("read", path)(source)),
+    };
+    let metadata = file.metadata().map_err(io_error("read", path))?;
+    if !metadata.is_file() {
+        return Err(elsewhere("is not a regular file", "move it away"));
+    }
+    if metadata.nlink() > 1 {
+        return Err(elsewhere("has another name elsewhere", "remove the other hard link"));
+    }
+    check_ours(path, &metadata)?;
+    if metadata.permissions().mode() & 0o077 != 0 {
         return Err(StateError::Exposed { path: path.into(), what: "open to others", fix: "600" });
     }
-    Ok(Some(bytes))
+    read_bounded(path, file, limit).map(Some)
 }
 
 /// Reads a whole file of at most `limit` bytes; none where it is absent.
@@ -254,23 +334,27 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateErr
 /// # Errors
 /// [`StateError`].
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateError> {
-    read_bounded(path, limit, OFlags::empty())
+    let file = open(path, OFlags::empty()).map_err(io_error("read", path))?;
+    file.map(|file| read_bounded(path, file, limit)).transpose()
 }
 
-fn read_bounded(path: &Path, limit: u64, flags: OFlags) -> Result<Option<Vec<u8>>, StateError> {
+fn open(path: &Path, flags: OFlags) -> io::Result<Option<File>> {
     // Not blocking, or a FIFO in the file's place would hold us for ever.
     let flags = (flags | OFlags::CLOEXEC | OFlags::NONBLOCK).bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(io_error("read", path)(source)),
-    };
+    match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read_bounded(path: &Path, file: File, limit: u64) -> Result<Vec<u8>, StateError> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io_error("read", path))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
         return Err(StateError::TooLarge { path: path.into(), limit });
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// Writes a file of mode 0600 beside `path`, syncs it and renames it into place: after a crash there is the old file or the new.
@@ -289,8 +373,14 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
 pub fn place(path: &Path, bytes: &[u8]) -> Result<bool, StateError> {
     private_dir(parent(path))?;
     let placed = written_beside(path, bytes, |beside| {
-        std::fs::hard_link(beside, path)?;
-        std::fs::remove_file(beside)
+        match rustix::fs::renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
+            // Not every file system can. Then the file has two names for a moment, in which a reader refuses it.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                std::fs::hard_link(beside, path)?;
+                std::fs::remove_file(beside)
+            }
+            renamed => Ok(renamed?),
+        }
     });
     match placed {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -304,7 +394,7 @@ fn written_beside(path: &Path, bytes: &[u8], put: impl FnOnce(&Path) -> io::Resu
     let beside = dir.join(format!(".{name}.{}.tmp", std::process::id()));
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(bytes)?;
         file.sync_all()?;
         put(&beside)?;
@@ -324,7 +414,7 @@ fn written_beside(path: &Path, bytes: &[u8], put: impl FnOnce(&Path) -> io::Resu
 pub fn create(path: &Path) -> Result<File, StateError> {
     let made = (|| {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
         Ok(file)
     })();
     made.map_err(io_error("create", path))
@@ -368,12 +458,12 @@ mod tests {
         let host = ManualHost::new(Millis(0), 1);
         state.prepare().expect("prepared");
         state.token_key_or_new(&host).expect("made");
-        std::fs::set_permissions(state.token_key(), std::fs::Permissions::from_mode(0o644)).expect("opened");
+        std::fs::set_permissions(state.token_key(), Permissions::from_mode(0o644)).expect("opened");
         assert!(matches!(state.token_key_or_new(&host), Err(StateError::Exposed { .. })));
         let elsewhere = scratch.path().join("elsewhere");
         std::fs::rename(state.token_key(), &elsewhere).expect("moved");
         std::os::unix::fs::symlink(&elsewhere, state.token_key()).expect("linked");
-        assert!(matches!(state.token_key_or_new(&host), Err(StateError::Io { .. })));
+        assert!(matches!(state.token_key_or_new(&host), Err(StateError::Elsewhere { .. })));
     }
 
     #[test]

@@ -6,16 +6,18 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use openclaw_pairing::heads::{ClaimedHead, HeadKey, Verifier};
+use openclaw_pairing::journal::codec::{self, PayloadError};
 use openclaw_pairing::journal::format::{
     BATCH_HEADER_BYTES, DIGEST_BYTES, MAGIC, MARKER, RECORD_HEADER_BYTES, RecordFrames, SEGMENT_HEADER_BYTES,
     SEGMENT_HEADER_BYTES_MAX, SegmentHeader, VERSION,
 };
-use openclaw_pairing::journal::{Journal, MemoryStorage, codec};
+use openclaw_pairing::journal::{Access, Found, Journal, MemoryVolume, Witness};
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
-    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Digest, Ending, Event, Fault,
+    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Condition, Digest, Ending, Event, Fault,
     Forwarding, KINDS, KnownScope, Millis, PairingNeed, PeerUser, Person, Reason, Record, Refusal, RequestId, Resolution, Role,
     Rule, ScopeSet, Seq, SharedVerdict, SignatureForm, TokenVerdict,
 };
@@ -61,12 +63,18 @@ fn every_example_of_a_record_is_read_as_what_was_written() {
 #[test]
 fn the_example_of_a_journal_is_read_as_what_was_written() {
     let mut records = vec![];
-    let disk = MemoryStorage::new(Document::read().bytes(SMALL_JOURNAL));
-    let (journal, repaired) =
-        Journal::open_on(Box::new(disk), &mut |_| panic!("nothing is torn"), &mut |record| records.push(record))
-            .expect("a sound journal");
-    assert_eq!((journal.id(), repaired), (JOURNAL, None));
+    let journal = opened(&Document::read(), &mut |record| records.push(record));
+    assert_eq!(journal.id(), JOURNAL);
     assert_eq!(records, every_kind()[..3]);
+}
+
+/// The small journal of the document.
+fn opened(document: &Document, apply: &mut dyn FnMut(Record)) -> Journal {
+    let disk = MemoryVolume::holding("00000000000000000001.segment", document.bytes(SMALL_JOURNAL));
+    let found = Found::on(Arc::new(disk), Access::Write, None, apply).expect("a sound journal");
+    let (journal, repaired) = found.open(None, None).expect("a sound journal");
+    assert_eq!(repaired, None);
+    journal
 }
 
 #[test]
@@ -74,12 +82,7 @@ fn the_signed_head_of_the_document_is_that_of_its_small_journal() {
     let document = Document::read();
     let verifier: Verifier = document.examples[VERIFIER_KEY].parse().expect("a key");
     let head = verifier.open(&document.examples[SIGNED_HEAD]).expect("signed by it");
-    let (journal, _) = Journal::open_on(
-        Box::new(MemoryStorage::new(document.bytes(SMALL_JOURNAL))),
-        &mut |_| panic!("nothing is torn"),
-        &mut |_| {},
-    )
-    .expect("a sound journal");
+    let journal = opened(&document, &mut drop);
     assert_eq!((head.journal, head.seq, head.hash), (journal.id(), journal.head().seq, journal.head().hash));
     let lines = document.examples[SIGNED_HEAD].lines().count();
     assert_eq!(document.table("Signed heads").rows.len(), lines - 2, "all but the empty line and the signature");
@@ -110,6 +113,7 @@ fn every_list_of_codes_is_the_programs() {
         ClientId,
         ClientMode,
         CommandName,
+        Condition,
         Ending,
         Fault,
         Forwarding,
@@ -189,6 +193,32 @@ fn every_number_of_a_refusal_has_the_parts_that_the_document_says() {
 }
 
 #[test]
+fn j16_a_refusal_has_one_spelling() {
+    for refusal in every_refusal() {
+        let bytes = payload(&Actor::Peer, &refused(refusal));
+        let leaves = Document::read().walk(&["Actor", "CommandRefused"], &bytes);
+        let number = leaves.iter().find(|leaf| leaf.path == "refusal.number").expect("a refusal").start;
+        let own = bytes[number];
+        for at in number..bytes.len() {
+            for value in 0..=255 {
+                let mut forged = bytes.clone();
+                forged[at] = value;
+                match codec::decode(19, &forged) {
+                    Ok((actor, event)) => assert_eq!(payload(&actor, &event), forged),
+                    Err(error) if at == number => {
+                        // The parts that are there belong to its own number.
+                        let has_all = [2, 3, 6, 8, 9, 11, 13].contains(&value);
+                        let spelling = PayloadError::Fault(openclaw_pairing::journal::format::Fault::PayloadSpelling);
+                        assert_eq!(error, if has_all { spelling } else { PayloadError::UnknownValue }, "{value} for {own}");
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn no_table_of_the_document_is_idle() {
     let document = Document::read();
     let mut met: BTreeSet<String> = document.walk(&["Segment header"], &SegmentHeader::of_new(JOURNAL).encode()).met();
@@ -198,9 +228,22 @@ fn no_table_of_the_document_is_idle() {
     for (actor, event) in events.chain(refusals) {
         met.extend(document.walk(&["Actor", event.name()], &payload(&actor, &event)).met());
     }
+    let (witness, checkpoint) = witness_and_checkpoint();
+    met.extend(document.walk(&["Witness"], &witness).met());
+    met.extend(document.walk(&["Checkpoints"], &checkpoint).met());
     met.extend(document.walk(&["Record header"], &frame_of(&every_kind()[0])).met());
     let tables: BTreeSet<_> = document.structures.keys().chain(document.lists.keys()).cloned().collect();
     assert_eq!(met, tables);
+}
+
+/// The bytes of a witness and of a checkpoint of the small journal.
+fn witness_and_checkpoint() -> (Vec<u8>, Vec<u8>) {
+    let (disk, apart) = (MemoryVolume::default(), MemoryVolume::default());
+    let mut journal = Journal::create_on(Arc::new(disk.clone()), JOURNAL).expect("a new journal");
+    journal.be_witnessed(Witness::make_on(&apart, "witness", JOURNAL).expect("made"));
+    journal.append(journal.head(), &every_kind()[..3]).expect("records that follow on");
+    journal.save(1, (Digest([1; 32]), Digest([2; 32])), b"a state".to_vec()).expect("saved");
+    (apart.bytes("witness"), disk.bytes("00000000000000000003.checkpoint"))
 }
 
 /// What an export leaves out (X36): whatever names or checks a token.

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::Once;
 
+use openclaw_pairing::journal::codec;
 use openclaw_pairing::pairing::{
     Act as Through, Actor, Admission, Attempt, Command, CommandName, CommandRefused, Context, Description, DeviceId, Event,
     Issue, KnownScope, Millis, Mint, Outcome, Policy, PublicKey, Record, Refusal, Registry, RequestId, Role, Rule, ScopeSet, Seq,
@@ -16,6 +17,7 @@ use proptest::array::uniform6;
 use proptest::array::uniform8;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
+use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use support::given::{NO_REQUEST, World, device, owner};
 use support::story::{Act, Played, Step, Story, Strictness};
@@ -119,6 +121,40 @@ fn any_prefix_is_valid() {
     });
 }
 
+/// Whatever is remembered of the records before any point is a checkpoint: with the rest of them it says what all of them say.
+#[test]
+fn checkpoint_and_tail_equal_full_replay() {
+    hold(&(stories(), any::<Index>()), |(story, point)| {
+        let records = story.play().world.records;
+        let (head, tail) = records.split_at(point.index(records.len() + 1));
+        let mut full = fold(head);
+        let image = codec::encode_image(&full).expect("a small image");
+        let mut restored: Registry = codec::decode_image(&image).expect("its own image");
+        for record in tail {
+            assert_eq!(restored.digest(), full.digest(), "before {record:?}");
+            full.apply(record);
+            restored.apply(record);
+        }
+        assert_eq!(restored.digest(), full.digest());
+        // What no digest holds included.
+        assert_eq!(codec::encode_image(&restored), codec::encode_image(&full));
+    });
+}
+
+#[test]
+fn an_image_is_read_whole_or_not_at_all() {
+    let mut world = World::under("of a language to come");
+    assert_eq!((world.registry.policy_text(), &**world.registry.policy()), (Some("of a language to come"), &Policy::closed()));
+    world.pair(1, "read");
+    let image = codec::encode_image(&world.registry).expect("a small image");
+    let restored: Registry = codec::decode_image(&image).expect("its own image");
+    assert_eq!((restored.policy_text(), restored.policy()), (world.registry.policy_text(), world.registry.policy()));
+    for cut in 0..image.len() {
+        assert!(codec::decode_image::<Registry>(&image[..cut]).is_none(), "cut at {cut}");
+    }
+    assert!(codec::decode_image::<Registry>(&[&*image, &[0]].concat()).is_none());
+}
+
 /// What holds of every registry, whatever was its last record.
 fn is_sound(registry: &Registry) {
     for request in registry.requests() {
@@ -127,6 +163,7 @@ fn is_sound(registry: &Registry) {
         assert!(registry.settled(&request.id).is_none(), "it waits or is settled");
         assert!(request.created_at <= request.last_at && request.last_at <= registry.now());
     }
+    assert!(registry.devices().all(|device| registry.activity(&device.id).is_some()), "whoever is paired is seen");
     for (device, role, grant) in grants(registry) {
         assert!(grant.revoked.is_none() || (grant.token.is_none() && grant.approved.is_empty()), "{device} {role}");
         assert!(grant.retired.len() <= openclaw_pairing::limits::RETIRED_TOKENS);
@@ -542,7 +579,7 @@ fn decide_has_an_answer_to_every_command_on_every_registry() {
         let count = told.records.len();
         let jumbled = order.iter().map(|place| &told.records[usize::from(*place) % count]);
         let now = if odd[1] % 2 == 0 { Millis(u64::MAX) } else { told.now };
-        let mut world = World { registry: fold(jumbled), now, ..World::new() };
+        let mut world = World { registry: fold(jumbled), now, is_jumbled: true, ..World::new() };
         for (turn, act) in acts.into_iter().enumerate() {
             let bits = odd[turn % 8].rotate_left(u32::try_from(turn).unwrap_or(0));
             let mut command = match act {
@@ -640,7 +677,7 @@ fn the_stories_reach_every_event_every_rule_and_every_reason() {
     let seen = seen.into_inner();
     let expected = "ConnectionAdmitted ConnectionRefused ConnectionClosed CommandRefused PairingRequested PairingApproved \
         PairingRejected PairingExpired DeviceMetadataChanged DeviceRemoved TokenIssued TokenRotated TokenRevoked GatewayStarted \
-        paired localFirstPairing localCli localBackend probe sharedSecret not-paired metadata-upgrade role-upgrade scope-upgrade \
+        ConditionFound paired localFirstPairing localCli localBackend probe sharedSecret not-paired metadata-upgrade role-upgrade scope-upgrade \
         approved rejected superseded expired removed Fault ControlUiNeedsDevice DeviceRequired Unauthorized PairingRequired \
         MissingScope NeedsAdmin UnknownRequest Resolved UnknownDevice RoleNotHeld TokenKeyUnusable";
     let missing: Vec<_> = expected.split_whitespace().filter(|name| !seen.contains(*name)).collect();

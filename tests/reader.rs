@@ -165,6 +165,7 @@ fn read(home: &Path) -> (String, String) {
         Verdict::TornTail { sound, .. } => {
             format!("torn: segment {}, offset {}: seq {}, head {}", sound.segment, sound.offset, sound.head.seq, sound.head.hash)
         }
+        Verdict::RolledBack { .. } => unreachable!("no witness is here"),
         Verdict::Corrupt { segment, offset, seq, .. } => format!("damaged: segment {segment}, offset {offset}, seq {seq}: "),
         Verdict::TooNew { segment, .. } => format!("too new: segment {segment}: "),
     };
@@ -179,9 +180,11 @@ fn strange(mut records: Vec<Record>) -> Vec<Record> {
     for peer in
         ["::1", "::", "2001:db8:0:0:1:0:0:1", "2001:db8::1:1:1:1:1", "::192.0.2.1", "64:ff9b::c000:201", "::ffff:10.0.0.1"]
     {
-        let Some(Event::ConnectionAdmitted(mut event)) = records.iter().map(|record| record.event.clone()).nth(4) else {
-            panic!("the fifth kind is an admission");
-        };
+        let mut admissions = records.iter().filter_map(|record| match &record.event {
+            Event::ConnectionAdmitted(event) => Some(event.clone()),
+            _ => None,
+        });
+        let mut event = admissions.next().expect("an admission");
         event.attempt.source.peer = Address(peer.parse().expect("an address"));
         event.attempt.source.claimed = Some(event.attempt.source.peer);
         events.push(event.into());

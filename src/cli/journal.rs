@@ -6,11 +6,13 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::anchor::{self, Anchor, AnchorArgs, HeadArgs};
+use super::compare::{CompareArgs, compare};
 use super::output::{Bulk, Output};
 use super::{Exit, Failure, World};
+use crate::authority;
 use crate::journal::format::Fault;
-use crate::journal::{Extent, Journal, JournalError, Shown, Verdict, read_all, show};
-use crate::pairing::{Record, Seq};
+use crate::journal::{Checkpoint, Extent, Journal, JournalError, Lock, Shown, Verdict, read_all, show, verify, volume};
+use crate::pairing::{Digest, Record, Registry, Seq};
 use crate::state;
 use crate::views::{COLUMNS, event_sentence, log_row, sheet_row, time_text};
 use crate::wire;
@@ -41,6 +43,12 @@ pub(super) enum Command {
     },
     /// Print the records for other programs: one line of JSON each, or CSV
     Export(Export),
+    /// Find where two copies of a journal part
+    Compare(CompareArgs),
+    /// Save the state that the records lead to, so that the next start need not read them all; needs the gateway stopped
+    Checkpoint,
+    /// Put a torn end aside, as the next start would; what is damaged is not touched
+    Repair,
 }
 
 #[derive(clap::Args)]
@@ -64,12 +72,18 @@ pub(super) fn run(command: &Command, world: &World, out: &Output) -> Result<(), 
         Command::Verify { anchor, json } => {
             out.speak_json(*json);
             let mut anchor = Anchor::of(anchor, world)?;
+            let mut saved = Saved::of(world)?;
+            let mut progress = out.progress("checked");
             let verdict = read_all(&world.state.journal(), &mut |head, records| {
+                progress.pass(records.len());
                 if let Some(anchor) = &mut anchor {
                     anchor.pass(head, records);
                 }
+                saved.pass(records);
             })?;
-            judge(&verdict, anchor.as_ref(), *json, out)
+            progress.finish();
+            judge(&verdict, anchor.as_ref(), *json, out)?;
+            saved.judge()
         }
         Command::Head(args) => anchor::head(args, world, out),
         Command::Show { from, limit, json } => {
@@ -77,6 +91,72 @@ pub(super) fn run(command: &Command, world: &World, out: &Output) -> Result<(), 
             print(Seq(*from), limit.unwrap_or(u64::MAX), *json, world, out)
         }
         Command::Export(args) => export(args, world, out),
+        Command::Compare(args) => compare(args, out),
+        Command::Checkpoint => {
+            let seq = authority::checkpoint(Lock::acquire(&existing(world)?)?, &*world.host, world.state.witnesses())?;
+            out.line(format_args!("Saved the state at seq {seq}."))
+        }
+        Command::Repair => repair(world, out),
+    }
+}
+
+/// The journal's directory, in which there is one.
+fn existing(world: &World) -> Result<PathBuf, Failure> {
+    let path = world.state.journal();
+    if Journal::exists(&path)? { Ok(path) } else { Err(JournalError::NotAJournal { path }.into()) }
+}
+
+fn repair(world: &World, out: &Output) -> Result<(), Failure> {
+    let dir = existing(world)?;
+    let lock = Lock::acquire(&dir)?;
+    let verdict = verify(&dir)?;
+    let (sound, torn) = sound_part(&verdict)?;
+    let Some((bytes, what)) = torn else { return out.line("Nothing to repair: it is sound.") };
+    authority::checkpoint(lock, &*world.host, world.state.witnesses())?;
+    let seq = sound.head.seq;
+    out.line(format_args!("Put aside {bytes} bytes after seq {seq} that were not a whole batch ({what}), and recorded it."))
+}
+
+/// The checkpoints, held against the records.
+struct Saved {
+    digests: Vec<(Seq, (Digest, Digest))>,
+    registry: Registry,
+    differs: Option<Seq>,
+}
+
+impl Saved {
+    fn of(world: &World) -> Result<Self, Failure> {
+        let volume = volume(&world.state.journal())?;
+        let mut digests = vec![];
+        for seq in Checkpoint::all(&*volume)? {
+            let checkpoint = Checkpoint::load(&*volume, seq)?.filter(|checkpoint| checkpoint.layout == authority::LAYOUT);
+            // One that cannot be used counts for nothing.
+            digests.extend(checkpoint.map(|checkpoint| (seq, checkpoint.digest)));
+        }
+        Ok(Self { digests, registry: Registry::default(), differs: None })
+    }
+
+    fn pass(&mut self, records: &[Record]) {
+        if self.digests.is_empty() {
+            return;
+        }
+        for record in records {
+            self.registry.apply(record);
+        }
+        let head = self.registry.head();
+        if let Some(at) = self.digests.iter().position(|(seq, _)| *seq == head) {
+            let (seq, digest) = self.digests.remove(at);
+            self.differs = self.differs.or((digest != self.registry.digest()).then_some(seq));
+        }
+    }
+
+    fn judge(&self) -> Result<(), Failure> {
+        let Some(seq) = self.differs else { return Ok(()) };
+        let message = format!(
+            "the checkpoint at seq {seq} is not what the records lead to: remove {:020}.checkpoint, it is disposable",
+            seq.0
+        );
+        Err(Failure::new(Exit::Damaged, message))
     }
 }
 
@@ -91,7 +171,11 @@ fn judge(verdict: &Verdict, anchor: Option<&Anchor>, json: bool, out: &Output) -
         if let Some((bytes, what)) = torn {
             value["torn"] = json!({ "bytes": bytes, "what": what.to_string() });
         }
-        value["proven"] = if anchor.is_some() { json!(["consistent", "anchored"]) } else { json!(["consistent"]) };
+        let proven = [(true, "consistent"), (extent.witnessed.is_some(), "complete"), (anchor.is_some(), "anchored")];
+        value["proven"] = proven.into_iter().filter(|(is_proven, _)| *is_proven).map(|(_, name)| name).collect();
+        if let Some(seq) = extent.witnessed {
+            value["witnessed"] = seq.0.into();
+        }
         if let Some(anchor) = anchor {
             value["anchor"] = anchor.json();
         }
@@ -107,15 +191,27 @@ fn judge(verdict: &Verdict, anchor: Option<&Anchor>, json: bool, out: &Output) -
     }
     out.line("Proven:")?;
     out.line("  consistent: every checksum, every seq and every link of the hash chain is right")?;
-    match anchor {
-        Some(anchor) => {
-            out.line(format_args!("  {}", anchor.text()))?;
+    if let Some(seq) = extent.witnessed {
+        out.line(format_args!("  complete: up to seq {seq} nothing is missing; the witness outside its directory saw it"))?;
+    }
+    if let Some(anchor) = anchor {
+        out.line(format_args!("  {}", anchor.text()))?;
+    }
+    let elsewhere =
+        "Only a head kept elsewhere can tell: openclaw journal head makes one, openclaw journal verify --head FILE compares.";
+    match (extent.witnessed.is_some(), anchor.is_some()) {
+        (false, false) => out.line(format_args!(
+            "Not proven: that nothing is missing at the end, and that the whole was not rewritten. {elsewhere}"
+        )),
+        (true, false) => out.line(format_args!(
+            "Not proven: that the whole was not rewritten by somebody who may write the witness too. {elsewhere}"
+        )),
+        (false, true) => {
             out.line("Not proven: that nothing is missing at the end, and that what came after that head was not rewritten.")
         }
-        None => out.line(
-            "Not proven: that nothing is missing at the end, and that the whole was not rewritten. Only a head kept elsewhere \
-             can tell: openclaw journal head makes one, openclaw journal verify --head FILE compares.",
-        ),
+        (true, true) => {
+            out.line("Not proven: that what came after that head was not rewritten by somebody who may write the witness too.")
+        }
     }
 }
 
@@ -137,6 +233,11 @@ pub(super) fn sound_part(verdict: &Verdict) -> Result<(&Extent, Torn), Failure> 
             });
             Err(Failure { details: Some(details), ..Failure::new(Exit::Damaged, format!("{message}{before}{next}")) })
         }
+        Verdict::RolledBack { sound, witnessed } => {
+            let error = JournalError::RolledBack { head: sound.head.seq, witnessed: *witnessed };
+            let details = json!({ "verdict": "rolled-back", "sound": extent_json(sound), "witnessed": witnessed.0 });
+            Err(Failure { details: Some(details), ..Failure::from(error) })
+        }
         Verdict::TooNew { segment, found, .. } => {
             let message =
                 format!("written by another version: segment {segment} {found}; open it with the version that wrote it");
@@ -152,14 +253,16 @@ fn extent_json(extent: &Extent) -> Value {
         "seq": extent.head.seq.0,
         "head": extent.head.hash.to_string(),
         "records": extent.records,
+        "begins": extent.begins.0,
         "segment": extent.segment,
         "bytes": extent.offset,
     })
 }
 
 fn extent_text(extent: &Extent) -> String {
-    let Extent { journal, head, records, .. } = extent;
-    format!("journal {journal}, seq {}, head {}, {records} records", head.seq, head.hash)
+    let Extent { journal, head, records, begins, .. } = extent;
+    let kept = if *begins > Seq(1) { format!(" from seq {begins} on, the rest archived") } else { String::new() };
+    format!("journal {journal}, seq {}, head {}, {records} records{kept}", head.seq, head.hash)
 }
 
 fn print(from: Seq, limit: u64, json: bool, world: &World, out: &Output) -> Result<(), Failure> {
@@ -220,13 +323,16 @@ fn export(args: &Export, world: &World, out: &Output) -> Result<(), Failure> {
     }
     let wanted = Seq(args.from)..=Seq(args.until);
     let mut written = Ok(());
+    let mut progress = out.progress("exported");
     let verdict = read_all(&journal, &mut |_, records| {
+        progress.pass(records.len());
         for record in records.iter().filter(|record| wanted.contains(&record.seq)) {
             if written.is_ok() {
                 written = bulk.line(if args.csv { sheet_row(record) } else { wire::record::line(&wire::record::record(record)) });
             }
         }
     })?;
+    progress.finish();
     written?;
     bulk.finish()?;
     let (sound, torn) = sound_part(&verdict)?;

@@ -2,6 +2,7 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod compare;
 mod devices;
 mod door;
 mod gateway;
@@ -173,7 +174,7 @@ impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let exit = match &error {
             JournalError::Locked { .. } => Exit::Held,
-            JournalError::Corrupt { .. } => Exit::Damaged,
+            JournalError::Corrupt { .. } | JournalError::Impossible(_) | JournalError::RolledBack { .. } => Exit::Damaged,
             JournalError::TooNew { .. } => Exit::Newer,
             _ => Exit::Failed,
         };

@@ -7,9 +7,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Exit, Failure};
+use crate::limits;
 
 /// Where a command prints.
 #[derive(Default)]
@@ -59,6 +61,14 @@ impl Output {
         self.line(table)
     }
 
+    /// How far work over many records is.
+    pub(super) fn progress(&self, done: &'static str) -> Progress {
+        let style = ProgressStyle::with_template("{spinner} {human_pos} records {msg}, {per_sec}");
+        let bar = ProgressBar::hidden().with_message(done);
+        // The template is a constant; without it the bar has the library's own.
+        Progress { bar: style.map_or(bar.clone(), |style| bar.with_style(style)) }
+    }
+
     /// The end of a command that failed.
     pub(super) fn failure(&self, failure: &Failure) -> Exit {
         if failure.exit == Exit::Done {
@@ -75,6 +85,25 @@ impl Output {
         }
         self.note(format_args!("error: {}", failure.message));
         failure.exit
+    }
+}
+
+/// Shown on a terminal only, and only of what takes longer than a person waits without asking.
+pub(super) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// So many records more.
+    pub(super) fn pass(&mut self, records: usize) {
+        self.bar.inc(u64::try_from(records).unwrap_or(u64::MAX));
+        if self.bar.is_hidden() && self.bar.elapsed() > limits::PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+
+    pub(super) fn finish(self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -1,6 +1,10 @@
 //! Copies for tools that read OpenClaw's files: `devices/paired.json` without tokens, `devices/pending.json` always `{}`,
 //! because the 2026.3.13 CLI, when refused, would "approve" in that file by itself. Written, never read.
 
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
 use crate::authority::Handle;
 use crate::limits;
 use crate::pairing::Registry;
@@ -16,12 +20,12 @@ pub(super) fn write(state: &StateDir, registry: &Registry) -> Result<(), StateEr
     replace(&state.devices().join("pending.json"), b"{}")
 }
 
-/// Writes the copies whenever who is paired changed, but not more often than every few seconds.
-pub(super) async fn follow(state: StateDir, authority: Handle) {
+/// Writes the copies whenever who is paired changed or they are `gone`, but not more often than every few seconds.
+pub(super) async fn follow(state: StateDir, authority: Handle, gone: Arc<Notify>) {
     let mut changes = authority.changes();
     let mut written = None;
     loop {
-        let registry = std::sync::Arc::clone(&changes.borrow_and_update());
+        let registry = Arc::clone(&changes.borrow_and_update());
         let copy = paired_copy(&registry);
         if written.as_ref() != Some(&copy) {
             match write(&state, &registry) {
@@ -30,8 +34,11 @@ pub(super) async fn follow(state: StateDir, authority: Handle) {
             }
         }
         tokio::time::sleep(limits::COPY_INTERVAL).await;
-        if changes.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() {
+                return;
+            },
+            () = gone.notified() => written = None,
         }
     }
 }

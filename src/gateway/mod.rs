@@ -1,6 +1,7 @@
 //! Who is connected right now? Listeners, sockets and the owner channel around one authority. It knows neither the bytes on
 //! disk nor how a decision is made.
 
+mod conditions;
 mod connection;
 mod copies;
 mod handshake;
@@ -9,6 +10,7 @@ mod hub;
 mod methods;
 mod owner;
 mod peer;
+mod sealed;
 mod source;
 mod stopped;
 
@@ -20,19 +22,21 @@ use std::time::Duration;
 
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
+use sealed::Sealed;
 pub use stopped::Stopped;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::authority::{Authority, Writing};
+use crate::authority::{Authority, Retention, Writing};
 use crate::host::Host;
 use crate::journal::{JournalError, Lock};
 use crate::limits;
 use crate::pairing::{Actor, Command, DeviceId, GatewayStarted, GatewayStopped};
 use crate::settings::{Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
+use conditions::Look;
 
 /// Why a gateway does not run.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +89,18 @@ pub struct Gateway {
 pub struct Ready {
     gateway: Arc<Gateway>,
     tcp: Vec<TcpListener>,
+    look: Look,
     owner_channel: tokio::net::UnixListener,
     writing: Writing,
 }
 
-/// A desk over the journal, opened by whoever holds its lock.
-fn open_desk(state: &StateDir, lock: Lock, host: Arc<dyn Host>, is_running: bool) -> Result<(Arc<Desk>, Writing), JournalError> {
+/// A desk over the journal, opened by whoever holds its lock; a gateway that runs has settings.
+fn open_desk(
+    state: &StateDir,
+    lock: Lock,
+    host: Arc<dyn Host>,
+    settings: Option<&Settings>,
+) -> Result<(Arc<Desk>, Writing), JournalError> {
     let hub = Arc::new(hub::Hub::default());
     let key = match state.token_key_or_new(&*host) {
         Ok(key) => Some(key),
@@ -100,10 +110,16 @@ fn open_desk(state: &StateDir, lock: Lock, host: Arc<dyn Host>, is_running: bool
         }
     };
     let hears = Arc::clone(&hub);
-    let observer = Box::new(move |records: &[_], registry: &_| hears.hear(records, registry));
-    let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, observer)?;
+    let sealed = Sealed::of(state, &*host);
+    let observer = Box::new(move |records: &[_], registry: &_, head| {
+        sealed.hear(records, registry, head);
+        hears.hear(records, registry);
+    });
+    let retention = settings.and_then(|settings| settings.retention.clone());
+    let retention = retention.map(|(days, archive)| Retention { older_than_ms: days.saturating_mul(limits::DAY_MS), archive });
+    let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, state.witnesses(), retention, observer)?;
     let (authority, reader, writing) = authority.split();
-    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, is_running)), writing))
+    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, settings.is_some())), writing))
 }
 
 impl Ready {
@@ -120,22 +136,31 @@ impl Ready {
         outlive_file_limits();
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
+        // Before anything that is gone is made anew.
+        let found = Look::at(&state);
         let settings = Settings::load(&state, flags, &*host)?;
         let tcp = listen(&settings).await?;
-        let (desk, writing) = open_desk(&state, lock, host, true)?;
+        let (desk, writing) = open_desk(&state, lock, host, Some(&settings))?;
         let owner_channel = owner::listen(&state.owner_socket())?;
         let owner = state.owner()?.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+        let look = Look::at(&state);
+        let mut recorded = settings.recorded();
+        recorded.extend(look.recorded());
         let started = GatewayStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             key: desk.authority.key_id(),
             identity,
-            settings: settings.recorded(),
+            settings: recorded,
         };
+        let conditions = conditions::at_start(found, &desk.authority.registry(), &started);
         desk.authority.ask(Command::Start(started), Actor::System).await?;
+        for (condition, found) in conditions {
+            desk.authority.ask(Command::Observe { condition, found }, Actor::System).await?;
+        }
         let listeners = tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places });
-        Ok(Self { gateway, tcp, owner_channel, writing })
+        Ok(Self { gateway, tcp, look, owner_channel, writing })
     }
 
     /// Where it listens.
@@ -153,11 +178,13 @@ impl Ready {
     /// Runs until `stop` resolves with the name of what stopped it; returns when every connection has ended and the journal
     /// is closed.
     pub async fn run(self, stop: impl Future<Output = &'static str>) {
-        let Self { gateway, tcp, owner_channel, writing } = self;
+        let Self { gateway, tcp, look, owner_channel, writing } = self;
         let desk = Arc::clone(&gateway.desk);
         let mut tasks = JoinSet::new();
         tasks.spawn(owner::serve(owner_channel, Arc::clone(&desk), gateway.owner));
-        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone()));
+        let copies = Arc::new(Notify::new());
+        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies)));
+        tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
         tasks.spawn(expire(Arc::clone(&desk)));
         for listener in tcp {
             tasks.spawn(accept(listener, Arc::clone(&gateway)));

@@ -9,11 +9,10 @@ use serde_json::value::RawValue;
 use super::hub::Hub;
 use super::methods::{Caller, Desk};
 use super::{GatewayError, copies, open_desk, outlive_file_limits, owner};
-use crate::authority::{Handle, Writing};
+use crate::authority::{self, Handle, Writing};
 use crate::host::Host;
-use crate::journal::{Journal, JournalError, Lock, Reader};
-use crate::limits;
-use crate::pairing::{Actor, Registry, Role, ScopeSet};
+use crate::journal::{Journal, JournalError, Lock};
+use crate::pairing::{Actor, Role, ScopeSet};
 use crate::state::StateDir;
 use crate::wire::frame::WireError;
 
@@ -31,15 +30,7 @@ impl Stopped {
     /// # Errors
     /// [`GatewayError`]; [`JournalError::NotAJournal`] where there is none.
     pub fn to_read(state: StateDir, host: Arc<dyn Host>) -> Result<Self, GatewayError> {
-        let mut reader = Reader::open(&state.journal())?;
-        let mut registry = Registry::default();
-        loop {
-            let records = reader.read(registry.head().next(), limits::READ_RECORDS)?;
-            if records.is_empty() {
-                break;
-            }
-            records.iter().for_each(|record| registry.apply(record));
-        }
+        let (registry, reader) = authority::look(&state.journal())?;
         let authority = Handle::resting(registry, reader.id(), Arc::clone(&host));
         let desk = Arc::new(Desk::new(&state, authority, reader, Arc::new(Hub::default()), host, false));
         Ok(Self { state, desk, writing: None, caller: this_process() })
@@ -56,7 +47,7 @@ impl Stopped {
         outlive_file_limits();
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
-        let (desk, writing) = open_desk(&state, lock, host, false)?;
+        let (desk, writing) = open_desk(&state, lock, host, None)?;
         Ok(Self { state, desk, writing: Some(writing), caller: this_process() })
     }
 

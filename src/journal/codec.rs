@@ -1,23 +1,29 @@
 //! Events to payloads and back. Pure, and the only file that knows bincode, whose options are pinned here and never its enum
-//! numbering: the kind number stands in the record's frame. Every payload has one spelling; another one is refused.
+//! numbering: the kind number stands in the record's frame. Every payload has one spelling; another one is refused, by the
+//! values that could have two.
+
+mod payload;
 
 use bincode::config::{self, Configuration, Fixint, Limit, LittleEndian};
-use bincode::enc::write::Writer;
-use bincode::error::{DecodeError, EncodeError};
-use bincode::serde::{decode_from_slice, encode_into_writer, encode_to_vec};
-use serde::Serialize;
+use bincode::serde::{decode_from_slice, encode_to_vec};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use self::payload::{Misread, Payload};
 use super::format::Fault;
 use crate::limits;
 use crate::pairing::{
-    Actor, CommandRefused, ConnectionAdmitted, ConnectionClosed, ConnectionRefused, DeviceMetadataChanged, DeviceRemoved, Event,
-    GatewayStarted, GatewayStopped, JournalCreated, JournalRepaired, PairingApproved, PairingExpired, PairingRejected,
-    PairingRequested, SegmentSealed, TokenIssued, TokenRevoked, TokenRotated,
+    Actor, CommandRefused, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionRefused,
+    DeviceMetadataChanged, DeviceRemoved, Event, GatewayStarted, GatewayStopped, HistoryArchived, JournalCreated,
+    JournalRepaired, PairingApproved, PairingExpired, PairingRejected, PairingRequested, SegmentSealed, TokenIssued,
+    TokenRevoked, TokenRotated, WitnessPlaced,
 };
 
-/// Fixed-width little-endian integers, lengths as u64, and never more bytes than a payload may have.
-const CONFIG: Configuration<LittleEndian, Fixint, Limit<{ limits::RECORD_BYTES }>> = config::legacy().with_limit();
+/// Fixed-width little-endian integers, lengths as u64.
+const CONFIG: Configuration<LittleEndian, Fixint> = config::legacy();
+
+/// The same to read an image of a state, which is as large as the state is.
+const IMAGE_CONFIG: Configuration<LittleEndian, Fixint, Limit<{ limits::CHECKPOINT_BYTES }>> = config::legacy().with_limit();
 
 /// A payload that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +46,10 @@ pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
         Event::GatewayStopped(event) => payload(actor, event),
         Event::JournalRepaired(event) => payload(actor, event),
         Event::SegmentSealed(event) => payload(actor, event),
+        Event::ConditionFound(event) => payload(actor, event),
+        Event::ConditionCleared(event) => payload(actor, event),
+        Event::WitnessPlaced(event) => payload(actor, event),
+        Event::HistoryArchived(event) => payload(actor, event),
         Event::ConnectionAdmitted(event) => payload(actor, event),
         Event::ConnectionRefused(event) => payload(actor, event),
         Event::ConnectionClosed(event) => payload(actor, event),
@@ -68,6 +78,10 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         3 => parts::<GatewayStopped>(payload),
         4 => parts::<JournalRepaired>(payload),
         5 => parts::<SegmentSealed>(payload),
+        6 => parts::<ConditionFound>(payload),
+        7 => parts::<ConditionCleared>(payload),
+        8 => parts::<WitnessPlaced>(payload),
+        9 => parts::<HistoryArchived>(payload),
         16 => parts::<ConnectionAdmitted>(payload),
         17 => parts::<ConnectionRefused>(payload),
         18 => parts::<ConnectionClosed>(payload),
@@ -86,34 +100,38 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
 }
 
 fn payload<E: Serialize>(actor: &Actor, event: &E) -> Option<Vec<u8>> {
-    // The limit binds decoding only; the writer compares the length itself.
     encode_to_vec((actor, event), CONFIG).ok().filter(|bytes| bytes.len() <= limits::RECORD_BYTES)
 }
 
-fn parts<E: DeserializeOwned + Serialize + Into<Event>>(payload: &[u8]) -> Result<(Actor, Event), PayloadError> {
-    let (parts, used): ((Actor, E), usize) = decode_from_slice(payload, CONFIG).map_err(|error| match error {
-        // A type that reads its bytes and then refuses their value: a list has grown since.
-        DecodeError::OtherString(_) => PayloadError::UnknownValue,
-        _ => PayloadError::Fault(Fault::Payload),
-    })?;
-    if used != payload.len() {
+fn parts<'a, E: Deserialize<'a> + Into<Event>>(payload: &'a [u8]) -> Result<(Actor, Event), PayloadError> {
+    let mut payload = Payload { rest: payload };
+    let (actor, event) = <(Actor, E)>::deserialize(&mut payload)?;
+    if !payload.rest.is_empty() {
         return Err(PayloadError::Fault(Fault::PayloadLeftOver));
     }
-    let mut same = Same { rest: payload };
-    match encode_into_writer(&parts, &mut same, CONFIG) {
-        Ok(()) if same.rest.is_empty() => Ok((parts.0, parts.1.into())),
-        _ => Err(PayloadError::Fault(Fault::PayloadSpelling)),
+    Ok((actor, event.into()))
+}
+
+impl From<Misread> for PayloadError {
+    fn from(misread: Misread) -> Self {
+        match misread {
+            Misread::Form => Self::Fault(Fault::Payload),
+            Misread::Spelling => Self::Fault(Fault::PayloadSpelling),
+            // A type that reads its bytes and then refuses their value: a list has grown since.
+            Misread::Value => Self::UnknownValue,
+        }
     }
 }
 
-/// Takes what is written to it only as long as it equals the bytes it was made with; saves a copy of every payload read.
-struct Same<'a> {
-    rest: &'a [u8],
+/// The bytes of a whole state, to be kept beside the journal: no part of its format, and worth nothing that the records are
+/// not. None where they are over [`limits::CHECKPOINT_BYTES`].
+#[must_use]
+pub fn encode_image<T: Serialize>(state: &T) -> Option<Vec<u8>> {
+    encode_to_vec(state, CONFIG).ok().filter(|bytes| bytes.len() <= limits::CHECKPOINT_BYTES)
 }
 
-impl Writer for Same<'_> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.rest = self.rest.strip_prefix(bytes).ok_or(EncodeError::UnexpectedEnd)?;
-        Ok(())
-    }
+/// The state of such bytes; none where they are not exactly one.
+#[must_use]
+pub fn decode_image<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    decode_from_slice(bytes, IMAGE_CONFIG).ok().filter(|(_, used)| *used == bytes.len()).map(|(state, _)| state)
 }

@@ -1,4 +1,4 @@
-//! The journal's directory: which names stand in it, and whether anybody else could write there. Everything is opened
+//! A directory of the file system as a volume, and whether anybody else could write there. Everything is opened
 //! relative to one handle on the directory and never through a link, so that a path swapped meanwhile leads nowhere.
 
 use std::fs::{DirBuilder, File};
@@ -6,33 +6,21 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::error::JournalError;
-use super::storage::FileStorage;
-use crate::pairing::Seq;
+use super::storage::{Access, FileStorage, Storage, Volume};
 
-const SEGMENT_SUFFIX: &str = ".segment";
-const SEQ_DIGITS: usize = 20;
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const PRIVATE_DIRECTORY: Mode = Mode::RWXU;
 const WRITABLE_BY_OTHERS: Mode = Mode::WGRP.union(Mode::WOTH);
-/// Torn ends kept of one place in one segment; a disk that tears more often than this at one place needs a person.
-const KEPT_AT_ONE_PLACE: u32 = 1_000;
 
 /// A handle on a directory that was found safe.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
     handle: File,
-}
-
-/// Who may do what with an opened file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Read,
-    Write,
 }
 
 impl Directory {
@@ -63,9 +51,9 @@ impl Directory {
             .mode(PRIVATE_DIRECTORY.bits())
             .create(path)
             .map_err(|source| io_error("make", path, source))?;
+        // The mask of this process may have taken so much away that it cannot even be opened.
+        rustix::fs::chmod(path, PRIVATE_DIRECTORY).map_err(|error| failed("set the mode of", path, error))?;
         let directory = Self::open(path)?.ok_or_else(|| io_error("open", path, io::ErrorKind::NotFound.into()))?;
-        // The mask of this process may have taken too much away.
-        rustix::fs::fchmod(&directory.handle, PRIVATE_DIRECTORY).map_err(|error| failed("set the mode of", path, error))?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             let parent_handle = File::open(parent).map_err(|source| io_error("open", parent, source))?;
             parent_handle.sync_all().map_err(|source| io_error("sync", parent, source))?;
@@ -77,28 +65,6 @@ impl Directory {
         &self.path
     }
 
-    pub(super) fn path_of(&self, name: &str) -> PathBuf {
-        self.path.join(name)
-    }
-
-    /// The first seqs of all segments, in order. Other names are none of our business.
-    pub(super) fn segments(&self) -> Result<Vec<Seq>, JournalError> {
-        let entries = rustix::fs::Dir::read_from(&self.handle).map_err(|error| failed("list", &self.path, error))?;
-        let mut firsts = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| failed("list", &self.path, error))?;
-            firsts.extend(entry.file_name().to_str().ok().and_then(first_seq));
-        }
-        firsts.sort_unstable();
-        Ok(firsts)
-    }
-
-    /// Opens a file that is there.
-    pub(super) fn file(&self, name: &str, access: Access) -> Result<File, JournalError> {
-        let mode = if access == Access::Write { OFlags::RDWR } else { OFlags::RDONLY };
-        self.open_file(name, mode)
-    }
-
     /// Opens a file, making it where there is none.
     pub(super) fn file_or_new(&self, name: &str) -> Result<File, JournalError> {
         let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;
@@ -106,47 +72,20 @@ impl Directory {
         Ok(file)
     }
 
-    /// Makes an empty file that is to be `name` once it is whole and synced.
-    pub(super) fn draft(&self, name: &str) -> Result<FileStorage, JournalError> {
-        let draft = draft_of(name);
-        let file = self.open_file(&draft, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?;
-        make_private(&file, || self.path_of(&draft))?;
-        Ok(FileStorage::new(file))
+    /// Makes sure that the directory's path still leads to this directory, and `name` in it to `file`.
+    pub(super) fn still_holds(&self, name: &str, file: &File) -> Result<(), JournalError> {
+        self.check_same(&self.path, rustix::fs::lstat(&self.path), &self.handle)?;
+        let path = self.path_of(name);
+        self.check_same(&path, rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW), file)
     }
 
-    /// Gives the draft of `name` its name, so that whatever happens either the whole of it is there or nothing.
-    pub(super) fn publish(&self, name: &str) -> Result<(), JournalError> {
-        let draft = draft_of(name);
-        // Only the holder of the lock comes here, and it has looked for the name before.
-        let renamed = rustix::fs::renameat(&self.handle, &draft, &self.handle, name);
-        renamed.map_err(|error| failed("rename", &self.path_of(&draft), error))?;
-        self.sync()
-    }
-
-    /// Makes an empty file beside `segment` for the end torn off at `offset`, never one that was there.
-    pub(super) fn aside(&self, segment: &str, offset: u64) -> Result<(String, FileStorage), JournalError> {
-        for attempt in 1..=KEPT_AT_ONE_PLACE {
-            let name = match attempt {
-                1 => format!("{segment}.torn-{offset}"),
-                _ => format!("{segment}.torn-{offset}-{attempt}"),
-            };
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match rustix::fs::openat(&self.handle, &name, flags, PRIVATE_FILE) {
-                Ok(handle) => {
-                    let file = File::from(handle);
-                    make_private(&file, || self.path_of(&name))?;
-                    return Ok((name, FileStorage::new(file)));
-                }
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(failed("make", &self.path_of(&name), error)),
-            }
+    fn check_same(&self, path: &Path, there: Result<Stat, Errno>, held: &File) -> Result<(), JournalError> {
+        let held = rustix::fs::fstat(held).map_err(|error| failed("look at", path, error))?;
+        match there {
+            Ok(there) if (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino) => Ok(()),
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(JournalError::Displaced { path: path.to_owned() }),
+            Err(error) => Err(failed("look at", path, error)),
         }
-        Err(unsafe_path(&self.path, "holds too many torn ends of one place", "move them away and find out what tears them"))
-    }
-
-    /// Returns when the names in it are on the disk.
-    pub(super) fn sync(&self) -> Result<(), JournalError> {
-        self.handle.sync_all().map_err(|source| io_error("sync", &self.path, source))
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> Result<File, JournalError> {
@@ -170,23 +109,70 @@ impl Directory {
     }
 }
 
-/// The file name of the segment that begins with `first`.
-pub(super) fn segment_name(first: Seq) -> String {
-    format!("{:0width$}{SEGMENT_SUFFIX}", first.0, width = SEQ_DIGITS)
+impl Volume for Directory {
+    fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    fn names(&self) -> Result<Vec<String>, JournalError> {
+        let listed = |error| failed("list", &self.path, error);
+        let entries = rustix::fs::Dir::read_from(&self.handle).map_err(listed)?;
+        // What is not UTF-8 is not ours.
+        let name = |entry: rustix::fs::DirEntry| entry.file_name().to_str().ok().map(str::to_owned);
+        entries.filter_map(|entry| entry.map(name).map_err(listed).transpose()).collect()
+    }
+
+    fn open(&self, name: &str, access: Access) -> Result<Option<Box<dyn Storage>>, JournalError> {
+        let mode = if access == Access::Write { OFlags::RDWR } else { OFlags::RDONLY };
+        match self.open_file(name, mode) {
+            Ok(file) => Ok(Some(Box::new(FileStorage::new(file)))),
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make(&self, name: &str) -> Result<Box<dyn Storage>, JournalError> {
+        let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC)?;
+        make_private(&file, || self.path_of(name))?;
+        Ok(Box::new(FileStorage::new(file)))
+    }
+
+    fn make_new(&self, name: &str) -> Result<Option<Box<dyn Storage>>, JournalError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.handle, name, flags, PRIVATE_FILE) {
+            Ok(handle) => {
+                let file = File::from(handle);
+                make_private(&file, || self.path_of(name))?;
+                Ok(Some(Box::new(FileStorage::new(file))))
+            }
+            Err(Errno::EXIST) => Ok(None),
+            Err(error) => Err(failed("make", &self.path_of(name), error)),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), JournalError> {
+        let renamed = rustix::fs::renameat(&self.handle, from, &self.handle, to);
+        renamed.map_err(|error| failed("rename", &self.path_of(from), error))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), JournalError> {
+        let removed = rustix::fs::unlinkat(&self.handle, name, AtFlags::empty());
+        removed.map_err(|error| failed("remove", &self.path_of(name), error))
+    }
+
+    fn sync(&self) -> Result<(), JournalError> {
+        self.handle.sync_all().map_err(|source| io_error("sync", &self.path, source))
+    }
 }
 
-fn draft_of(name: &str) -> String {
-    format!("{name}.new")
+/// Whether this is how a file system answers that has no locks, or whose lock service is gone.
+pub(super) fn has_no_locks(error: &io::Error) -> bool {
+    let answers = [Errno::NOLCK, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL];
+    answers.iter().any(|answer| error.raw_os_error() == Some(answer.raw_os_error()))
 }
 
 pub(super) fn io_error(op: &'static str, path: &Path, source: io::Error) -> JournalError {
     JournalError::Io { path: path.to_owned(), op, source }
-}
-
-fn first_seq(name: &str) -> Option<Seq> {
-    let digits = name.strip_suffix(SEGMENT_SUFFIX)?;
-    let is_seq = digits.len() == SEQ_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_seq { digits.parse().ok().map(Seq) } else { None }
 }
 
 fn check_owner(path: &Path, stat: &Stat) -> Result<(), JournalError> {
@@ -203,7 +189,7 @@ fn make_private(file: &File, path: impl Fn() -> PathBuf) -> Result<(), JournalEr
     rustix::fs::fchmod(file, PRIVATE_FILE).map_err(|error| failed("set the mode of", &path(), error))
 }
 
-fn unsafe_path(path: &Path, why: &'static str, fix: &'static str) -> JournalError {
+pub(super) fn unsafe_path(path: &Path, why: &'static str, fix: &'static str) -> JournalError {
     JournalError::Unsafe { path: path.to_owned(), why, fix }
 }
 

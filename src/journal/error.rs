@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::format::Fault;
-use crate::pairing::Seq;
+use crate::pairing::{Impossible, Seq};
 
 /// Why the journal could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,17 @@ pub enum JournalError {
         path: PathBuf,
         /// Who holds it, as it says itself: a hint.
         pid: Option<u32>,
+    },
+    /// The file system cannot say who writes.
+    #[error(
+        "the file system of {} has no working locks ({source}), and without one two gateways could write at once: keep the state on a local disk: OPENCLAW_STATE_DIR",
+        path.display()
+    )]
+    NoLocks {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The machine refused.
     #[error("could not {op} {}: {source}", path.display())]
@@ -51,6 +62,19 @@ pub enum JournalError {
         /// What is wrong.
         what: Fault,
     },
+    /// Sound bytes that no writer of ours wrote.
+    #[error("the journal is damaged: {0}; nothing was changed: keep a copy, and look at it with `openclaw journal show`")]
+    Impossible(Impossible),
+    /// Sound, but not the journal that was there: an older copy, or one whose end is gone. Going on could undo a revocation.
+    #[error(
+        "the journal was rolled back: it ends with seq {head}, or goes on otherwise, and seq {witnessed} was written before; an older copy was put back, or its end was cut off: put the newer one back; nothing was changed, and nobody is let in"
+    )]
+    RolledBack {
+        /// Its last record.
+        head: Seq,
+        /// The last record that the witness saw.
+        witnessed: Seq,
+    },
     /// Sound, but not of this version; nothing was changed.
     #[error("the journal was written by another version: segment {segment} {found}; open it with the version that wrote it")]
     TooNew {
@@ -80,6 +104,15 @@ pub enum JournalError {
         why: &'static str,
         /// What to do.
         fix: &'static str,
+    },
+    /// What this process locked was moved away, deleted or replaced; another process may be writing what lies there now.
+    #[error(
+        "{} was moved away, deleted or replaced while it was in use, so nothing more is recorded: stop the gateway, put back what was there, and start again: openclaw gateway run",
+        path.display()
+    )]
+    Displaced {
+        /// The directory, or the lock file in it.
+        path: PathBuf,
     },
     /// Somebody appended since: read on and decide again.
     #[error("the journal's head is at seq {actual}, not at {expected}: read on and decide again")]

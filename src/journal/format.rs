@@ -8,7 +8,7 @@ use crate::limits;
 use crate::pairing::{Digest, JournalId, Millis, Seq};
 
 /// The version this program writes and reads ("Versions").
-pub const VERSION: u32 = 0;
+pub const VERSION: u32 = 1;
 /// What every segment begins with.
 pub const MAGIC: [u8; 8] = *b"\x89OCJL\r\n\x1a";
 /// What every batch begins with. The first byte occurs in no UTF-8 text, so no text in a payload can look like a batch.
@@ -31,6 +31,8 @@ const CHAIN_LABEL: &[u8] = b"openclaw-pairing journal chain v1";
 const CHECKSUM_BYTES: usize = 4;
 /// What every version's segment header has: magic, version, length and checksum.
 const SEGMENT_HEADER_BYTES_MIN: usize = 20;
+/// What of a record header its checksum covers: all in front of it.
+const SUMMED_BYTES: usize = RECORD_HEADER_BYTES - CHECKSUM_BYTES;
 const BATCH_FRAME_BYTES: usize = BATCH_HEADER_BYTES + DIGEST_BYTES;
 
 /// What is wrong with some bytes.
@@ -351,6 +353,7 @@ impl<'a> RecordFrames<'a> {
     fn frame(&mut self) -> Result<RecordFrame<'a>, Fault> {
         let offset = self.offset();
         let mut rest = self.rest;
+        let (summed, _) = rest.split_at_checked(SUMMED_BYTES).ok_or(Fault::RecordShort)?;
         let length = to_usize(u32::from_le_bytes(take(&mut rest).ok_or(Fault::RecordShort)?));
         let kind = u16::from_le_bytes(take(&mut rest).ok_or(Fault::RecordShort)?);
         let at = Millis(u64::from_le_bytes(take(&mut rest).ok_or(Fault::RecordShort)?));
@@ -359,7 +362,7 @@ impl<'a> RecordFrames<'a> {
             return Err(Fault::RecordLimits);
         }
         let (payload, after) = rest.split_at_checked(length).ok_or(Fault::RecordShort)?;
-        if IS_COMPARED && record_checksum(length, kind, at, payload) != checksum {
+        if IS_COMPARED && record_checksum(summed, payload) != checksum {
             return Err(Fault::RecordChecksum);
         }
         self.rest = after;
@@ -420,10 +423,12 @@ impl BatchBuilder {
         within(self.body.len().saturating_add(record_bytes).saturating_add(BATCH_FRAME_BYTES), limits::BATCH_BYTES)?;
         self.count = self.count.saturating_add(1);
         within(to_usize(self.count), to_usize(limits::BATCH_RECORDS))?;
+        let start = self.body.len();
         self.body.extend_from_slice(&to_u32(payload.len()).to_le_bytes());
         self.body.extend_from_slice(&kind.to_le_bytes());
         self.body.extend_from_slice(&at.0.to_le_bytes());
-        self.body.extend_from_slice(&record_checksum(payload.len(), kind, at, payload).to_le_bytes());
+        let checksum = record_checksum(self.body.get(start..).unwrap_or_default(), payload);
+        self.body.extend_from_slice(&checksum.to_le_bytes());
         self.body.extend_from_slice(payload);
         Ok(())
     }
@@ -452,18 +457,25 @@ fn chain(previous: &Digest, header: &[u8], body: &[u8]) -> Digest {
     Digest(Sha256::new().chain_update(previous.0).chain_update(header).chain_update(body).finalize().into())
 }
 
-fn record_checksum(length: usize, kind: u16, at: Millis, payload: &[u8]) -> u32 {
-    let checksum = crc32c::crc32c(&to_u32(length).to_le_bytes());
-    let checksum = crc32c::crc32c_append(checksum, &kind.to_le_bytes());
-    let checksum = crc32c::crc32c_append(checksum, &at.0.to_le_bytes());
-    crc32c::crc32c_append(checksum, payload)
+fn record_checksum(summed: &[u8], payload: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(summed), payload)
 }
 
 fn within(found: usize, limit: usize) -> Result<(), OverLimit> {
     if found <= limit { Ok(()) } else { Err(OverLimit { found, limit }) }
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+/// The checksum of files beside the segments.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+/// The digest of files beside the segments.
+pub(super) fn sha256(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
+pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*head)

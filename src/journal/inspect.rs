@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use super::Head;
-use super::directory::{Access, Directory, segment_name};
+use super::directory::Directory;
 use super::error::{JournalError, Newer};
 use super::format::{Fault, SEGMENT_HEADER_BYTES};
-use super::recovery::{Position, Step};
-use super::segments::{Place, Scan, Segment, check_order};
-use super::storage::length;
-use crate::pairing::{JournalId, Record, Seq};
+use super::recovery::{Damage, Position, Step};
+use super::segments::{self, Place, Scan, Segment, check_beginning, check_order, segment_name};
+use super::storage::{Access, length};
+use super::witness::Witness;
+use crate::pairing::{Event, JournalId, Record, Seq};
 
 /// What a walk over a whole journal found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,13 @@ pub enum Verdict {
         /// What is wrong.
         what: Fault,
     },
+    /// Every byte is what was written, and it is not the journal that was there: the witness saw another one, or a longer one.
+    RolledBack {
+        /// What is there.
+        sound: Extent,
+        /// The last record that the witness saw.
+        witnessed: Seq,
+    },
     /// Sound, but not of this version.
     TooNew {
         /// What is before it; none where the version itself is another.
@@ -59,10 +67,14 @@ pub struct Extent {
     pub head: Head,
     /// How many records.
     pub records: u64,
+    /// The first of them; where it is not 1, those before it are kept elsewhere.
+    pub begins: Seq,
     /// The last segment's file name.
     pub segment: String,
     /// Where its sound part ends, in bytes.
     pub offset: u64,
+    /// Up to which record the witness says that nothing is missing; none where there is no witness.
+    pub witnessed: Option<Seq>,
 }
 
 /// Judges the journal in `dir`: every byte, every digest, every record. Changes nothing and needs no lock; a batch that is
@@ -82,25 +94,78 @@ pub fn verify(dir: &Path) -> Result<Verdict, JournalError> {
 pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Verdict, JournalError> {
     let (directory, firsts) = listed(dir)?;
     let mut scan = Scan::new(&directory);
+    let begins = firsts.first().copied().unwrap_or(Seq(1));
+    let mut watch = Watch::default();
+    let mut looked = Ok(());
     let result = scan.run(&firsts, Access::Read, &mut |place, records| match place {
-        Place::Start(position) => each(position.head, &[]),
-        Place::Behind(position) => each(position.head, records),
+        Place::Start(position) | Place::From(position) => {
+            watch.pass(position.head);
+            each(position.head, &[]);
+        }
+        Place::Behind(position) => {
+            for record in records.iter() {
+                if let (Event::WitnessPlaced(event), Ok(())) = (&record.event, &looked) {
+                    looked = watch.ask(Path::new(&event.path));
+                }
+            }
+            watch.pass(position.head);
+            each(position.head, records);
+        }
     });
+    looked?;
     let sound = scan.sound.map(|(journal, position)| Extent {
         journal,
         head: position.head,
-        records: position.head.seq.0,
+        records: position.head.seq.next().0.saturating_sub(begins.0),
+        begins,
         segment: segment_name(position.segment),
         offset: position.offset,
+        witnessed: None,
     });
     match (result, sound) {
-        (Ok((_, None)), Some(sound)) => Ok(Verdict::Sound(sound)),
-        (Ok((segment, Some(damage))), Some(sound)) => {
-            let bytes = segment.walk().end_of_data(sound.offset)?.saturating_sub(sound.offset);
-            Ok(Verdict::TornTail { sound, bytes, what: damage.what })
+        (Ok((segment, torn)), Some(sound)) => {
+            let seen = watch.seen.filter(|(journal, _)| *journal == sound.journal).map(|(_, head)| head.seq);
+            let is_ahead = seen.is_some_and(|seen| seen > sound.head.seq);
+            match (torn, seen) {
+                (Some(Damage { offset, seq, what }), _) if is_ahead => {
+                    Ok(Verdict::Corrupt { segment: sound.segment.clone(), sound: Some(sound), offset, seq, what })
+                }
+                (_, Some(witnessed)) if !watch.is_held => Ok(Verdict::RolledBack { sound, witnessed }),
+                (Some(damage), witnessed) => {
+                    let bytes = segment.walk().end_of_data(sound.offset)?.saturating_sub(sound.offset);
+                    Ok(Verdict::TornTail { sound: Extent { witnessed, ..sound }, bytes, what: damage.what })
+                }
+                (None, witnessed) => Ok(Verdict::Sound(Extent { witnessed, ..sound })),
+            }
         }
         (Ok(_), None) => Err(JournalError::NotAJournal { path: dir.to_owned() }),
         (Err(error), sound) => verdict(error, sound),
+    }
+}
+
+/// What the witness saw, and whether it was met.
+#[derive(Default)]
+struct Watch {
+    seen: Option<(JournalId, Head)>,
+    passed: Option<Head>,
+    is_held: bool,
+}
+
+impl Watch {
+    /// Asks the witness at `path`, early, so that a writer which goes on meanwhile does not make it look ahead.
+    fn ask(&mut self, path: &Path) -> Result<(), JournalError> {
+        self.seen = Witness::look(path)?;
+        self.is_held = self.passed.is_some_and(|head| self.is(head));
+        Ok(())
+    }
+
+    fn pass(&mut self, head: Head) {
+        self.is_held |= self.is(head);
+        self.passed = Some(head);
+    }
+
+    fn is(&self, head: Head) -> bool {
+        self.seen.is_some_and(|(_, seen)| seen == head)
     }
 }
 
@@ -108,7 +173,7 @@ pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Ver
 fn listed(dir: &Path) -> Result<(Directory, Vec<Seq>), JournalError> {
     let not_a_journal = || JournalError::NotAJournal { path: dir.to_owned() };
     let directory = Directory::open(dir)?.ok_or_else(not_a_journal)?;
-    let firsts = directory.segments()?;
+    let firsts = segments::firsts(&directory)?;
     if firsts.is_empty() { Err(not_a_journal()) } else { Ok((directory, firsts)) }
 }
 
@@ -148,7 +213,8 @@ pub enum Shown {
 /// cannot be read.
 pub fn show(dir: &Path, from: Seq, each: &mut dyn FnMut(Shown) -> bool) -> Result<(), JournalError> {
     let (directory, firsts) = listed(dir)?;
-    let (mut journal, mut before, mut is_lost) = (None, None, false);
+    // What is kept elsewhere is no damage.
+    let (mut journal, mut before, mut is_lost) = (None, None, check_beginning(&directory, &firsts).is_ok());
     for first in firsts {
         if !is_lost && let Err(error) = check_order(first, before.as_ref()) {
             let JournalError::Corrupt { segment, offset, seq, what } = error else { return Err(error) };

@@ -7,8 +7,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::directory::{Directory, io_error};
+use super::directory::{Directory, has_no_locks, io_error};
 use super::error::JournalError;
+use super::storage::Volume;
 
 const LOCK_NAME: &str = "lock";
 /// Longer than any process id.
@@ -27,7 +28,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`JournalError::Locked`] while another handle holds it, also of this process; [`JournalError::Unsafe`] where others
-    /// could write there.
+    /// could write there; [`JournalError::NoLocks`] where the file system has none.
     pub fn acquire(dir: &Path) -> Result<Self, JournalError> {
         let directory = Arc::new(Directory::open_or_create(dir)?);
         let file = directory.file_or_new(LOCK_NAME)?;
@@ -38,6 +39,7 @@ impl Lock {
             Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
                 return Err(JournalError::Locked { path: directory.path().to_owned(), pid: hint(&file) });
             }
+            Err(source) if has_no_locks(&source) => return Err(JournalError::NoLocks { path, source }),
             Err(source) => return Err(io_error("lock", &path, source)),
         }
         // Only people read it, so a disk without room for it is no reason not to go on.
@@ -45,8 +47,18 @@ impl Lock {
         Ok(Self { file, directory })
     }
 
-    pub(super) fn directory(&self) -> &Arc<Directory> {
-        &self.directory
+    /// Makes sure that what was locked is still what lies there under its name: otherwise another process may hold what does.
+    ///
+    /// # Errors
+    /// [`JournalError::Displaced`], [`JournalError::Io`].
+    pub(super) fn still_holds(&self) -> Result<(), JournalError> {
+        self.directory.still_holds(LOCK_NAME, &self.file)
+    }
+
+    /// The directory that it is for.
+    #[must_use]
+    pub fn volume(&self) -> Arc<dyn Volume> {
+        Arc::<Directory>::clone(&self.directory)
     }
 }
 

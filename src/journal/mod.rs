@@ -12,10 +12,12 @@
     reason = "whatever bytes are on the disk, nothing here may panic"
 )]
 
+mod checkpoint;
 pub mod codec;
 mod directory;
 mod error;
 pub mod format;
+mod found;
 mod inspect;
 mod lock;
 mod memory;
@@ -23,25 +25,28 @@ mod reader;
 mod recovery;
 mod segments;
 mod storage;
+mod witness;
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use directory::{Access, Directory, io_error, segment_name};
+pub use checkpoint::Checkpoint;
+use directory::{Directory, io_error};
 pub use error::{JournalError, Newer};
 use format::{BatchBuilder, OverLimit, SegmentHeader};
+pub use found::Found;
 pub use inspect::{Extent, Shown, Verdict, read_all, show, verify};
 pub use lock::Lock;
-pub use memory::{MemoryStorage, SECTOR_BYTES};
+pub use memory::{Chance, MemoryStorage, MemoryVolume, SECTOR_BYTES};
 use reader::Index;
 pub use reader::Reader;
 use recovery::Position;
-use segments::{Alone, Place, Scan, Segment, Volume};
-pub use storage::{FileStorage, Storage};
+use segments::{Segment, segment_name};
+pub use storage::{Access, FileStorage, Storage, Volume};
+pub use witness::Witness;
 
 use crate::limits;
-use crate::pairing::{Digest, JournalId, JournalRepaired, Record, SegmentSealed, Seq};
+use crate::pairing::{Digest, Event, HistoryArchived, JournalId, JournalRepaired, Millis, Record, SegmentSealed, Seq};
 
 /// The last record of a journal and the digest of the batch that ends with it: together they name everything before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,17 @@ pub struct Head {
     pub hash: Digest,
 }
 
+/// The directory at `dir` as a volume.
+///
+/// # Errors
+/// [`JournalError::NotAJournal`] where there is none, [`JournalError::Io`], [`JournalError::Unsafe`].
+pub fn volume(dir: &Path) -> Result<Arc<dyn Volume>, JournalError> {
+    match Directory::open(dir)? {
+        Some(directory) => Ok(Arc::new(directory)),
+        None => Err(JournalError::NotAJournal { path: dir.to_owned() }),
+    }
+}
+
 /// The one writer of a journal.
 pub struct Journal {
     volume: Arc<dyn Volume>,
@@ -59,16 +75,16 @@ pub struct Journal {
     journal: JournalId,
     position: Position,
     index: Index,
+    /// The last record that may be missing at the beginning, because it is kept elsewhere.
+    archived: Seq,
     options: Options,
     /// Bytes of the segment that are on the disk: what is written, and zeros.
     space: u64,
     poisoned: bool,
-    /// Held as long as somebody may write; none over storage that is not a directory's.
+    /// Held as long as somebody may write; none over a volume in memory.
     lock: Option<Lock>,
+    witness: Option<Witness>,
 }
-
-/// Makes an empty file for a torn end that begins at the offset, and tells the file's name.
-pub type MakeAside<'a> = &'a mut dyn FnMut(u64) -> Result<(String, Box<dyn Storage>), JournalError>;
 
 /// How a journal is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,17 +93,23 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Bytes of zeros made ahead at once; 0 makes none.
     pub step_bytes: u64,
+    /// Bytes of these that only [`Journal::append_from_reserve`] may use.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: limits::SEGMENT_BYTES, step_bytes: limits::SEGMENT_STEP_BYTES }
+        let (segment_bytes, step_bytes) = (limits::SEGMENT_BYTES, limits::SEGMENT_STEP_BYTES);
+        Self { segment_bytes, step_bytes, reserve_bytes: limits::SEGMENT_RESERVE_BYTES }
     }
 }
 
 impl Options {
-    /// One segment that is as long as its records.
-    const ALONE: Self = Self { segment_bytes: u64::MAX, step_bytes: 0 };
+    /// Segments of so many bytes, each as long as its records.
+    #[must_use]
+    pub fn without_room(segment_bytes: u64) -> Self {
+        Self { segment_bytes, step_bytes: 0, reserve_bytes: 0 }
+    }
 }
 
 impl Journal {
@@ -96,8 +118,15 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`], [`JournalError::Unsafe`].
     pub fn exists(dir: &Path) -> Result<bool, JournalError> {
-        let Some(directory) = Directory::open(dir)? else { return Ok(false) };
-        Ok(!directory.segments()?.is_empty())
+        Directory::open(dir)?.map_or(Ok(false), |directory| Self::is_in(&directory))
+    }
+
+    /// Whether there is a journal in `volume`.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn is_in(volume: &dyn Volume) -> Result<bool, JournalError> {
+        Ok(!segments::firsts(volume)?.is_empty())
     }
 
     /// Makes a journal without records in the directory that `lock` is for. It is on the disk when this returns, or not at all.
@@ -105,117 +134,36 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Exists`] where there is one, [`JournalError::Io`], [`JournalError::Unsafe`].
     pub fn create(lock: Lock, id: JournalId) -> Result<Self, JournalError> {
-        let directory = Arc::clone(lock.directory());
-        if !directory.segments()?.is_empty() {
-            return Err(JournalError::Exists { path: directory.path().to_owned() });
-        }
-        let header = SegmentHeader::of_new(id);
-        let mut storage = Volume::draft(&*directory, header.first)?;
-        begin(&mut *storage, &Volume::path_of(&*directory, header.first), &header)?;
-        Volume::publish(&*directory, header.first)?;
-        Ok(Self { lock: Some(lock), ..Self::begun(directory, storage, &header, Options::default()) })
+        let volume = lock.volume();
+        Ok(Self { lock: Some(lock), ..Self::create_on(volume, id)? })
     }
 
-    /// Opens the journal in the directory that `lock` is for, and hands every record to `apply`, in order. A torn end is put
-    /// aside; the caller appends what is returned of it as the next record. After an error, what was applied is to be thrown away.
+    /// As [`Journal::create`], in `volume`.
     ///
     /// # Errors
-    /// [`JournalError::NotAJournal`], [`JournalError::Corrupt`] and [`JournalError::TooNew`] (nothing was changed),
-    /// [`JournalError::Io`], [`JournalError::Unsafe`].
-    pub fn open(lock: Lock, apply: &mut dyn FnMut(Record)) -> Result<(Self, Option<JournalRepaired>), JournalError> {
-        let directory = Arc::clone(lock.directory());
-        if directory.segments()?.is_empty() {
-            return Err(JournalError::NotAJournal { path: directory.path().to_owned() });
+    /// As [`Journal::create`].
+    pub fn create_on(volume: Arc<dyn Volume>, id: JournalId) -> Result<Self, JournalError> {
+        if !segments::firsts(&*volume)?.is_empty() {
+            return Err(JournalError::Exists { path: volume.path_of("") });
         }
-        let mut make_aside = |segment: &str, offset| {
-            let (name, kept) = directory.aside(segment, offset)?;
-            // The name must be on the disk before the bytes are cut off; they follow with the file's own sync.
-            directory.sync()?;
-            let kept: Box<dyn Storage> = Box::new(kept);
-            Ok((name, kept))
-        };
-        let volume: Arc<Directory> = Arc::clone(&directory);
-        let (mut journal, repaired) = Self::opened(volume, &mut make_aside, apply)?;
-        journal.lock = Some(lock);
-        Ok((journal, repaired))
-    }
-
-    /// Makes a journal without records on `storage`, which is empty. It has one segment, which is never sealed.
-    ///
-    /// # Errors
-    /// [`JournalError::Io`].
-    pub fn create_on(mut storage: Box<dyn Storage>, id: JournalId) -> Result<Self, JournalError> {
         let header = SegmentHeader::of_new(id);
-        let path = PathBuf::from(segment_name(header.first));
+        let name = segment_name(header.first);
+        let (mut storage, path) = (segments::draft(&*volume, &name)?, volume.path_of(&name));
         begin(&mut *storage, &path, &header)?;
-        let volume = Arc::new(Alone::new(storage.another().map_err(|source| io_error("open", &path, source))?));
-        Ok(Self::begun(volume, storage, &header, Options::ALONE))
+        segments::publish(&*volume, &name)?;
+        let position = Position::start(&header);
+        let segment = Segment { first: header.first, path, storage };
+        let (index, space, options) = (Index::new(position), position.offset, Options::default());
+        let (poisoned, lock, witness) = (false, None, None);
+        Ok(Self { volume, segment, journal: id, position, index, archived: Seq(0), options, space, poisoned, lock, witness })
     }
 
-    /// Opens the journal on `storage`, as [`Journal::open`] does.
+    /// Opens the journal in the directory that `lock` is for, without a witness, and hands every record to `apply`.
     ///
     /// # Errors
-    /// As [`Journal::open`].
-    pub fn open_on(
-        storage: Box<dyn Storage>,
-        make_aside: MakeAside<'_>,
-        apply: &mut dyn FnMut(Record),
-    ) -> Result<(Self, Option<JournalRepaired>), JournalError> {
-        let (journal, repaired) = Self::opened(Arc::new(Alone::new(storage)), &mut |_, offset| make_aside(offset), apply)?;
-        Ok((journal.with(Options::ALONE), repaired))
-    }
-
-    fn begun(volume: Arc<dyn Volume>, storage: Box<dyn Storage>, header: &SegmentHeader, options: Options) -> Self {
-        let position = Position::start(header);
-        let segment = Segment { first: header.first, path: volume.path_of(header.first), storage };
-        let (index, space) = (Index::new(position), position.offset);
-        Self { volume, segment, journal: header.journal, position, index, options, space, poisoned: false, lock: None }
-    }
-
-    fn opened(
-        volume: Arc<dyn Volume>,
-        make_aside: MakeAsideOf<'_>,
-        apply: &mut dyn FnMut(Record),
-    ) -> Result<(Self, Option<JournalRepaired>), JournalError> {
-        let mut scan = Scan::new(&*volume);
-        let (mut index, mut last, mut end): (Option<Index>, Option<Range<u64>>, u64) = (None, None, 0);
-        let firsts = volume.firsts()?;
-        let (mut segment, torn) = scan.run(&firsts, Access::Write, &mut |place, batch| match place {
-            Place::Start(start) => {
-                index.get_or_insert_with(|| Index::new(start)).note(start);
-                (last, end) = (None, start.offset);
-            }
-            Place::Behind(position) => {
-                last = Some(end..position.offset);
-                end = position.offset;
-                batch.drain(..).for_each(&mut *apply);
-                if let Some(index) = &mut index {
-                    index.note(position);
-                }
-            }
-        })?;
-        let (Some((journal, position)), Some(index)) = (scan.sound, index) else {
-            return Err(JournalError::NotAJournal { path: segment.path });
-        };
-        let repaired = if torn.is_some() {
-            let (kept, mut aside) = make_aside(&segment_name(segment.first), position.offset)?;
-            let bytes = recovery::put_aside(&segment.path, &mut *segment.storage, position.offset, &mut *aside)?;
-            Some(JournalRepaired { after: position.head.seq, offset: position.offset, bytes, kept })
-        } else {
-            // Zeros may be of a sync that failed.
-            cut_zeros(&mut segment, position.offset)?;
-            None
-        };
-        // Who wrote the last batch may have died before its sync, or because of it, and then the system may take for clean what
-        // never reached the disk. It counts now, so it must not be lost, and the next one must not reach the disk before it.
-        recovery::write_again(&segment.path, &mut *segment.storage, last.unwrap_or(0..0))?;
-        let (options, space) = (Options::default(), position.offset);
-        let mut opened = Self { volume, segment, journal, position, index, options, space, poisoned: false, lock: None };
-        if opened.position.is_sealed {
-            let draft = opened.draft(position.head.seq.next())?;
-            opened.succeed(draft)?;
-        }
-        Ok((opened, repaired))
+    /// As [`Found::on`] and [`Found::open`].
+    pub fn open(lock: Lock, apply: &mut dyn FnMut(Record)) -> Result<(Self, Option<JournalRepaired>), JournalError> {
+        Found::on(lock.volume(), Access::Write, None, apply)?.open(Some(lock), None)
     }
 
     /// Goes on with other options than the default ones.
@@ -248,9 +196,78 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Io`].
     pub fn reader(&self) -> Result<Reader, JournalError> {
-        let storage = self.segment.storage.another().map_err(|source| io_error("open", &self.segment.path, source))?;
-        let segment = Segment { first: self.segment.first, path: self.segment.path.clone(), storage };
-        Ok(Reader::at(Arc::clone(&self.volume), segment, self.journal, self.index.clone()))
+        Ok(Reader::at(Arc::clone(&self.volume), self.segment.another()?, self.journal, self.index.clone()))
+    }
+
+    /// Lets `witness` remember the head from now on.
+    pub fn be_witnessed(&mut self, mut witness: Witness) {
+        witness.note(self.position.head);
+        witness.sync();
+        self.witness = Some(witness);
+    }
+
+    /// What remembers the head, if something does.
+    #[must_use]
+    pub fn witness(&self) -> Option<&Witness> {
+        self.witness.as_ref()
+    }
+
+    /// Makes what the witness remembers durable, as far as that can be done.
+    pub fn sync_witness(&mut self) {
+        if let Some(witness) = &mut self.witness {
+            witness.sync();
+        }
+    }
+
+    /// Saves `image`, which is the state at the head, beside the journal. It is disposable: without it the next start only takes
+    /// longer.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]; the journal is as it was. [`JournalError::Poisoned`].
+    pub fn save(&mut self, layout: u32, digest: (Digest, Digest), image: Vec<u8>) -> Result<(), JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned);
+        }
+        // A checkpoint ahead of its witness would not be used.
+        self.sync_witness();
+        let firsts = segments::firsts(&*self.volume)?;
+        let Self { journal, position, archived, .. } = *self;
+        Checkpoint { journal, position, firsts, archived, layout, digest, image }.save(&*self.volume)
+    }
+
+    /// What to append, alone, before the segments whose last record is older than `before` are moved to `archive`; none where
+    /// there are none.
+    ///
+    /// # Errors
+    /// [`JournalError::Corrupt`], [`JournalError::Io`].
+    pub fn archivable(&self, before: Millis, archive: &str) -> Result<Option<HistoryArchived>, JournalError> {
+        let mut found = None;
+        let mut reader = self.reader()?;
+        // A segment ends where the next one begins; the last one goes on.
+        for next in segments::firsts(&*self.volume)?.into_iter().skip(1) {
+            let through = Seq(next.0.saturating_sub(1));
+            let last = reader.read(through, 1)?;
+            if !last.first().is_some_and(|record| record.at < before) {
+                break;
+            }
+            let Some(head) = reader.head_at(through)? else { break };
+            found = Some(HistoryArchived { through, hash: head.hash, archive: archive.to_owned() });
+        }
+        Ok(found.filter(|found| found.through > self.archived))
+    }
+
+    /// Moves the segments up to the last [`HistoryArchived`] to `archive`: each is whole and durable there before it goes here.
+    /// Without a checkpoint behind them, which is saved before, the journal could not be opened.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`], [`JournalError::Unsafe`]; what was not moved is tried again with the next.
+    pub fn archive(&mut self, archive: &Path) -> Result<(), JournalError> {
+        let directory = Directory::open_or_create(archive)?;
+        for first in segments::firsts(&*self.volume)?.into_iter().filter(|first| *first <= self.archived) {
+            segments::copy(&*self.volume, &directory, &segment_name(first))?;
+            self.volume.remove(&segment_name(first))?;
+        }
+        self.volume.sync()
     }
 
     /// Appends `records` as one batch after `expected`: one write, one sync. When it returns, they are on the disk; after
@@ -259,10 +276,28 @@ impl Journal {
     ///
     /// # Errors
     /// Before anything is written: [`JournalError::WrongHead`], [`JournalError::Misordered`], [`JournalError::TooLarge`],
-    /// [`JournalError::Unfaithful`], [`JournalError::Full`], [`JournalError::Poisoned`]. Else [`JournalError::Io`].
+    /// [`JournalError::Unfaithful`], [`JournalError::Full`], [`JournalError::Displaced`], [`JournalError::Poisoned`]. Else
+    /// [`JournalError::Io`].
     pub fn append(&mut self, expected: Head, records: &[Record]) -> Result<Head, JournalError> {
+        self.append_within(expected, records, self.options.reserve_bytes)
+    }
+
+    /// As [`Journal::append`], and where there is no room, in the room that is kept for it: for what takes power away, which a
+    /// full disk must not prevent.
+    ///
+    /// # Errors
+    /// As [`Journal::append`]; [`JournalError::Full`] only when the reserve is used up too.
+    pub fn append_from_reserve(&mut self, expected: Head, records: &[Record]) -> Result<Head, JournalError> {
+        self.append_within(expected, records, 0)
+    }
+
+    fn append_within(&mut self, expected: Head, records: &[Record], kept: u64) -> Result<Head, JournalError> {
         if self.poisoned {
             return Err(JournalError::Poisoned);
+        }
+        if let Some(Err(displaced)) = self.lock.as_ref().map(Lock::still_holds) {
+            self.poisoned = true;
+            return Err(displaced);
         }
         let before = self.position;
         if expected != before.head {
@@ -288,12 +323,18 @@ impl Journal {
         };
         let (bytes, hash) = batch.finish(&before.head.hash);
         let draft = if is_sealed { Some(self.draft(last.0.next())?) } else { None };
-        self.make_room(before.offset.saturating_add(storage::length(bytes.len())))?;
+        self.make_room(before.offset.saturating_add(storage::length(bytes.len())), kept)?;
         self.write(before.offset, &bytes)?;
         let offset = before.offset.saturating_add(storage::length(bytes.len()));
         self.position = Position { offset, is_sealed, head: Head { seq: last.0, hash }, at: last.1, ..before };
         self.index.note(self.position);
+        if let [Record { event: Event::HistoryArchived(event), .. }] = records {
+            self.archived = self.archived.max(event.through);
+        }
         let head = self.position.head;
+        if let Some(witness) = &mut self.witness {
+            witness.note(head);
+        }
         if draft.is_some_and(|draft| self.succeed(draft).is_err()) {
             // The seal itself is safe, so it happened. Without a segment behind it, nothing more can be written.
             self.poisoned = true;
@@ -301,25 +342,34 @@ impl Journal {
         Ok(head)
     }
 
-    /// Makes sure of zeros up to `end`. Where that fails for want of room, nothing has happened.
-    fn make_room(&mut self, end: u64) -> Result<(), JournalError> {
-        if end <= self.space || self.options.step_bytes == 0 {
+    /// Makes sure of zeros up to `end` and of the reserve behind it. Where that fails for want of room, nothing has happened,
+    /// and what is to be kept of the reserve decides whether there is enough all the same.
+    fn make_room(&mut self, end: u64, kept: u64) -> Result<(), JournalError> {
+        let Options { segment_bytes, step_bytes, reserve_bytes } = self.options;
+        let least = end.saturating_add(reserve_bytes);
+        if least <= self.space || step_bytes == 0 {
             return Ok(());
         }
         // The step ends with the segment, except where this very batch is to go beyond.
-        let ahead = end.max(self.space.saturating_add(self.options.step_bytes).min(self.options.segment_bytes));
-        let room = segments::room(&self.segment.path, &mut *self.segment.storage, self.space, end, ahead);
-        self.poisoned = matches!(room, Err(ref error) if !matches!(error, JournalError::Full { .. }));
-        self.space = room?;
+        let ahead = least.max(self.space.saturating_add(step_bytes).min(segment_bytes));
+        match segments::room(&self.segment.path, &mut *self.segment.storage, self.space, least, ahead) {
+            Ok(space) => self.space = space,
+            Err(JournalError::Full { .. }) if end.saturating_add(kept) <= self.space => {}
+            Err(error) => {
+                self.poisoned = !matches!(error, JournalError::Full { .. });
+                return Err(error);
+            }
+        }
         Ok(())
     }
 
     /// A file with room for the segment that begins with `first`, made before the one in front is sealed: behind a seal
     /// nothing can be written, so there must be a place to go on.
     fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError> {
-        let mut draft = self.volume.draft(first)?;
+        let name = segment_name(first);
+        let mut draft = segments::draft(&*self.volume, &name)?;
         let ahead = self.options.step_bytes.min(self.options.segment_bytes);
-        segments::room(&self.volume.path_of(first), &mut *draft, 0, 0, ahead)?;
+        segments::room(&self.volume.path_of(&name), &mut *draft, 0, 0, ahead)?;
         Ok(draft)
     }
 
@@ -328,9 +378,10 @@ impl Journal {
         cut_zeros(&mut self.segment, self.position.offset)?;
         let Head { seq, hash } = self.position.head;
         let header = SegmentHeader { journal: self.journal, first: seq.next(), chain: hash };
-        let path = self.volume.path_of(header.first);
+        let name = segment_name(header.first);
+        let path = self.volume.path_of(&name);
         begin(&mut *draft, &path, &header)?;
-        self.volume.publish(header.first)?;
+        segments::publish(&*self.volume, &name)?;
         self.space = draft.size().map_err(|source| io_error("look at", &path, source))?;
         self.segment = Segment { first: header.first, path, storage: draft };
         self.position = Position { at: self.position.at, ..Position::start(&header) };
@@ -364,9 +415,6 @@ fn cut_zeros(segment: &mut Segment, end: u64) -> Result<(), JournalError> {
     }
     Ok(())
 }
-
-/// As [`MakeAside`], told the segment's name as well.
-type MakeAsideOf<'a> = &'a mut dyn FnMut(&str, u64) -> Result<(String, Box<dyn Storage>), JournalError>;
 
 /// The payload of `record`, after it was read back and compared.
 fn faithful_payload(record: &Record) -> Result<Vec<u8>, JournalError> {

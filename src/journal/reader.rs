@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Head;
-use super::directory::{Access, Directory};
+use super::directory::Directory;
 use super::error::JournalError;
 use super::format::Fault;
 use super::recovery::{Damage, Position, Step, Walk};
-use super::segments::{Segment, Volume, check_order};
+use super::segments::{self, Segment, check_order};
+use super::storage::{Access, Volume};
 use crate::pairing::{JournalId, Record, Seq};
 
 /// The least distance between two places remembered.
@@ -38,9 +39,9 @@ impl Reader {
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         let not_a_journal = || JournalError::NotAJournal { path: dir.to_owned() };
         let volume: Arc<Directory> = Arc::new(Directory::open(dir)?.ok_or_else(not_a_journal)?);
-        let firsts = volume.segments()?;
+        let firsts = segments::firsts(&*volume)?;
         let (Some(&first), Some(&last)) = (firsts.first(), firsts.last()) else { return Err(not_a_journal()) };
-        check_order(first, None)?;
+        segments::check_beginning(&*volume, &firsts)?;
         let segment = Segment::open(&*volume, first, Access::Read)?.ok_or_else(not_a_journal)?;
         let (journal, start) = segment.enter(&mut segment.walk(), None, None)?;
         Ok(Self { volume, segment, journal, index: Index::new(start), last })
@@ -82,12 +83,39 @@ impl Reader {
         Ok(self.index.tip.head)
     }
 
+    /// The head that the journal had when `seq` was its last record; none where no batch ends with it.
+    pub(super) fn head_at(&mut self, seq: Seq) -> Result<Option<Head>, JournalError> {
+        let start = self.index.before(seq);
+        let mut found = (start.head.seq == seq).then_some(start.head);
+        if found.is_none() {
+            self.walk_positions(start, &mut |position, _| {
+                found = (position.head.seq == seq).then_some(position.head);
+                position.head.seq < seq
+            })?;
+        }
+        Ok(found)
+    }
+
     /// Hands the batches from `position` on to `each`, until it says false or there are no more now.
-    fn walk(&mut self, mut position: Position, each: &mut dyn FnMut(&mut Vec<Record>) -> bool) -> Result<(), JournalError> {
+    fn walk(&mut self, position: Position, each: &mut dyn FnMut(&mut Vec<Record>) -> bool) -> Result<(), JournalError> {
+        self.walk_positions(position, &mut |_, batch| each(batch))
+    }
+
+    /// As [`Reader::walk`], with the position behind each batch.
+    fn walk_positions(
+        &mut self,
+        mut position: Position,
+        each: &mut dyn FnMut(&Position, &mut Vec<Record>) -> bool,
+    ) -> Result<(), JournalError> {
         let mut batch = Vec::new();
         loop {
             if self.segment.first != position.segment {
                 let Some(segment) = Segment::open(&*self.volume, position.segment, Access::Read)? else {
+                    // The oldest are moved away while we read; what is there of them is what is left.
+                    if let Some(start) = self.beginning_after(position.segment)? {
+                        position = start;
+                        continue;
+                    }
                     let missing = Damage { offset: 0, seq: position.segment, what: Fault::SegmentGone };
                     return Err(self.segment.walk().corrupt(missing));
                 };
@@ -96,7 +124,7 @@ impl Reader {
             let mut walk = self.segment.walk();
             while next_batch(&mut walk, &mut position, &mut batch)? {
                 self.index.note(position);
-                if !each(&mut batch) {
+                if !each(&position, &mut batch) {
                     return Ok(());
                 }
             }
@@ -108,6 +136,17 @@ impl Reader {
         }
     }
 
+    /// Where the journal begins now, if all of it is behind the segment that is gone.
+    fn beginning_after(&mut self, gone: Seq) -> Result<Option<Position>, JournalError> {
+        let Some(first) = segments::firsts(&*self.volume)?.first().copied().filter(|first| *first > gone) else {
+            return Ok(None);
+        };
+        let Some(segment) = Segment::open(&*self.volume, first, Access::Read)? else { return Ok(None) };
+        let (_, start) = segment.enter(&mut segment.walk(), Some(self.journal), None)?;
+        self.segment = segment;
+        Ok(Some(start))
+    }
+
     /// The beginning of the segment behind the one that ends at `position`; none where there is none yet.
     fn successor(&mut self, position: &Position) -> Result<Option<Position>, JournalError> {
         let next = position.head.seq.next();
@@ -116,8 +155,11 @@ impl Reader {
             return if self.last > position.segment { check_order(next, Some(position)).map(|()| None) } else { Ok(None) };
         }
         let Some(segment) = Segment::open(&*self.volume, next, Access::Read)? else {
+            if let Some(start) = self.beginning_after(next)? {
+                return Ok(Some(start));
+            }
             // The writer seals first and then publishes; but what is there may have lost its neighbour.
-            let later = self.volume.firsts()?.into_iter().find(|first| *first > next);
+            let later = segments::firsts(&*self.volume)?.into_iter().find(|first| *first > next);
             return later.map_or(Ok(()), |later| check_order(later, Some(position))).map(|()| None);
         };
         let (_, start) = segment.enter(&mut segment.walk(), Some(self.journal), Some(position))?;

@@ -286,12 +286,12 @@ fn decode_batch(
         if frame.at < at {
             return Err(damage(Fault::RecordTime));
         }
-        let (actor, event) = codec::decode(frame.kind, frame.payload).map_err(|error| match error {
-            codec::PayloadError::Fault(what) => damage(what),
-            codec::PayloadError::UnknownKind => Unreadable::Newer(Newer::Kind { kind: frame.kind, seq }),
-            codec::PayloadError::UnknownValue => Unreadable::Newer(Newer::Value { kind: frame.kind, seq }),
-        })?;
-        records.push(Record { seq, at: frame.at, actor, event });
+        match codec::decode(frame.kind, frame.payload) {
+            Ok((actor, event)) => records.push(Record { seq, at: frame.at, actor, event }),
+            Err(codec::PayloadError::Fault(what)) => return Err(damage(what)),
+            Err(codec::PayloadError::UnknownKind) => return Err(Unreadable::Newer(Newer::Kind { kind: frame.kind, seq })),
+            Err(codec::PayloadError::UnknownValue) => return Err(Unreadable::Newer(Newer::Value { kind: frame.kind, seq })),
+        }
         (last, at) = (seq, frame.at);
     }
 }

@@ -2,92 +2,101 @@
 //! ends: same journal, next seq, next link of the chain. Anything else between two segments is damage, never an end.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
-use super::directory::{Access, Directory, io_error, segment_name};
+use super::directory::{io_error, unsafe_path};
 use super::error::JournalError;
 use super::format::Fault;
 use super::recovery::{Damage, Position, Step, Walk};
-use super::storage::{FileStorage, Storage};
-use crate::pairing::{JournalId, Record, Seq};
+use super::storage::{Access, Storage, Volume, length};
+use crate::pairing::{Event, JournalId, Record, Seq};
 
-/// Where the segments of one journal are.
-pub(super) trait Volume: Send + Sync {
-    /// The first seqs of all segments, in order.
-    fn firsts(&self) -> Result<Vec<Seq>, JournalError>;
+const SUFFIX: &str = ".segment";
+const SEQ_DIGITS: usize = 20;
+/// Torn ends kept of one place in one segment; a disk that tears more often than this at one place needs a person.
+const KEPT_AT_ONE_PLACE: u32 = 1_000;
 
-    /// What the segment that begins with `first` is called in messages.
-    fn path_of(&self, first: Seq) -> PathBuf;
+/// Bytes copied at once.
+const COPIED_BYTES: usize = 1024 * 1024;
 
-    /// The bytes of the segment that begins with `first`; none where there is no such segment.
-    fn storage(&self, first: Seq, access: Access) -> Result<Option<Box<dyn Storage>>, JournalError>;
-
-    /// Makes an empty file that is to be the segment that begins with `first`.
-    fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError>;
-
-    /// Makes the draft, which is whole and synced, the segment: afterwards it is on the disk, or nothing of it.
-    fn publish(&self, first: Seq) -> Result<(), JournalError>;
+/// The file name of the segment that begins with `first`.
+pub(super) fn segment_name(first: Seq) -> String {
+    seq_name(first, SUFFIX)
 }
 
-impl Volume for Directory {
-    fn firsts(&self) -> Result<Vec<Seq>, JournalError> {
-        self.segments()
-    }
+/// The first seqs of all segments, in order. Other names are none of our business.
+pub(super) fn firsts(volume: &dyn Volume) -> Result<Vec<Seq>, JournalError> {
+    seqs_named(volume, SUFFIX)
+}
 
-    fn path_of(&self, first: Seq) -> PathBuf {
-        Directory::path_of(self, &segment_name(first))
-    }
+/// The file name that stands for a seq.
+pub(super) fn seq_name(seq: Seq, suffix: &str) -> String {
+    format!("{seq:0width$}{suffix}", seq = seq.0, width = SEQ_DIGITS)
+}
 
-    fn storage(&self, first: Seq, access: Access) -> Result<Option<Box<dyn Storage>>, JournalError> {
-        match self.file(&segment_name(first), access) {
-            Ok(file) => Ok(Some(Box::new(FileStorage::new(file)))),
-            Err(JournalError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+/// The seqs for which there is a file, in order.
+pub(super) fn seqs_named(volume: &dyn Volume, suffix: &str) -> Result<Vec<Seq>, JournalError> {
+    let seq = |name: String| {
+        let digits = name.strip_suffix(suffix)?;
+        let is_seq = digits.len() == SEQ_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_seq { digits.parse().ok().map(Seq) } else { None }
+    };
+    let mut seqs: Vec<_> = volume.names()?.into_iter().filter_map(seq).collect();
+    seqs.sort_unstable();
+    Ok(seqs)
+}
+
+/// Makes an empty file that is to be `name` once it is whole and synced.
+pub(super) fn draft(volume: &dyn Volume, name: &str) -> Result<Box<dyn Storage>, JournalError> {
+    volume.make(&draft_of(name))
+}
+
+/// Gives the draft of `name` its name, so that whatever happens either the whole of it is there or nothing. Only the holder of
+/// the lock comes here, and it has looked for the name before.
+pub(super) fn publish(volume: &dyn Volume, name: &str) -> Result<(), JournalError> {
+    volume.rename(&draft_of(name), name)?;
+    volume.sync()
+}
+
+/// Copies a file to another volume, where it is whole and durable afterwards, and holds what it held here.
+pub(super) fn copy(from: &dyn Volume, to: &dyn Volume, name: &str) -> Result<(), JournalError> {
+    let path = from.path_of(name);
+    let failed = |op: &'static str, path: PathBuf| move |source| io_error(op, &path, source);
+    let Some(source) = from.open(name, Access::Read)? else { return Ok(()) };
+    let mut target = draft(to, name)?;
+    let mut offset = 0;
+    let mut buffer = vec![0; COPIED_BYTES];
+    loop {
+        let read = source.read_at(offset, &mut buffer).map_err(failed("read", path.clone()))?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            break;
+        }
+        target.write_at(offset, bytes).map_err(failed("write", to.path_of(name)))?;
+        offset = offset.saturating_add(length(read));
+    }
+    target.sync().map_err(failed("sync", to.path_of(name)))?;
+    publish(to, name)
+}
+
+fn draft_of(name: &str) -> String {
+    format!("{name}.new")
+}
+
+/// Makes an empty file beside `segment` for the end torn off at `offset`, never one that was there, and tells its name, which
+/// is on the disk before the bytes are cut off.
+pub(super) fn aside(volume: &dyn Volume, segment: &str, offset: u64) -> Result<(String, Box<dyn Storage>), JournalError> {
+    for attempt in 1..=KEPT_AT_ONE_PLACE {
+        let name = match attempt {
+            1 => format!("{segment}.torn-{offset}"),
+            _ => format!("{segment}.torn-{offset}-{attempt}"),
+        };
+        if let Some(kept) = volume.make_new(&name)? {
+            volume.sync()?;
+            return Ok((name, kept));
         }
     }
-
-    fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError> {
-        Ok(Box::new(Directory::draft(self, &segment_name(first))?))
-    }
-
-    fn publish(&self, first: Seq) -> Result<(), JournalError> {
-        Directory::publish(self, &segment_name(first))
-    }
-}
-
-/// The first segment by itself, which has no place for a second one.
-pub(super) struct Alone(Mutex<Box<dyn Storage>>);
-
-impl Alone {
-    pub(super) fn new(storage: Box<dyn Storage>) -> Self {
-        Self(Mutex::new(storage))
-    }
-}
-
-impl Volume for Alone {
-    fn firsts(&self) -> Result<Vec<Seq>, JournalError> {
-        Ok(vec![Seq(1)])
-    }
-
-    fn path_of(&self, first: Seq) -> PathBuf {
-        PathBuf::from(segment_name(first))
-    }
-
-    fn storage(&self, first: Seq, _: Access) -> Result<Option<Box<dyn Storage>>, JournalError> {
-        if first != Seq(1) {
-            return Ok(None);
-        }
-        let storage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        storage.another().map(Some).map_err(|source| io_error("open", &self.path_of(first), source))
-    }
-
-    fn draft(&self, first: Seq) -> Result<Box<dyn Storage>, JournalError> {
-        Err(io_error("make", &self.path_of(first), std::io::ErrorKind::Unsupported.into()))
-    }
-
-    fn publish(&self, first: Seq) -> Result<(), JournalError> {
-        Err(io_error("make", &self.path_of(first), std::io::ErrorKind::Unsupported.into()))
-    }
+    let path = volume.path_of(segment);
+    Err(unsafe_path(&path, "has too many torn ends of one place beside it", "move them away and find out what tears them"))
 }
 
 /// One opened segment.
@@ -100,8 +109,15 @@ pub(super) struct Segment {
 impl Segment {
     /// Opens the segment that begins with `first`; none where there is no such segment.
     pub(super) fn open(volume: &dyn Volume, first: Seq, access: Access) -> Result<Option<Self>, JournalError> {
-        let storage = volume.storage(first, access)?;
-        Ok(storage.map(|storage| Self { first, path: volume.path_of(first), storage }))
+        let name = segment_name(first);
+        let storage = volume.open(&name, access)?;
+        Ok(storage.map(|storage| Self { first, path: volume.path_of(&name), storage }))
+    }
+
+    /// Another handle on it.
+    pub(super) fn another(&self) -> Result<Self, JournalError> {
+        let storage = self.storage.another().map_err(|source| io_error("open", &self.path, source))?;
+        Ok(Self { first: self.first, path: self.path.clone(), storage })
     }
 
     pub(super) fn walk(&self) -> Walk<'_> {
@@ -171,27 +187,47 @@ pub(super) fn check_order(first: Seq, before: Option<&Position>) -> Result<(), J
     }
 }
 
+/// Whether the journal may begin with the first of these segments: what is missing before it is kept elsewhere.
+pub(super) fn check_beginning(volume: &dyn Volume, firsts: &[Seq]) -> Result<(), JournalError> {
+    match firsts.first() {
+        Some(first) if *first > Seq(1) => Scan::new(volume).run(firsts, Access::Read, &mut |_, _| {}).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Where a walk over a whole journal is.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
     /// In front of the first batch of a segment.
     Start(Position),
+    /// Behind the batch from which on it reads.
+    From(Position),
     /// Behind a batch.
     Behind(Position),
 }
 
-/// A walk over a whole journal. It keeps what it found sound, also when it ends with an error.
+/// A walk over a whole journal, or over its end from a position on. It keeps what it found sound, also when it ends with an
+/// error.
 pub(super) struct Scan<'a> {
     volume: &'a dyn Volume,
+    from: Option<Position>,
+    /// The last record that may be missing at the beginning, because it is kept elsewhere.
+    pub(super) archived: Seq,
     pub(super) sound: Option<(JournalId, Position)>,
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn new(volume: &'a dyn Volume) -> Self {
-        Self { volume, sound: None }
+        Self { volume, from: None, archived: Seq(0), sound: None }
     }
 
-    /// Reads everything and hands each batch to `each`. Returns the last segment, and what is torn at its end.
+    /// From a position on, before which records up to one were known to be kept elsewhere.
+    pub(super) fn after(volume: &'a dyn Volume, from: Position, archived: Seq) -> Self {
+        Self { from: Some(from), archived, ..Self::new(volume) }
+    }
+
+    /// Reads everything and hands each batch to `each`; of the segments in front of the position only the headers. Returns the
+    /// last segment, and what is torn at its end.
     ///
     /// # Errors
     /// [`JournalError::Corrupt`], [`JournalError::TooNew`], [`JournalError::Io`], [`JournalError::Unsafe`].
@@ -204,39 +240,75 @@ impl<'a> Scan<'a> {
         let mut records = Vec::new();
         for (i, &first) in firsts.iter().enumerate() {
             let (known, before) = self.sound.unzip();
-            check_order(first, before.as_ref())?;
+            let is_first = i == 0;
+            let is_skipped = self.from.is_some_and(|from| first < from.segment);
+            let from = self.from.filter(|from| first == from.segment);
+            // Whether it may be the first is known at the end.
+            if !is_first && self.from.is_none_or(|from| first > from.segment) {
+                check_order(first, before.as_ref())?;
+            }
             let is_last = i.saturating_add(1) == firsts.len();
             let segment = Segment::open(self.volume, first, if is_last { access } else { Access::Read })?;
             let Some(segment) = segment else { break };
             let mut walk = segment.walk();
+            let before = before.filter(|_| self.from.is_none_or(|from| first > from.segment));
             let (journal, mut position) = segment.enter(&mut walk, known, before.as_ref())?;
             self.sound = Some((journal, position));
             each(Place::Start(position), &mut records);
-            let mut read_again = true;
-            let torn = loop {
-                match walk.step(&mut position, &mut records)? {
-                    Step::Batch => {
-                        each(Place::Behind(position), &mut records);
-                        self.sound = Some((journal, position));
-                        read_again = true;
-                    }
-                    Step::End => break None,
-                    // A writer may have been at it while we read.
-                    Step::Unsound(_) if read_again => {
-                        read_again = false;
-                        walk.refresh();
-                    }
-                    Step::Unsound(damage) if !is_last || walk.later_batch(&position)?.is_some() => {
-                        return Err(walk.corrupt(damage));
-                    }
-                    Step::Unsound(damage) => break Some(damage),
-                }
-            };
+            if is_skipped {
+                continue;
+            }
+            if let Some(from) = from {
+                position = from;
+                self.sound = Some((journal, position));
+                each(Place::From(position), &mut records);
+            }
+            let torn = self.segment(&mut walk, &mut position, is_last, each, &mut records)?;
             if is_last {
+                let begins = firsts.first().copied().unwrap_or(first);
+                if begins > self.archived.next() {
+                    check_order(begins, None)?;
+                }
                 return Ok((segment, torn));
             }
         }
         // There was none, or one went away while we read.
-        Err(io_error("read", &self.volume.path_of(Seq(1)), std::io::ErrorKind::NotFound.into()))
+        Err(io_error("read", &self.volume.path_of(&segment_name(Seq(1))), std::io::ErrorKind::NotFound.into()))
+    }
+
+    /// Reads one segment from `position` on.
+    fn segment(
+        &mut self,
+        walk: &mut Walk<'_>,
+        position: &mut Position,
+        is_last: bool,
+        each: &mut dyn FnMut(Place, &mut Vec<Record>),
+        records: &mut Vec<Record>,
+    ) -> Result<Option<Damage>, JournalError> {
+        let mut read_again = true;
+        loop {
+            match walk.step(position, records)? {
+                Step::Batch => {
+                    for record in records.iter() {
+                        if let Event::HistoryArchived(event) = &record.event {
+                            self.archived = self.archived.max(event.through);
+                        }
+                    }
+                    each(Place::Behind(*position), records);
+                    self.sound = self.sound.map(|(journal, _)| (journal, *position));
+                    read_again = true;
+                }
+                Step::End => return Ok(None),
+                // A writer may have been at it while we read.
+                Step::Unsound(_) if read_again => {
+                    read_again = false;
+                    walk.refresh();
+                }
+                Step::Unsound(damage) if !is_last || walk.later_batch(position)?.is_some() => {
+                    return Err(walk.corrupt(damage));
+                }
+                Step::Unsound(damage) => return Ok(Some(damage)),
+            }
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! Closed lists whose members have a permanent number in the journal and one text everywhere else, both written beside
 //! the member. Numbers are given by hand, only ever added, never reused; a number we do not know does not decode.
 
+use std::fmt;
+
+use serde::de::{self, Unexpected};
+
 /// Declares such a list: `Name { Member = number => "text" }`.
 macro_rules! coded {
     ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $code:literal => $text:literal),+ $(,)? }) => {
@@ -67,4 +71,22 @@ pub struct UnknownCode {
     pub list: &'static str,
     /// The number found.
     pub code: u8,
+}
+
+/// Why parts that are sound one by one make no value.
+pub(super) enum NoValue<E> {
+    /// They mean something else, or something that a later version knows.
+    Unknown(E),
+    /// Another spelling of a value that has one.
+    Respelled,
+}
+
+impl<E: fmt::Display> NoValue<E> {
+    /// The same as an error of whoever reads: a value that cannot be is never one that is not known.
+    pub(super) fn told<R: de::Error>(self) -> R {
+        match self {
+            Self::Unknown(error) => R::custom(error),
+            Self::Respelled => R::invalid_value(Unexpected::Other("another spelling"), &"the one spelling of its value"),
+        }
+    }
 }

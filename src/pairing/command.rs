@@ -1,11 +1,14 @@
 //! What somebody wants, what is handed in to decide it, and what they are told. A refusal is data with the facts that the
 //! asker needs to act; it is not an error, and it leaves the state as it was.
 
-use serde::{Deserialize, Serialize};
+use std::mem;
 
-use super::coded::coded;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::coded::{NoValue, coded};
 use super::event::{
-    Actor, Attempt, AuthMode, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue, JournalRepaired, Reason, Rule,
+    Actor, Attempt, AuthMode, Condition, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue, JournalRepaired,
+    Reason, Rule,
 };
 use super::ids::{DeviceId, Digest, Millis, PublicKey, RequestId, Seq};
 use super::scopes::{Role, ScopeSet};
@@ -66,6 +69,13 @@ pub enum Command {
     Stop(GatewayStopped),
     /// Note that a torn end was put aside.
     Repair(JournalRepaired),
+    /// Note how something was found. Only what changes is noted.
+    Observe {
+        /// What was looked at.
+        condition: Condition,
+        /// What is wrong with it, or nothing.
+        found: Option<String>,
+    },
 }
 
 /// What the core may not fetch itself.
@@ -246,8 +256,8 @@ pub struct PairingNeed {
 }
 
 /// No, and what is needed to do something about it. Closed: every reason there is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "RefusalImage", try_from = "RefusalImage")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "RefusalImage")]
 pub enum Refusal {
     /// The connect itself was wrong.
     Fault(Fault),
@@ -285,7 +295,7 @@ pub enum Refusal {
 }
 
 /// A refusal as bytes see it: its number, then whichever parts it has.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, PartialEq, Serialize, Deserialize)]
 struct RefusalImage {
     number: u8,
     fault: Option<Fault>,
@@ -300,17 +310,7 @@ struct RefusalImage {
 
 impl From<Refusal> for RefusalImage {
     fn from(refusal: Refusal) -> Self {
-        let empty = |number| Self {
-            number,
-            fault: None,
-            auth: None,
-            retry: false,
-            at: None,
-            need: None,
-            scopes: None,
-            role: None,
-            resolution: None,
-        };
+        let empty = |number| Self { number, ..Self::default() };
         match refusal {
             Refusal::Fault(fault) => Self { fault: Some(fault), ..empty(1) },
             Refusal::ControlUiNeedsDevice => empty(2),
@@ -331,31 +331,37 @@ impl From<Refusal> for RefusalImage {
     }
 }
 
-impl TryFrom<RefusalImage> for Refusal {
-    type Error = Incoherent;
+impl<'de> Deserialize<'de> for Refusal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        RefusalImage::deserialize(deserializer)?.read().map_err(NoValue::told)
+    }
+}
 
-    fn try_from(image: RefusalImage) -> Result<Self, Incoherent> {
-        let refusal = match image.number {
-            1 => image.fault.map(Self::Fault),
-            2 => Some(Self::ControlUiNeedsDevice),
-            3 => Some(Self::DeviceRequired),
-            4 => image.auth.map(|reason| Self::Unauthorized {
+impl RefusalImage {
+    fn read(mut self) -> Result<Refusal, NoValue<Incoherent>> {
+        let refusal = match mem::take(&mut self.number) {
+            1 => self.fault.take().map(Refusal::Fault),
+            2 => Some(Refusal::ControlUiNeedsDevice),
+            3 => Some(Refusal::DeviceRequired),
+            4 => self.auth.take().map(|reason| Refusal::Unauthorized {
                 reason,
-                may_retry_with_device_token: image.retry,
-                rotated_at: image.at,
+                may_retry_with_device_token: mem::take(&mut self.retry),
+                rotated_at: self.at.take(),
             }),
-            5 => image.need.map(|need| Self::PairingRequired(*need)),
-            6 => Some(Self::PendingTableFull),
-            7 => image.scopes.map(Self::MissingScope),
-            8 => Some(Self::NeedsAdmin),
-            9 => Some(Self::UnknownRequest),
-            10 => image.resolution.map(|resolution| Self::Resolved(*resolution)),
-            11 => Some(Self::UnknownDevice),
-            12 => image.role.map(Self::RoleNotHeld),
-            13 => Some(Self::TokenKeyUnusable),
+            5 => self.need.take().map(|need| Refusal::PairingRequired(*need)),
+            6 => Some(Refusal::PendingTableFull),
+            7 => self.scopes.take().map(Refusal::MissingScope),
+            8 => Some(Refusal::NeedsAdmin),
+            9 => Some(Refusal::UnknownRequest),
+            10 => self.resolution.take().map(|resolution| Refusal::Resolved(*resolution)),
+            11 => Some(Refusal::UnknownDevice),
+            12 => self.role.take().map(Refusal::RoleNotHeld),
+            13 => Some(Refusal::TokenKeyUnusable),
             _ => None,
         };
-        refusal.ok_or(Incoherent("refusal"))
+        let refusal = refusal.ok_or(NoValue::Unknown(Incoherent("refusal")))?;
+        // What is left belongs to another number.
+        if self == Self::default() { Ok(refusal) } else { Err(NoValue::Respelled) }
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod admission;
 mod approval;
+mod conditions;
 mod sight;
 mod tokens;
 
@@ -30,15 +31,34 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
         Command::Rotate { device, role, scopes } => tokens::rotate(registry, policy, device, role, scopes, context),
         Command::Revoke { device, role } => tokens::revoke(registry, device, role, context),
         Command::Expire => approval::expire(registry, policy, context),
-        Command::Start(event) => Decision::noted(context, event),
-        Command::Stop(event) => Decision::noted(context, event),
+        Command::Start(event) => conditions::start(registry, event, context),
+        Command::Stop(event) => conditions::stop(registry, event, context),
         Command::Repair(event) => Decision::noted(context, event),
+        Command::Observe { condition, found } => conditions::observe(registry, condition, found, context),
     }
+}
+
+/// Whether not even a full disk may prevent this: it only takes power away, and whoever asks may do everything.
+#[must_use]
+pub fn takes_away(registry: &Registry, actor: &Actor, command: &Command) -> bool {
+    let narrows = match command {
+        Command::Reject { .. } | Command::Remove { .. } | Command::Revoke { .. } => true,
+        Command::Rotate { device, role, scopes: Some(scopes) } => {
+            registry.device(device).is_some_and(|device| device.held(*role).covers(*role, scopes))
+        }
+        _ => false,
+    };
+    narrows && Powers::of(registry, actor).is_all()
 }
 
 impl Decision {
     fn noted(context: &Context<'_>, event: impl Into<Event>) -> Self {
-        Self { events: vec![(context.actor.clone(), event.into())], outcome: Outcome::Noted }
+        Self::all_noted(context, [event.into()])
+    }
+
+    fn all_noted(context: &Context<'_>, events: impl IntoIterator<Item = Event>) -> Self {
+        let events = events.into_iter().map(|event| (context.actor.clone(), event)).collect();
+        Self { events, outcome: Outcome::Noted }
     }
 }
 

@@ -66,6 +66,14 @@ events! {
     JournalRepaired = 4,
     /// A file of the journal ends; the next record stands in another.
     SegmentSealed = 5,
+    /// Something was found not as it should be.
+    ConditionFound = 6,
+    /// It is as it should be again.
+    ConditionCleared = 7,
+    /// The head of the journal is remembered outside of it from here on.
+    WitnessPlaced = 8,
+    /// The oldest segments are kept elsewhere from here on.
+    HistoryArchived = 9,
     /// A connection was let in.
     ConnectionAdmitted = 16,
     /// A connection was turned away.
@@ -331,7 +339,7 @@ coded!(
 
 /// An address in one canonical form: IPv6, IPv4 as mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "[u8; 16]", from = "[u8; 16]")]
+#[serde(into = "u128", from = "u128")]
 pub struct Address(pub std::net::Ipv6Addr);
 
 impl Address {
@@ -357,15 +365,16 @@ impl From<std::net::IpAddr> for Address {
     }
 }
 
-impl From<Address> for [u8; 16] {
+/// The octets, first to last, as one little-endian number: the same bytes in a record, read at once.
+impl From<Address> for u128 {
     fn from(address: Address) -> Self {
-        address.0.octets()
+        Self::from_le_bytes(address.0.octets())
     }
 }
 
-impl From<[u8; 16]> for Address {
-    fn from(octets: [u8; 16]) -> Self {
-        Self(octets.into())
+impl From<u128> for Address {
+    fn from(octets: u128) -> Self {
+        Self(octets.to_le_bytes().into())
     }
 }
 
@@ -560,7 +569,7 @@ pub struct JournalCreated {
 }
 
 /// A gateway started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GatewayStarted {
     /// Our version.
     pub version: String,
@@ -599,6 +608,64 @@ pub struct SegmentSealed {
     pub first: Seq,
     /// Bytes of the segment before the batch of this record.
     pub bytes: u64,
+}
+
+coded!(
+    /// What may be found not as it should be. Each is in force at most once.
+    Condition {
+        /// `identity/device.json` is gone, or another device than before.
+        Identity = 1 => "identity",
+        /// `devices/` is gone.
+        Devices = 2 => "devices",
+        /// The key that tokens are derived with is gone, new, or cannot be used.
+        Key = 3 => "token key",
+        /// The witness of the journal's head.
+        Witness = 4 => "witness",
+        /// The wall clock went back.
+        Clock = 5 => "clock",
+        /// `openclaw.json` is gone.
+        Configuration = 6 => "configuration",
+        /// The last gateway did not stop in order.
+        UncleanStop = 7 => "unclean stop",
+        /// The disk.
+        Storage = 8 => "storage",
+    }
+);
+
+/// Something was found not as it should be, or otherwise than it was found before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionFound {
+    /// What.
+    pub condition: Condition,
+    /// How it was found, at most [`crate::limits::TEXT_BYTES`] long: what its name is to be followed by. Never a secret.
+    pub detail: String,
+}
+
+/// A condition that was found is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionCleared {
+    /// Which.
+    pub condition: Condition,
+}
+
+/// From here on a file outside the journal's directory remembers its head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessPlaced {
+    /// The file's path.
+    pub path: String,
+    /// The file that did so before and was not there, or was not what was written: what was lost until then, nobody noticed.
+    pub lost: Option<String>,
+}
+
+/// The segments up to this record may be missing from here on: they are kept elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryArchived {
+    /// The last record of the last of these segments.
+    pub through: Seq,
+    /// The digest of the batch that ends with it, which is the segment's seal.
+    pub hash: Digest,
+    /// The directory that they are moved to.
+    pub archive: String,
 }
 
 /// A connection was let in.

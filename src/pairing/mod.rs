@@ -8,6 +8,7 @@ mod event;
 mod identity;
 mod ids;
 mod policy;
+mod possible;
 mod registry;
 mod scopes;
 mod token;
@@ -17,12 +18,13 @@ pub use command::{
     Admission, AuthReason, Command, Context, Decision, Ending, Granted, Mint, Outcome, PairingNeed, Presented, Refusal,
     Resolution,
 };
-pub use decide::{decide, what_is_needed};
+pub use decide::{decide, takes_away, what_is_needed};
 pub(crate) use decide::{may_hear_of, may_read, may_read_of, may_see_device, may_see_request};
 pub use event::*;
 pub use identity::{SignatureForm, SignedText, normal, platform_family, signed_form};
 pub use ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq};
 pub use policy::{DEFAULT as DEFAULT_POLICY, Policy, PolicyError, json5_depth};
-pub use registry::{Activity, Device, Grant, Registry, Request, Retired, RetiredWhy, Token};
+pub use possible::{Impossible, check};
+pub use registry::{Activity, Device, Finding, Grant, Registry, Request, Retired, RetiredWhy, Run, Token};
 pub use scopes::{KnownScope, MalformedScopes, Role, ScopeSet};
 pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, same};

@@ -1,21 +1,23 @@
 //! The fold of all records: who is paired, what they hold, what waits, what was settled. [`Registry::apply`] only remembers;
 //! it has no rules, cannot fail and matches every event. Maps are persistent, so a clone costs nothing and readers keep theirs
-//! while the writer goes on.
+//! while the writer goes on. A registry can be saved and restored; what is saved is a convenience, not a format.
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rpds::{QueueSync, RedBlackTreeMapSync};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::coded::coded;
 use super::command::{Ending, Granted, Refusal, Resolution};
 use super::event::{
-    Actor, Address, Attempt, Client, ConnectionAdmitted, ConnectionRefused, Described, Description, Event, Issue,
-    PairingApproved, PairingRequested, Reason, Record, TokenVerdict,
+    Actor, Address, Attempt, Client, Condition, ConnectionAdmitted, ConnectionRefused, Described, Description, Event,
+    GatewayStarted, Issue, PairingApproved, PairingRequested, Reason, Record, TokenVerdict,
 };
 use super::identity::SignatureForm;
-use super::ids::{DeviceId, Digest, JournalId, Millis, PublicKey, RequestId, Seq};
+use super::ids::{DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Seq};
 use super::policy::Policy;
 use super::scopes::{KnownScope, Role, ScopeSet};
 use super::token::same;
@@ -24,12 +26,12 @@ use crate::limits;
 type Map<K, V> = RedBlackTreeMapSync<K, V>;
 
 /// Everything that the records say, folded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Registry {
     head: Seq,
     now: Millis,
     journal: Option<JournalId>,
-    policy: Arc<Policy>,
+    policy: InForce,
     devices: Map<DeviceId, Arc<Device>>,
     requests: Map<RequestId, Arc<Request>>,
     waiting: Map<(DeviceId, Role), RequestId>,
@@ -38,10 +40,37 @@ pub struct Registry {
     settled_others: QueueSync<RequestId>,
     activity: Map<DeviceId, Arc<Activity>>,
     starts: u64,
+    last_run: Option<Arc<Run>>,
+    witness: Option<Arc<str>>,
+    conditions: Map<Condition, Arc<Finding>>,
+}
+
+/// The last gateway that started on the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Run {
+    /// The record of its start.
+    pub seq: Seq,
+    /// What that says.
+    pub started: GatewayStarted,
+    /// The token key that was used last, by it or by one before it.
+    pub key: Option<KeyId>,
+    /// The gateway host's own device that was there last, with it or with one before it.
+    pub identity: Option<DeviceId>,
+    /// Whether it stopped in order.
+    pub is_over: bool,
+}
+
+/// How a condition was found that is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Finding {
+    /// How it was found.
+    pub detail: String,
+    /// When.
+    pub at: Millis,
 }
 
 /// A paired device.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Device {
     /// Its id.
     pub id: DeviceId,
@@ -63,7 +92,7 @@ pub struct Device {
 }
 
 /// What a device holds as one role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Grant {
     /// What was approved and not revoked since.
     pub approved: ScopeSet,
@@ -76,7 +105,7 @@ pub struct Grant {
 }
 
 /// A live token.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token {
     /// What it carries.
     pub scopes: ScopeSet,
@@ -89,7 +118,7 @@ pub struct Token {
 }
 
 /// A token that is good no longer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Retired {
     /// Why.
     pub why: RetiredWhy,
@@ -99,17 +128,18 @@ pub struct Retired {
     pub token: Token,
 }
 
-/// Why a token is good no longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RetiredWhy {
-    /// Another replaced it.
-    Rotated,
-    /// The role was revoked.
-    Revoked,
-}
+coded!(
+    /// Why a token is good no longer.
+    RetiredWhy {
+        /// Another replaced it.
+        Rotated = 1 => "rotated",
+        /// The role was revoked.
+        Revoked = 2 => "revoked",
+    }
+);
 
 /// A request that waits for an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// Its id.
     pub id: RequestId,
@@ -144,7 +174,7 @@ pub struct Request {
 }
 
 /// A request that was answered, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settled {
     /// Its device.
     pub device: DeviceId,
@@ -157,7 +187,7 @@ pub struct Settled {
 }
 
 /// What a paired device did; apart from what it holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Activity {
     /// When it last connected.
     pub last_seen: Millis,
@@ -171,22 +201,31 @@ pub struct Activity {
     heard: Option<(Seq, Arc<Description>)>,
 }
 
-impl Default for Registry {
+/// The policy in force, and the text that it was read from; saved as that text, and read again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Option<Arc<str>>", from = "Option<Arc<str>>")]
+struct InForce {
+    text: Option<Arc<str>>,
+    policy: Arc<Policy>,
+}
+
+impl From<Option<Arc<str>>> for InForce {
+    fn from(text: Option<Arc<str>>) -> Self {
+        // A text that a later version wrote may be beyond us; then nothing passes without a person.
+        let policy = text.as_ref().and_then(|text| Policy::parse(text).ok()).unwrap_or_else(Policy::closed);
+        Self { text, policy: Arc::new(policy) }
+    }
+}
+
+impl From<InForce> for Option<Arc<str>> {
+    fn from(policy: InForce) -> Self {
+        policy.text
+    }
+}
+
+impl Default for InForce {
     fn default() -> Self {
-        Self {
-            head: Seq(0),
-            now: Millis(0),
-            journal: None,
-            policy: Arc::new(Policy::closed()),
-            devices: Map::default(),
-            requests: Map::default(),
-            waiting: Map::default(),
-            barred: Map::default(),
-            settled: Map::default(),
-            settled_others: QueueSync::default(),
-            activity: Map::default(),
-            starts: 0,
-        }
+        None.into()
     }
 }
 
@@ -214,7 +253,19 @@ impl Registry {
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> &Arc<Policy> {
-        &self.policy
+        &self.policy.policy
+    }
+
+    /// The text of the policy in force, once there is one.
+    #[must_use]
+    pub fn policy_text(&self) -> Option<&str> {
+        self.policy.text.as_deref()
+    }
+
+    /// Where the journal's head is remembered outside of it.
+    #[must_use]
+    pub fn witness(&self) -> Option<&str> {
+        self.witness.as_deref()
     }
 
     /// A paired device.
@@ -275,6 +326,23 @@ impl Registry {
         self.activity.get(device)
     }
 
+    /// The last gateway that started.
+    #[must_use]
+    pub fn last_run(&self) -> Option<&Run> {
+        self.last_run.as_deref()
+    }
+
+    /// How a condition was found, where it is in force.
+    #[must_use]
+    pub fn condition(&self, condition: Condition) -> Option<&Finding> {
+        self.conditions.get(&condition).map(Arc::as_ref)
+    }
+
+    /// All conditions in force, by number.
+    pub fn conditions(&self) -> impl Iterator<Item = (Condition, &Finding)> {
+        self.conditions.iter().map(|(condition, found)| (*condition, &**found))
+    }
+
     /// What a presented token is for this device and role. Every comparison takes the same time.
     #[must_use]
     pub fn judge(&self, device: &DeviceId, role: Role, presented: &Digest) -> TokenVerdict {
@@ -317,10 +385,11 @@ impl Registry {
     #[must_use]
     pub fn digest(&self) -> (Digest, Digest) {
         let mut pairing = DigestHasher::default();
-        (&self.journal, &self.policy, &self.devices, &self.requests, &self.barred, &self.settled).hash(&mut pairing);
+        (&self.journal, self.policy(), &self.devices, &self.requests, &self.barred, &self.settled).hash(&mut pairing);
         self.settled_others.hash(&mut pairing);
         let mut activity = DigestHasher::default();
-        (self.head, self.now, &self.activity, self.starts).hash(&mut activity);
+        (self.head, self.now, &self.activity, self.starts, &self.witness).hash(&mut activity);
+        (&self.last_run, &self.conditions).hash(&mut activity);
         (pairing.digest(), activity.digest())
     }
 
@@ -333,10 +402,22 @@ impl Registry {
         match &record.event {
             Event::JournalCreated(event) => {
                 self.journal = Some(event.journal);
-                // A text that a later version wrote may be beyond us; then nothing passes without a person.
-                self.policy = Arc::new(Policy::parse(&event.policy).unwrap_or_else(|_| Policy::closed()));
+                self.policy = Some(Arc::from(&*event.policy)).into();
             }
-            Event::GatewayStarted(_) => self.starts = self.starts.saturating_add(1),
+            Event::WitnessPlaced(event) => self.witness = Some(Arc::from(&*event.path)),
+            Event::GatewayStarted(event) => self.started(record, event),
+            Event::GatewayStopped(_) => {
+                if let Some(run) = &mut self.last_run {
+                    Arc::make_mut(run).is_over = true;
+                }
+            }
+            Event::ConditionFound(event) => {
+                let found = Finding { detail: event.detail.clone(), at: record.at };
+                self.conditions.insert_mut(event.condition, Arc::new(found));
+            }
+            Event::ConditionCleared(event) => {
+                self.conditions.remove_mut(&event.condition);
+            }
             Event::ConnectionAdmitted(event) => self.admitted(record, event),
             Event::ConnectionRefused(event) => self.refused(record, event),
             Event::PairingRequested(event) => self.requested(record, event),
@@ -375,27 +456,36 @@ impl Registry {
                 grant.approved = ScopeSet::EMPTY;
                 grant.revoked = Some((record.at, record.actor.clone()));
             }),
-            Event::GatewayStopped(_)
-            | Event::JournalRepaired(_)
+            Event::JournalRepaired(_)
             | Event::SegmentSealed(_)
+            | Event::HistoryArchived(_)
             | Event::ConnectionClosed(_)
             | Event::CommandRefused(_) => {}
         }
     }
 
+    fn started(&mut self, record: &Record, event: &GatewayStarted) {
+        self.starts = self.starts.saturating_add(1);
+        let last = self.last_run.as_deref();
+        let run = Run {
+            seq: record.seq,
+            started: event.clone(),
+            key: event.key.or(last.and_then(|last| last.key)),
+            identity: event.identity.or(last.and_then(|last| last.identity)),
+            is_over: false,
+        };
+        self.last_run = Some(Arc::new(run));
+    }
+
     fn admitted(&mut self, record: &Record, event: &ConnectionAdmitted) {
-        let Some(device) = self.active(record, &event.attempt, |activity| {
+        let used_token = event.attempt.credential.is_some_and(|credential| credential.token == TokenVerdict::Live);
+        self.active(record, &event.attempt, |activity| {
             activity.admissions = activity.admissions.saturating_add(1);
             activity.last_seen = record.at;
-        }) else {
-            return;
-        };
-        let used_token = event.attempt.credential.is_some_and(|credential| credential.token == TokenVerdict::Live);
-        if let (true, Some(ask)) = (used_token, &event.attempt.ask) {
-            self.acted(&device, |activity| {
+            if let (true, Some(ask)) = (used_token, &event.attempt.ask) {
                 activity.token_used.insert(ask.role, record.at);
-            });
-        }
+            }
+        });
     }
 
     fn refused(&mut self, record: &Record, event: &ConnectionRefused) {
@@ -409,23 +499,14 @@ impl Registry {
         }
     }
 
-    /// Notes what a paired device did and said.
-    fn active(&mut self, record: &Record, attempt: &Attempt, note: impl FnOnce(&mut Activity)) -> Option<DeviceId> {
-        let device = attempt.proof?.device;
-        self.devices.get(&device)?;
-        self.acted(&device, |activity| {
-            note(activity);
-            if let Some(here) = attempt.ask.as_ref().and_then(|ask| ask.described.here.as_ref()) {
-                activity.heard = Some((record.seq, Arc::new((**here).clone())));
-            }
-        });
-        Some(device)
-    }
-
-    fn acted(&mut self, device: &DeviceId, note: impl FnOnce(&mut Activity)) {
-        let mut activity = self.activity.get(device).map_or_else(Arc::default, Arc::clone);
-        note(Arc::make_mut(&mut activity));
-        self.activity.insert_mut(*device, activity);
+    /// Notes what a paired device did and said; every one has its activity, and nobody else.
+    fn active(&mut self, record: &Record, attempt: &Attempt, note: impl FnOnce(&mut Activity)) {
+        let Some(activity) = attempt.proof.and_then(|proof| self.activity.get_mut(&proof.device)) else { return };
+        let activity = Arc::make_mut(activity);
+        note(activity);
+        if let Some(here) = attempt.ask.as_ref().and_then(|ask| ask.described.here.as_ref()) {
+            activity.heard = Some((record.seq, Arc::new((**here).clone())));
+        }
     }
 
     fn requested(&mut self, record: &Record, event: &PairingRequested) {
@@ -477,7 +558,9 @@ impl Registry {
         }
         self.devices.insert_mut(event.device, Arc::new(device));
         if let Some(request) = request {
-            self.acted(&event.device, |activity| activity.heard = Some((request.seq, Arc::clone(&request.description))));
+            let mut activity = self.activity.get(&event.device).map_or_else(Activity::default, |known| Activity::clone(known));
+            activity.heard = Some((request.seq, Arc::clone(&request.description)));
+            self.activity.insert_mut(event.device, Arc::new(activity));
         }
         if let Some(id) = event.request {
             self.settle(id, Ending::Approved, record.at, &record.actor);

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::coded::coded;
+use super::coded::{NoValue, coded};
 use crate::limits;
 
 coded!(
@@ -45,6 +45,17 @@ coded!(
     }
 );
 
+/// The bits of all scopes that have one.
+const LISTED: u16 = {
+    let mut listed = 0;
+    let mut rest = KnownScope::ALL;
+    while let [scope, more @ ..] = rest {
+        listed |= scope.bit();
+        rest = more;
+    }
+    listed
+};
+
 impl KnownScope {
     const fn bit(self) -> u16 {
         1 << self.code()
@@ -60,8 +71,8 @@ impl KnownScope {
 }
 
 /// A set of scopes. Members that no release knows are kept as they were said and cover themselves only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "ScopeImage", try_from = "ScopeImage")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "ScopeImage")]
 pub struct ScopeSet {
     known: u16,
     #[expect(clippy::box_collection, reason = "nearly always absent: 8 bytes in every set, not 24")]
@@ -237,17 +248,28 @@ impl From<ScopeSet> for ScopeImage {
     }
 }
 
-impl TryFrom<ScopeImage> for ScopeSet {
-    type Error = MalformedScopes;
+impl<'de> Deserialize<'de> for ScopeSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ScopeImage::deserialize(deserializer)?.read().map_err(NoValue::told)
+    }
+}
 
-    fn try_from(ScopeImage(known, others): ScopeImage) -> Result<Self, MalformedScopes> {
-        let listed = KnownScope::ALL.iter().fold(0, |all, scope| all | scope.bit());
-        let mut set = Self::parse_up_to(limits::SCOPES_HELD, others.iter().flatten().map(String::as_str))?;
-        if known & !listed != 0 || set.known != 0 {
-            return Err(MalformedScopes);
+impl ScopeImage {
+    fn read(self) -> Result<ScopeSet, NoValue<MalformedScopes>> {
+        let Self(known, others) = self;
+        let unknown = NoValue::Unknown(MalformedScopes);
+        if known & !LISTED != 0 {
+            return Err(unknown);
         }
-        set.known = known;
-        Ok(set)
+        let Some(others) = others else { return Ok(ScopeSet { known, other: None }) };
+        let set = ScopeSet::parse_up_to(limits::SCOPES_HELD, others.iter().map(String::as_str)).map_err(NoValue::Unknown)?;
+        if set.known != 0 {
+            return Err(unknown);
+        }
+        if others.is_empty() || !others.is_sorted_by(|a, b| a < b) {
+            return Err(NoValue::Respelled);
+        }
+        Ok(ScopeSet { known, ..set })
     }
 }
 

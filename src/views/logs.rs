@@ -35,9 +35,12 @@ pub fn log_row(record: &Record) -> LogRow {
     let (level, subsystem) = match &record.event {
         Event::ConnectionRefused(_) => (Level::Warn, "gateway/ws"),
         Event::ConnectionAdmitted(_) | Event::ConnectionClosed(_) => (Level::Info, "gateway/ws"),
-        Event::CommandRefused(_) | Event::PairingRequested(_) => (Level::Warn, "gateway"),
+        Event::CommandRefused(_) | Event::PairingRequested(_) | Event::ConditionFound(_) => (Level::Warn, "gateway"),
         Event::JournalRepaired(_) => (Level::Warn, "journal"),
-        Event::JournalCreated(_) | Event::SegmentSealed(_) => (Level::Info, "journal"),
+        Event::WitnessPlaced(event) if event.lost.is_some() => (Level::Warn, "journal"),
+        Event::JournalCreated(_) | Event::SegmentSealed(_) | Event::WitnessPlaced(_) | Event::HistoryArchived(_) => {
+            (Level::Info, "journal")
+        }
         _ => (Level::Info, "gateway"),
     };
     LogRow { seq: record.seq, at: record.at, level, subsystem, event: record.event.name(), message: event_sentence(record) }

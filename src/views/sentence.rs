@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::limits;
 use crate::pairing::{
-    Act, Actor, Attempt, AuthReason, CommandRefused, DeviceId, Ending, Event, Forwarding, Millis, PairingNeed, Reason, Record,
-    Refusal, Resolution,
+    Act, Actor, Attempt, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Forwarding, Millis, PairingNeed, Reason,
+    Record, Refusal, Resolution,
 };
 
 /// A time as RFC 3339 in UTC, to the millisecond.
@@ -104,6 +104,25 @@ pub fn event_sentence(record: &Record) -> String {
         Event::SegmentSealed(event) => {
             format!("the journal's file from seq {} on was sealed at {} bytes; it goes on in another", event.first, event.bytes)
         }
+        Event::ConditionFound(event) => {
+            format!("{} {}; {}", subject(event.condition), quote(&event.detail), next_step(event.condition))
+        }
+        Event::ConditionCleared(event) => match event.condition {
+            Condition::UncleanStop => "this time the gateway stops in order".to_owned(),
+            condition => format!("{} is as it should be again", subject(condition)),
+        },
+        Event::HistoryArchived(event) => {
+            format!("the records up to seq {} are kept in {} from now on", event.through, quote(&event.archive))
+        }
+        Event::WitnessPlaced(event) => {
+            let lost = event.lost.as_ref().map(|lost| {
+                format!(
+                    "; {} was not there or not what was written, so records missing until now could not be noticed",
+                    quote(lost)
+                )
+            });
+            format!("the journal's head is remembered in {} from now on{}", quote(&event.path), lost.unwrap_or_default())
+        }
         Event::ConnectionAdmitted(event) => {
             format!("connection admitted: {} with {} by rule {}", attempt(&event.attempt), event.scopes, event.rule)
         }
@@ -144,6 +163,43 @@ pub fn event_sentence(record: &Record) -> String {
             format!("the {} token of device {} was rotated by {}: {before} before, {after} now", event.role, event.device, by())
         }
         Event::TokenRevoked(event) => format!("the {} role of device {} was revoked by {}", event.role, event.device, by()),
+    }
+}
+
+/// What a condition is about, so that its detail completes the sentence.
+fn subject(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Identity => "identity/device.json",
+        Condition::Devices => "devices/",
+        Condition::Key => "pairing/token.key",
+        Condition::Witness => "the witness of the journal's head",
+        Condition::Clock => "the wall clock",
+        Condition::Configuration => "openclaw.json",
+        Condition::UncleanStop => "the last gateway",
+        Condition::Storage => "the disk",
+    }
+}
+
+/// What a condition means, and the one command that comes next.
+fn next_step(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Identity => {
+            "with another one, the command line of this host is a new device and has to be approved: openclaw devices approve"
+        }
+        Condition::Devices => {
+            "it only holds copies, which are written again; who is paired stands in the journal: openclaw devices list"
+        }
+        Condition::Key => {
+            "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one: \
+             openclaw gateway run"
+        }
+        Condition::Witness => "hold the journal against a head that you noted: openclaw journal verify --expect SEQ:HASH",
+        Condition::Clock => "until it has caught up, time in the journal goes on by itself; set the clock right: timedatectl",
+        Condition::Configuration => {
+            "put the old one back and start again, or give every client the new shared secret: openclaw gateway run"
+        }
+        Condition::UncleanStop => "whatever was answered is on record; make sure of it: openclaw journal verify",
+        Condition::Storage => "look how much room there is: df -h",
     }
 }
 

@@ -50,7 +50,11 @@ impl Facts {
             | Event::GatewayStarted(_)
             | Event::GatewayStopped(_)
             | Event::JournalRepaired(_)
-            | Event::SegmentSealed(_) => Self::default(),
+            | Event::SegmentSealed(_)
+            | Event::ConditionFound(_)
+            | Event::ConditionCleared(_)
+            | Event::WitnessPlaced(_)
+            | Event::HistoryArchived(_) => Self::default(),
             Event::ConnectionAdmitted(event) => {
                 Self { scopes: listed(&event.scopes), rule: event.rule.to_string(), ..Self::of_attempt(&event.attempt) }
             }

@@ -55,6 +55,14 @@ fn fields(event: &Event) -> Value {
             json!({ "after": event.after.0, "offset": event.offset, "bytes": event.bytes, "kept": event.kept })
         }
         Event::SegmentSealed(event) => json!({ "first": event.first.0, "bytes": event.bytes }),
+        Event::ConditionFound(event) => json!({ "condition": event.condition.as_str(), "detail": event.detail }),
+        Event::ConditionCleared(event) => json!({ "condition": event.condition.as_str() }),
+        Event::HistoryArchived(event) => {
+            json!({ "through": event.through.0, "hash": event.hash.to_string(), "archive": event.archive })
+        }
+        Event::WitnessPlaced(event) => {
+            members([("path", Some(event.path.as_str().into())), ("lost", event.lost.as_deref().map(Into::into))])
+        }
         Event::ConnectionAdmitted(event) => {
             json!({ "attempt": attempt(&event.attempt), "rule": event.rule.as_str(), "scopes": scopes(&event.scopes) })
         }

@@ -5,6 +5,7 @@
 mod support;
 
 mod answers;
+mod conditions;
 mod connects;
 mod described;
 mod requests;
@@ -14,7 +15,7 @@ use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
     Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, Command, CommandName, DEFAULT_POLICY, Digest, Ending, Event, Fault,
     Forwarding, GatewayStopped, Millis, Outcome, PeerUser, Reason, Record, Refusal, Registry, RequestId, Role, Rule, ScopeSet,
-    SharedVerdict, Source,
+    Seq, SharedVerdict, Source,
 };
 use support::given::{ALL, NO_REQUEST, START, Told, Visit, World, address, by, device, owner, scopes, visit};
 

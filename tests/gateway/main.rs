@@ -3,6 +3,8 @@
 
 mod bad_input;
 mod client;
+mod clock;
+mod conditions;
 mod crowd;
 mod http;
 mod life;

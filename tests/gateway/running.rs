@@ -8,6 +8,7 @@ use std::sync::Arc;
 use openclaw_pairing::gateway::Ready;
 use openclaw_pairing::host::{Host as _, ManualHost};
 use openclaw_pairing::journal::Reader;
+use openclaw_pairing::keyring::OwnDevice;
 use openclaw_pairing::pairing::{Millis, Record, Seq};
 use openclaw_pairing::settings::Flags;
 use openclaw_pairing::state::StateDir;
@@ -41,7 +42,7 @@ pub(crate) struct Running {
 
 /// A gateway that was stopped; its state is still there.
 pub(crate) struct Stopped {
-    host: Arc<ManualHost>,
+    pub(crate) host: Arc<ManualHost>,
     pub(crate) state: StateDir,
     scratch: Option<TempDir>,
 }
@@ -128,6 +129,11 @@ impl Running {
         if frame["ok"] == true { Ok(frame["payload"].clone()) } else { Err(frame["error"].clone()) }
     }
 
+    /// Everything that is on record so far.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        records(&self.state)
+    }
+
     /// Every line of the log so far, each as its event's name and its sentence.
     pub(crate) async fn log(&self) -> Vec<(String, String)> {
         let tail = self.owner("logs.tail", json!({ "limit": 5000, "maxBytes": 1_000_000 })).await.expect("the log");
@@ -152,24 +158,32 @@ impl Stopped {
 
     /// Everything that is on record.
     pub(crate) fn records(&self) -> Vec<Record> {
-        let mut reader = Reader::open(&self.state.journal()).expect("a journal");
-        let mut records = vec![];
-        loop {
-            let next = Seq(u64::try_from(records.len()).expect("small") + 1);
-            match reader.read(next, 1_000).expect("sound") {
-                more if more.is_empty() => return records,
-                more => records.extend(more),
-            }
-        }
+        records(&self.state)
     }
 
     pub(crate) async fn start(self) -> Running {
+        self.start_with(&Flags { port: Some(0), ..Flags::default() }).await
+    }
+
+    pub(crate) async fn start_with(self, flags: &Flags) -> Running {
         let Self { host, state, scratch } = self;
-        let flags = Flags { port: Some(0), ..Flags::default() };
-        let ready = Ready::prepare(state.clone(), &flags, Arc::clone(&host) as _, None).await.expect("a gateway");
+        let identity = OwnDevice::load(&state).expect("readable, or not there").map(|device| device.id());
+        let ready = Ready::prepare(state.clone(), flags, Arc::clone(&host) as _, identity).await.expect("a gateway");
         let address = *ready.addresses().first().expect("an address");
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(ready.run(async { stopped.await.unwrap_or("the end of a test") }));
         Running { address, host, state, scratch, stop, task }
+    }
+}
+
+fn records(state: &StateDir) -> Vec<Record> {
+    let mut reader = Reader::open(&state.journal()).expect("a journal");
+    let mut records = vec![];
+    loop {
+        let next = Seq(u64::try_from(records.len()).expect("small") + 1);
+        match reader.read(next, 1_000).expect("sound") {
+            more if more.is_empty() => return records,
+            more => records.extend(more),
+        }
     }
 }

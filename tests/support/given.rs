@@ -8,7 +8,7 @@ use openclaw_pairing::pairing::{
     Actor, Address, Admission, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential,
     DEFAULT_POLICY, Decision, Described, Description, DeviceId, Digest, Event, Forwarding, Issue, JournalCreated, JournalId,
     KeyId, Millis, Mint, Outcome, PairingNeed, PeerUser, Person, Proof, PublicKey, Record, Refusal, Registry, RequestId, Role,
-    Salt, ScopeSet, SharedVerdict, SignatureForm, Source, TokenVerdict, decide,
+    Salt, ScopeSet, SharedVerdict, SignatureForm, Source, TokenVerdict, check, decide,
 };
 use openclaw_pairing::views::refusal_sentence;
 
@@ -224,6 +224,8 @@ pub struct World {
     pub records: Vec<Record>,
     pub now: Millis,
     pub fresh: Counter,
+    /// Whether its records never were a history.
+    pub is_jumbled: bool,
 }
 
 impl World {
@@ -234,13 +236,15 @@ impl World {
     /// A new journal under this policy.
     pub fn under(policy: &str) -> Self {
         let fresh = Counter { next: Cell::new(1), works: Cell::new(true) };
-        let mut world = Self { registry: Registry::default(), records: vec![], now: START, fresh };
+        let mut world = Self { registry: Registry::default(), records: vec![], now: START, fresh, is_jumbled: false };
         world.note(Actor::System, JournalCreated { journal: JournalId([9; 16]), policy: policy.to_owned() }.into());
         world
     }
 
     pub fn note(&mut self, actor: Actor, event: Event) {
         let record = Record { seq: self.registry.head().next(), at: self.now, actor, event };
+        let possible = check(&self.registry, &record);
+        assert!(self.is_jumbled || possible.is_ok(), "what is decided can be read back: {possible:?}");
         self.registry.apply(&record);
         self.records.push(record);
     }

@@ -1,13 +1,16 @@
 //! Records of every kind, and journals made of records. The values are chosen to be recognised in hex.
 
-use openclaw_pairing::journal::{Journal, MemoryStorage};
+use std::sync::Arc;
+
+use openclaw_pairing::journal::{Journal, MemoryVolume, Options};
 use openclaw_pairing::pairing::{
-    Act, Actor, Address, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, CommandName, CommandRefused, ConnectionAdmitted,
-    ConnectionClosed, ConnectionId, ConnectionRefused, Credential, Described, Description, DeviceId, DeviceMetadataChanged,
-    DeviceRemoved, Digest, Ending, Event, Forwarding, GatewayStarted, GatewayStopped, Issue, JournalCreated, JournalId,
-    JournalRepaired, KeyId, KnownScope, Millis, PairingApproved, PairingExpired, PairingNeed, PairingRejected, PairingRequested,
-    PeerUser, Person, Proof, PublicKey, Reason, Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet,
-    SegmentSealed, Seq, SharedVerdict, SignatureForm, Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict,
+    Act, Actor, Address, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, CommandName, CommandRefused, Condition,
+    ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionId, ConnectionRefused, Credential,
+    Described, Description, DeviceId, DeviceMetadataChanged, DeviceRemoved, Digest, Ending, Event, Forwarding, GatewayStarted,
+    GatewayStopped, HistoryArchived, Issue, JournalCreated, JournalId, JournalRepaired, KeyId, KnownScope, Millis,
+    PairingApproved, PairingExpired, PairingNeed, PairingRejected, PairingRequested, PeerUser, Person, Proof, PublicKey, Reason,
+    Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet, SegmentSealed, Seq, SharedVerdict, SignatureForm, Source,
+    TokenIssued, TokenRevoked, TokenRotated, TokenVerdict, WitnessPlaced,
 };
 
 /// The journal that the examples belong to.
@@ -41,9 +44,17 @@ pub(crate) fn every_kind() -> Vec<Record> {
                 .into(),
         ),
         (Actor::System, SegmentSealed { first: Seq(1), bytes: 16_777_300 }.into()),
+        (Actor::System, ConditionFound { condition: Condition::Devices, detail: "is gone".into() }.into()),
+        (Actor::System, ConditionCleared { condition: Condition::Devices }.into()),
+        (Actor::System, WitnessPlaced { path: "/var/lib/witness".into(), lost: Some("/home/me/witness".into()) }.into()),
+        (
+            Actor::System,
+            // Of records that are here, so that it allows none to be missing.
+            HistoryArchived { through: Seq(0), hash: Digest([0x9a; 32]), archive: "/var/lib/archive".into() }.into(),
+        ),
         (peer(), ConnectionAdmitted { attempt: connected(), rule: Rule::Paired, scopes: known(&[KnownScope::Read]) }.into()),
         (peer(), ConnectionRefused { attempt: connected(), refusal: Refusal::PairingRequired(need(request)) }.into()),
-        (peer(), ConnectionClosed { admission: Seq(6), code: 1000 }.into()),
+        (peer(), ConnectionClosed { admission: Seq(8), code: 1000 }.into()),
         (
             Actor::Device { device, scopes: known(&[KnownScope::Pairing]) },
             CommandRefused {
@@ -95,12 +106,13 @@ pub(crate) fn every_kind() -> Vec<Record> {
 
 /// The bytes of a journal to which `batches` were appended, one by one.
 pub(crate) fn journal_of(id: JournalId, batches: &[&[Record]]) -> Vec<u8> {
-    let disk = MemoryStorage::default();
-    let mut journal = Journal::create_on(Box::new(disk.clone()), id).expect("a new journal");
+    let disk = MemoryVolume::default();
+    let journal = Journal::create_on(Arc::new(disk.clone()), id).expect("a new journal");
+    let mut journal = journal.with(Options::without_room(u64::MAX));
     for batch in batches {
         journal.append(journal.head(), batch).expect("records that follow on");
     }
-    disk.bytes()
+    disk.bytes("00000000000000000001.segment")
 }
 
 fn known(scopes: &[KnownScope]) -> ScopeSet {
@@ -144,7 +156,7 @@ fn connected() -> Attempt {
         ask: Some(Ask {
             role: Role::Operator,
             scopes: known(&[KnownScope::Read, KnownScope::Write]),
-            described: Described { like: Some(Seq(10)), here: None },
+            described: Described { like: Some(Seq(12)), here: None },
         }),
         proof: Some(Proof { device: device(), form: SignatureForm::V3 }),
         credential: Some(Credential {

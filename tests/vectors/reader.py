@@ -28,7 +28,7 @@ U64_MAX = 2**64 - 1
 
 # --- the tables of the document ------------------------------------------------------------------------------------------
 
-VERSION = 0
+VERSION = 1
 MAGIC = bytes.fromhex("894f434a4c0d0a1a")
 MARKER = b"\xffBCH"
 SEGMENT_HEADER = 76
@@ -68,6 +68,10 @@ CODES = {
     "Ending": {1: "approved", 2: "rejected", 3: "superseded", 4: "expired", 5: "removed"},
     "CommandName": {1: "approve", 2: "reject", 3: "remove", 4: "rotate", 5: "revoke"},
     "Act": {1: "approval", 2: "rotation", 3: "first pairing"},
+    "Condition": {
+        1: "identity", 2: "devices", 3: "token key", 4: "witness", 5: "clock", 6: "configuration", 7: "unclean stop",
+        8: "storage",
+    },
 }
 
 KNOWN_SCOPES = [
@@ -135,6 +139,10 @@ KINDS = {
     3: ("GatewayStopped", [("cause", "text")]),
     4: ("JournalRepaired", [("after", "u64"), ("offset", "u64"), ("bytes", "u64"), ("kept", "text")]),
     5: ("SegmentSealed", [("first", "u64"), ("bytes", "u64")]),
+    6: ("ConditionFound", [("condition", "Condition"), ("detail", "text")]),
+    7: ("ConditionCleared", [("condition", "Condition")]),
+    8: ("WitnessPlaced", [("path", "text"), ("lost", "option text")]),
+    9: ("HistoryArchived", [("through", "u64"), ("hash", "bytes 32"), ("archive", "text")]),
     16: ("ConnectionAdmitted", [("attempt", "Attempt"), ("rule", "Rule"), ("scopes", "Scopes")]),
     17: ("ConnectionRefused", [("attempt", "Attempt"), ("refusal", "Refusal")]),
     18: ("ConnectionClosed", [("admission", "u64"), ("code", "u16")]),
@@ -444,6 +452,8 @@ class Reader:
         self.journal, self.seq, self.head, self.time = None, 1, None, 0
         # Where the last segment's sound part ends, and whether that is behind its seal.
         self.name, self.offset, self.is_sealed = None, 0, False
+        # The first record that is there, and the last one that need not be.
+        self.begins, self.archived = 1, 0
 
     def read_journal(self, directory, names):
         """Prints the records; returns the offset of a torn end, if there is one."""
@@ -461,9 +471,14 @@ class Reader:
                 raise Damaged("it does not continue the hash chain", 0, first)
             self.journal, self.head = segment.journal, segment.chain
             torn = self.read_segment(segment, is_last=name == names[-1])
+        if self.begins > self.archived + 1:
+            raise Damaged(f"seq 1 to {self.begins - 1} are missing", 0, 1, f"{1:020}.segment")
         return torn
 
     def check_order(self, name, first):
+        if self.name is None:
+            # Whether it may be the first is known at the end.
+            self.begins = self.seq = first
         if first > self.seq:
             missing = f"{self.seq:020}.segment"
             raise Damaged(f"seq {self.seq} to {first - 1} are missing", 0, self.seq, missing)
@@ -509,6 +524,8 @@ class Reader:
             raise Damaged("a seal that is not true", offset, seq)
         # A batch is taken whole or not at all.
         for record in told:
+            if record["event"] == "HistoryArchived":
+                self.archived = max(self.archived, record["fields"]["through"])
             sys.stdout.write(line(record) + "\n")
         self.offset, self.seq, self.head, self.is_sealed = body_at + length + DIGEST, seq + count, digest, bool(seals)
         return None

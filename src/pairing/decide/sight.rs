@@ -29,7 +29,11 @@ pub(crate) fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> b
         | Event::GatewayStarted(_)
         | Event::GatewayStopped(_)
         | Event::JournalRepaired(_)
-        | Event::SegmentSealed(_) => true,
+        | Event::SegmentSealed(_)
+        | Event::ConditionFound(_)
+        | Event::ConditionCleared(_)
+        | Event::WitnessPlaced(_)
+        | Event::HistoryArchived(_) => true,
         Event::ConnectionAdmitted(event) => event.attempt.proof.is_some_and(|proof| own(&proof.device)),
         Event::ConnectionRefused(event) => event.attempt.proof.is_some_and(|proof| own(&proof.device)),
         // It names its connection by a seq, so whose it was is not in it.

@@ -1,0 +1,150 @@
+//! From what is on the disk to a registry: the newest checkpoint that can be used, and the records behind it. A checkpoint that
+//! cannot be used is no error; without one all records are read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::note;
+use crate::journal::{Access, Checkpoint, Found, Journal, JournalError, Lock, Volume, Witness, codec};
+use crate::limits;
+use crate::pairing::{
+    Actor, Condition, ConditionFound, DEFAULT_POLICY, Event, JournalCreated, JournalId, Millis, Registry, Seq, WitnessPlaced,
+    check,
+};
+
+/// The layout in which a registry is saved. Whoever changes [`Registry`], or a type in it, takes the next number, and older
+/// checkpoints are made anew; `tests/data/registry.image` reminds.
+pub const LAYOUT: u32 = 1;
+
+/// A journal that can be written, and what it says.
+pub(super) struct Opened {
+    pub(super) journal: Journal,
+    pub(super) registry: Registry,
+    /// What opening it led to, to be recorded before anything else.
+    pub(super) events: Vec<Event>,
+}
+
+impl Opened {
+    /// Opens the journal that `lock` is for, or begins one with the id. A witness that is not there is made in `witnesses`.
+    pub(super) fn new(lock: Lock, fresh: JournalId, witnesses: Option<&Path>) -> Result<Self, JournalError> {
+        let volume = lock.volume();
+        if !Journal::is_in(&*volume)? {
+            return Ok(Self::begun(Journal::create(lock, fresh)?, witnesses));
+        }
+        let (registry, found) = replay(&volume, Access::Write)?;
+        let known = registry.witness().map(PathBuf::from);
+        let witness = known.as_deref().map_or(Ok(None), |path| Witness::open(path, found.id()))?;
+        let is_well = witness.as_ref().is_some_and(|witness| witness.head().is_some());
+        let (mut journal, repaired) = found.open(Some(lock), witness)?;
+        if registry.head() == Seq(0) {
+            return Ok(Self::begun(journal, witnesses));
+        }
+        let mut events: Vec<Event> = repaired.into_iter().map(Event::from).collect();
+        if !is_well {
+            if let Some(path) = &known {
+                let detail = format!("in {} was not there, or not what was written", path.display());
+                let detail = detail[..detail.floor_char_boundary(limits::TEXT_BYTES)].to_owned();
+                events.push(ConditionFound { condition: Condition::Witness, detail }.into());
+            }
+            events.extend(place_witness(&mut journal, witnesses, known));
+        }
+        Ok(Self { journal, registry, events })
+    }
+
+    /// Records what opening led to. What `clock` says is its time.
+    pub(super) fn record(&mut self, at: impl FnOnce() -> Millis) -> Result<(), JournalError> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let at = at();
+        let events = std::mem::take(&mut self.events).into_iter();
+        let records: Vec<_> = events.map(|event| note(&mut self.registry, at, Actor::System, event)).collect();
+        self.journal.append(self.journal.head(), &records).map(drop)
+    }
+
+    /// Saves the registry beside the journal.
+    pub(super) fn save(&mut self) -> Result<Seq, JournalError> {
+        save(&mut self.journal, &self.registry)?;
+        Ok(self.registry.head())
+    }
+
+    /// What a journal without records begins with.
+    pub(super) fn begun(mut journal: Journal, witnesses: Option<&Path>) -> Self {
+        let created = JournalCreated { journal: journal.id(), policy: DEFAULT_POLICY.to_owned() };
+        let mut events = vec![Event::from(created)];
+        events.extend(place_witness(&mut journal, witnesses, None));
+        Self { journal, registry: Registry::default(), events }
+    }
+}
+
+/// Saves what the records of the journal lead to, so that the next start need not read them all.
+pub(super) fn save(journal: &mut Journal, registry: &Registry) -> Result<(), JournalError> {
+    let over = JournalError::TooLarge { found: limits::CHECKPOINT_BYTES.saturating_add(1), limit: limits::CHECKPOINT_BYTES };
+    journal.save(LAYOUT, registry.digest(), codec::encode_image(registry).ok_or(over)?)
+}
+
+/// Lets a new witness remember the head of the journal, in place of one that was lost.
+fn place_witness(journal: &mut Journal, witnesses: Option<&Path>, lost: Option<PathBuf>) -> Option<Event> {
+    let path = witnesses?.join(format!("{}.witness", journal.id()));
+    let text = |path: &Path| path.to_str().map(str::to_owned);
+    let placed = WitnessPlaced { path: text(&path)?, lost: lost.as_deref().and_then(text) };
+    match Witness::make(&path, journal.id()) {
+        Ok(witness) => {
+            journal.be_witnessed(witness);
+            Some(placed.into())
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the journal has no witness, so that nobody would notice if its end were lost");
+            None
+        }
+    }
+}
+
+/// Reads the journal in `volume`.
+///
+/// # Errors
+/// As [`Found::on`].
+pub fn replay(volume: &Arc<dyn Volume>, access: Access) -> Result<(Registry, Found), JournalError> {
+    for seq in Checkpoint::all(&**volume)? {
+        match usable(&**volume, seq)? {
+            Some((checkpoint, registry)) => return fold(volume, access, Some(&checkpoint), registry),
+            None => {
+                tracing::warn!(%seq, "a checkpoint cannot be used; the records are read instead, and a new one will be saved")
+            }
+        }
+    }
+    fold(volume, access, None, Registry::default())
+}
+
+fn fold(
+    volume: &Arc<dyn Volume>,
+    access: Access,
+    start: Option<&Checkpoint>,
+    mut registry: Registry,
+) -> Result<(Registry, Found), JournalError> {
+    let mut impossible = None;
+    let found = Found::on(Arc::clone(volume), access, start, &mut |record| {
+        if impossible.is_none() {
+            impossible = check(&registry, &record).err();
+            registry.apply(&record);
+        }
+    })?;
+    impossible.map_or(Ok((registry, found)), |impossible| Err(JournalError::Impossible(impossible)))
+}
+
+/// The checkpoint at `seq`, if it stands in this journal, holds what it held when it was saved, and is not ahead of the witness:
+/// behind it alone could be told whether the journal has what the witness saw.
+fn usable(volume: &dyn Volume, seq: Seq) -> Result<Option<(Checkpoint, Registry)>, JournalError> {
+    let Some(checkpoint) = Checkpoint::load(volume, seq)?.filter(|checkpoint| checkpoint.layout == LAYOUT) else {
+        return Ok(None);
+    };
+    let Some(registry) = codec::decode_image::<Registry>(&checkpoint.image) else { return Ok(None) };
+    if registry.head() != seq || registry.digest() != checkpoint.digest {
+        return Ok(None);
+    }
+    let seen = match registry.witness() {
+        Some(path) => Witness::look(Path::new(path))?,
+        None => None,
+    };
+    Ok(if seen.is_some_and(|(_, head)| head.seq < seq) { None } else { Some((checkpoint, registry)) })
+}
