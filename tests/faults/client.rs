@@ -107,7 +107,7 @@ impl Socket {
         }
         let (stream, _) = tokio_tungstenite::tungstenite::client(request, tcp).ok()?;
         let mut socket = Self { stream, nonce: String::new(), pushes: vec![], calls: 0 };
-        let challenge = socket.hear()?;
+        let challenge = socket.hear().ok()?;
         socket.nonce = text(&challenge["payload"]["nonce"]);
         Some(socket)
     }
@@ -140,23 +140,29 @@ impl Socket {
     pub(crate) fn response(&mut self, id: &str) -> Reply {
         loop {
             match self.hear() {
-                Some(frame) if frame["type"] == "event" => self.pushes.push(frame),
-                Some(frame) if frame["id"] == id => {
+                Ok(frame) if frame["type"] == "event" => self.pushes.push(frame),
+                Ok(frame) if frame["id"] == id => {
                     return if frame["ok"] == true {
                         Reply::Yes(frame["payload"].clone())
                     } else {
                         Reply::No(frame["error"].clone())
                     };
                 }
-                Some(frame) => panic!("{frame} instead of an answer to {id}"),
-                None => return Reply::Gone,
+                Ok(frame) => panic!("{frame} instead of an answer to {id}"),
+                Err(_) => return Reply::Gone,
             }
         }
     }
 
     /// The next push.
-    pub(crate) fn push(&mut self) -> Option<Value> {
-        if self.pushes.is_empty() { self.hear() } else { Some(self.pushes.remove(0)) }
+    pub(crate) fn push(&mut self) -> Value {
+        if !self.pushes.is_empty() {
+            return self.pushes.remove(0);
+        }
+        match self.hear() {
+            Ok(frame) => frame,
+            Err(end) => panic!("{end} instead of a push"),
+        }
     }
 
     /// Sends a ping and waits for its pong.
@@ -171,24 +177,24 @@ impl Socket {
         }
     }
 
-    /// The next frame; none where the connection is over.
-    fn hear(&mut self) -> Option<Value> {
+    /// The next frame, or how the connection ended.
+    fn hear(&mut self) -> Result<Value, String> {
         loop {
             match self.stream.read() {
-                Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).expect("JSON")),
-                Ok(Message::Close(_)) => return None,
+                Ok(Message::Text(text)) => return Ok(serde_json::from_str(&text).expect("JSON")),
+                Ok(Message::Close(why)) => return Err(format!("{why:?}")),
                 Ok(_) => {}
                 Err(tokio_tungstenite::tungstenite::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     panic!("the gateway neither answers nor ends")
                 }
-                Err(_) => return None,
+                Err(error) => return Err(error.to_string()),
             }
         }
     }
 
     /// Waits until the gateway has ended it.
     pub(crate) fn ended(&mut self) {
-        while self.hear().is_some() {}
+        while self.hear().is_ok() {}
     }
 
     fn params(&self, ask: Ask<'_>) -> Value {

@@ -65,12 +65,15 @@ impl Home {
         Self { dir, state, processes: AtomicU32::new(0) }
     }
 
-    /// With a copy of the state of another.
+    /// With a copy of the state of another, and of what is kept outside it.
     pub(crate) fn copy_of(other: &Self) -> Self {
         let home = Self::new();
-        if other.state.exists() {
-            let copied = Command::new("cp").arg("-a").args([&other.state, &home.state]).status();
-            assert!(copied.expect("cp runs").success());
+        for name in ["state", ".local"] {
+            let from = other.path().join(name);
+            if from.exists() {
+                let copied = Command::new("cp").arg("-a").arg(from).arg(home.path()).status();
+                assert!(copied.expect("cp runs").success());
+            }
         }
         home
     }
@@ -146,6 +149,7 @@ impl Home {
     pub(crate) fn records(&self) -> Vec<String> {
         let mut lines = vec![];
         match read_all(&self.journal(), &mut |_, records| lines.extend(records.iter().map(|one| record(one).to_string()))) {
+            // Whether an end is missing is for those to say who look for it.
             Ok(Verdict::Sound(_) | Verdict::TornTail { .. } | Verdict::RolledBack { .. }) => lines,
             Ok(verdict) => panic!("{verdict:?}"),
             Err(_) if !self.segment().exists() => vec![],
