@@ -33,12 +33,15 @@
 //! time and fresh chance to [`decide`](pairing::decide()), and applies the events to a working registry; `journal/codec.rs` and
 //! `journal/format.rs` turn the records into bytes, which are appended and synced once; then the registry is published, the hub
 //! pushes what `wire/notice.rs` makes of the records, and the asker is answered. Later `views` reads the same record as a
-//! sentence. A restart is the same way backwards: bytes, records, [`apply`](pairing::Registry::apply).
+//! sentence. A restart is the same way backwards: the newest checkpoint, the bytes behind it, records,
+//! [`apply`](pairing::Registry::apply); and before a byte is written, the witness is asked whether all of it is there.
 //!
 //! # What always holds
 //!
 //! - Durable before visible: no answer, push or token leaves before its event is on disk; if that fails, nobody is answered.
-//! - Replay of the journal equals the live registry, bit for bit ([`Registry::digest`](pairing::Registry::digest)).
+//! - Replay of the journal equals the live registry, bit for bit ([`Registry::digest`](pairing::Registry::digest)), and so does a
+//!   checkpoint with what came after it.
+//! - What was on the disk and is not any more stops the gateway; it is never an end.
 //! - No secret is in the journal, in a log or in an error: tokens are derived, and records hold salt, key id and digest.
 //! - Nothing a stranger can make grows without a bound; every bound stands in [`limits`].
 

@@ -43,8 +43,8 @@ pub fn run(dir: &Path, young: &Path, old: &Path, rounds: usize, slice: Duration)
     let items = Item::some();
     let raw = |name| Raw::new(&dir.join(name), RAW_FILE_BYTES).expect("room");
     let stores: [Box<dyn Store>; NAMES.len()] = [
-        Box::new(Grouped::over(Ours::new(reading::open(young, &mut |_| {})))),
-        Box::new(Grouped::over(Ours::new(reading::open(old, &mut |_| {})))),
+        Box::new(Grouped::over(Ours::new(reading::open(young).0))),
+        Box::new(Grouped::over(Ours::new(reading::open(old).0))),
         Box::new(Grouped::over(raw("raw"))),
         Box::new(Bare::new(raw("bare"))),
         Box::new(Sqlite::new(&dir.join("appended.sqlite")).expect("a database")),

@@ -8,25 +8,26 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use openclaw_pairing::journal::{Journal, Lock, Verdict, read_all, verify};
-use openclaw_pairing::pairing::{Record, Registry};
+use openclaw_pairing::authority::{checkpoint, replay};
+use openclaw_pairing::host::SystemHost;
+use openclaw_pairing::journal::{Access, Journal, Lock, Verdict, read_all, verify};
+use openclaw_pairing::pairing::Registry;
 use openclaw_pairing::wire::record;
 
 use crate::history::{History, payload};
 use crate::json::Line;
 use crate::system;
 
-/// Goes on with the journal in `dir`. The only place that opens one for writing.
-pub fn open(dir: &Path, apply: &mut dyn FnMut(Record)) -> Journal {
+/// Goes on with the journal in `dir`, as a gateway does between opening it and its first decision.
+pub fn open(dir: &Path) -> (Journal, Registry) {
     let lock = Lock::acquire(dir).expect("the lock");
-    Journal::open(lock, apply).expect("a sound journal").0
+    let (registry, found) = replay(&lock.volume(), Access::Write).expect("a sound journal");
+    (found.open(Some(lock), None).expect("a sound journal").0, registry)
 }
 
-/// What a gateway does between opening the journal and its first decision. A checkpoint belongs in here.
-fn start(dir: &Path) -> Registry {
-    let mut registry = Registry::default();
-    open(dir, &mut |record| registry.apply(&record));
-    registry
+/// Saves a checkpoint, as a gateway does when it stops.
+pub fn save(dir: &Path) {
+    checkpoint(Lock::acquire(dir).expect("the lock"), &SystemHost::new(), None).expect("a sound journal");
 }
 
 /// What a child of this program does, so that its memory is its own.
@@ -62,7 +63,7 @@ impl Task {
                 let verdict = read_all(dir, &mut |_, records| records.iter().for_each(|record| registry.apply(record)));
                 assert!(matches!(verdict, Ok(Verdict::Sound(extent)) if extent.head.seq == registry.head()));
             }
-            Self::Start => assert!(start(dir).device_count() > 0),
+            Self::Start => assert!(open(dir).1.device_count() > 0),
         }
         println!("{} {}", begun.elapsed().as_secs_f64(), system::memory_bytes().0.saturating_sub(before));
     }
