@@ -149,8 +149,7 @@ impl Home {
     pub(crate) fn records(&self) -> Vec<String> {
         let mut lines = vec![];
         match read_all(&self.journal(), &mut |_, records| lines.extend(records.iter().map(|one| record(one).to_string()))) {
-            // Whether an end is missing is for those to say who look for it.
-            Ok(Verdict::Sound(_) | Verdict::TornTail { .. } | Verdict::RolledBack { .. }) => lines,
+            Ok(Verdict::Sound(_) | Verdict::TornTail { .. }) => lines,
             Ok(verdict) => panic!("{verdict:?}"),
             Err(_) if !self.segment().exists() => vec![],
             Err(error) => panic!("{error}"),
