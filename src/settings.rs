@@ -55,6 +55,8 @@ pub struct Flags {
     pub bind: Option<String>,
     /// The auth mode.
     pub auth: Option<String>,
+    /// Whether to run where the file system has no locks.
+    pub without_lock: bool,
 }
 
 /// What a gateway runs with.

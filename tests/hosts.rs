@@ -117,8 +117,12 @@ impl Home {
     }
 
     fn gateway_by(&self, wrapper: &[&str]) -> Gateway {
-        let mut child =
-            self.command(wrapper, &["gateway", "run", "--port", "0"]).stdout(Stdio::piped()).spawn().expect("it runs");
+        self.gateway_with(wrapper, &[])
+    }
+
+    fn gateway_with(&self, wrapper: &[&str], flags: &[&str]) -> Gateway {
+        let args = [&["gateway", "run", "--port", "0"], flags].concat();
+        let mut child = self.command(wrapper, &args).stdout(Stdio::piped()).spawn().expect("it runs");
         let mut said = BufReader::new(child.stdout.take().expect("its output"));
         let mut url = None;
         loop {
@@ -588,7 +592,7 @@ fn l09_a_file_system_without_locks_is_named_and_nothing_is_written() {
         let home = Home::used();
         let segment = fs::read(home.file("journal").join(SEGMENT)).expect("a segment");
         let inject = format!("inject=flock:error={answer}");
-        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", &inject];
+        let strace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace=flock", "-e", &inject];
         for args in [&["gateway", "run", "--port", "0"][..], &["devices", "clear", "--yes"]] {
             home.run_by(&strace, args).refused(&[
                 "has no working locks",
@@ -599,6 +603,11 @@ fn l09_a_file_system_without_locks_is_named_and_nothing_is_written() {
         assert_eq!(fs::read(home.file("journal").join(SEGMENT)).expect("a segment"), segment);
         // Looking needs no lock.
         home.run_by(&strace, &["devices", "list"]).done();
+        // Who makes sure of it may go on, and that is on record until a start with a lock.
+        home.gateway_with(&strace, &["--without-lock"]).stop();
+        assert!(home.run(&["logs"]).done().contains("the disk has no working locks"));
+        home.gateway_with(&[], &["--without-lock"]).stop();
+        assert!(home.run(&["logs"]).done().contains("the disk is as it should be again"));
         home.gateway().stop();
     }
 }
@@ -803,6 +812,30 @@ fn j18_a_checkpoint_is_made_by_hand_held_against_the_records_and_disposable() {
     assert_eq!(mode(&checkpoint), 0o600);
     home.run(&["journal", "verify"]).done();
     assert!(home.run(&["devices", "list"]).done().contains(&device));
+    // What is damaged before it is not met by a start, and found behind it.
+    let segment = home.file("journal").join(SEGMENT);
+    let sound = fs::read(&segment).expect("a segment");
+    let mut hurt = sound.clone();
+    hurt[100] ^= 1;
+    fs::write(&segment, hurt).expect("written");
+    let gateway = home.gateway();
+    let shown = || home.run(&["journal", "show"]).out;
+    let found = || shown().contains("the disk is damaged: segment 00000000000000000001.segment, offset 100, seq 1");
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !found() {
+        assert!(std::time::Instant::now() < until, "{}", shown());
+        std::thread::yield_now();
+    }
+    gateway.stop();
+    assert_eq!(home.run(&["journal", "verify"]).code, Some(5));
+    let mut mended = fs::read(&segment).expect("a segment");
+    mended[100] ^= 1;
+    fs::write(&segment, mended).expect("written");
+    home.run(&["journal", "verify"]).done();
+    home.run(&["journal", "checkpoint"]).done();
+    let checkpoint =
+        below(&home.file("journal")).into_iter().filter(|path| path.extension().is_some_and(|end| end == "checkpoint"));
+    let checkpoint = checkpoint.max().expect("a checkpoint");
     // One that is damaged is not used, and one that is gone is not missed.
     let mut bytes = fs::read(&checkpoint).expect("there");
     let middle = bytes.len() / 2;
@@ -812,7 +845,9 @@ fn j18_a_checkpoint_is_made_by_hand_held_against_the_records_and_disposable() {
     let said = home.run(&["devices", "list"]);
     assert!(said.err.contains("a checkpoint cannot be used"), "{}", said.err);
     assert!(said.done().contains(&device));
-    fs::remove_file(&checkpoint).expect("removed");
+    for path in below(&home.file("journal")).into_iter().filter(|path| path.extension().is_some_and(|end| end == "checkpoint")) {
+        fs::remove_file(path).expect("removed");
+    }
     assert!(home.run(&["devices", "list"]).done().contains(&device));
     let gateway = home.gateway();
     assert_eq!(home.run(&["journal", "checkpoint"]).code, Some(6), "a gateway runs");

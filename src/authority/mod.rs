@@ -279,6 +279,9 @@ impl Writer {
 
     /// Saves the registry, so that the next start needs not read all of history.
     fn save(&mut self) {
+        if self.journal.witness().is_some_and(|witness| !witness.is_well()) {
+            tracing::warn!("the witness of the journal's head cannot be written; if the end were lost now, nobody would notice");
+        }
         match opening::save(&mut self.journal, &self.registry) {
             Ok(()) => self.saved = self.head.seq,
             Err(error) => tracing::warn!(%error, "no checkpoint was saved; the next start takes longer"),

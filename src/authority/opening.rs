@@ -50,7 +50,7 @@ impl Opened {
         Ok(Self { journal, registry, events })
     }
 
-    /// Records what opening led to. What `clock` says is its time.
+    /// Records what opening led to, at the time that is asked for only then.
     pub(super) fn record(&mut self, at: impl FnOnce() -> Millis) -> Result<(), JournalError> {
         if self.events.is_empty() {
             return Ok(());

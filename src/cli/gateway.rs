@@ -7,7 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::output::Output;
 use super::{Exit, Failure, World};
-use crate::gateway::Ready;
+use crate::gateway::{GatewayError, Ready};
+use crate::journal::JournalError;
 use crate::keyring::OwnDevice;
 use crate::pairing::AuthMode;
 use crate::settings::{Flags, Settings};
@@ -26,6 +27,9 @@ pub(super) enum Command {
         /// What clients show: token, password or none
         #[arg(long, value_name = "MODE")]
         auth: Option<String>,
+        /// Run where the file system has no locks; nothing then keeps a second gateway away
+        #[arg(long)]
+        without_lock: bool,
         /// Accepted for OpenClaw's sake: a configuration is never required
         #[arg(long, hide = true)]
         allow_unconfigured: bool,
@@ -33,8 +37,8 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
-    let Command::Run { port, bind, auth, allow_unconfigured: _ } = command;
-    let flags = Flags { port: port.or(world.dev_port), bind, auth };
+    let Command::Run { port, bind, auth, without_lock, allow_unconfigured: _ } = command;
+    let flags = Flags { port: port.or(world.dev_port), bind, auth, without_lock };
     let cannot_start = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot_start)?;
     runtime.block_on(async {
@@ -42,11 +46,22 @@ pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), F
         let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_start)?;
         // A key that cannot be read is the command line's trouble, not the gateway's.
         let identity = OwnDevice::load(&world.state).ok().flatten().map(|device| device.id());
-        let ready = Ready::prepare(world.state.clone(), &flags, world.host.clone(), identity).await?;
+        let ready = Ready::prepare(world.state.clone(), &flags, world.host.clone(), identity).await;
+        let ready = ready.map_err(|error| held(error, &world.state.owner_socket()))?;
         announce(&ready, &world.state.journal(), out)?;
         ready.run(stopped_by(&mut terminate, &mut interrupt)).await;
         Ok(())
     })
+}
+
+/// Of the gateway that runs already also where it is asked.
+fn held(error: GatewayError, socket: &Path) -> Failure {
+    let is_held = matches!(error, GatewayError::Journal(JournalError::Locked { .. }));
+    let mut failure = Failure::from(error);
+    if is_held && socket.exists() {
+        failure.message = format!("{}; its owner channel is {}: openclaw devices list", failure.message, socket.display());
+    }
+    failure
 }
 
 async fn stopped_by(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {

@@ -65,7 +65,7 @@ enum Command {
     Journal(journal::Command),
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 gateway not reachable, 5 journal damaged, \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 gateway not reachable, 5 journal damaged or rolled back, \
                           6 another process holds the state, 7 written by a newer version";
 
 /// How a command ends.

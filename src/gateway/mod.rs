@@ -17,6 +17,7 @@ mod stopped;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,9 +32,9 @@ use tokio::task::JoinSet;
 
 use crate::authority::{Authority, Retention, Writing};
 use crate::host::Host;
-use crate::journal::{JournalError, Lock};
+use crate::journal::{JournalError, Lock, Verdict, verify};
 use crate::limits;
-use crate::pairing::{Actor, Command, DeviceId, GatewayStarted, GatewayStopped};
+use crate::pairing::{Actor, Command, Condition, DeviceId, GatewayStarted, GatewayStopped};
 use crate::settings::{Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
 use conditions::Look;
@@ -135,7 +136,9 @@ impl Ready {
     ) -> Result<Self, GatewayError> {
         outlive_file_limits();
         state.prepare()?;
-        let lock = Lock::acquire(&state.journal())?;
+        let journal = state.journal();
+        let lock = if flags.without_lock { Lock::acquire_or_do_without(&journal) } else { Lock::acquire(&journal) }?;
+        let unlocked = (!lock.is_locked()).then(|| "has no working locks: nothing keeps a second gateway away".to_owned());
         // Before anything that is gone is made anew.
         let found = Look::at(&state);
         let settings = Settings::load(&state, flags, &*host)?;
@@ -152,7 +155,8 @@ impl Ready {
             identity,
             settings: recorded,
         };
-        let conditions = conditions::at_start(found, &desk.authority.registry(), &started);
+        let mut conditions = conditions::at_start(found, &desk.authority.registry(), &started);
+        conditions.push((Condition::Storage, unlocked));
         desk.authority.ask(Command::Start(started), Actor::System).await?;
         for (condition, found) in conditions {
             desk.authority.ask(Command::Observe { condition, found }, Actor::System).await?;
@@ -186,6 +190,7 @@ impl Ready {
         tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies)));
         tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
         tasks.spawn(expire(Arc::clone(&desk)));
+        tasks.spawn(look_through(gateway.state.journal(), Arc::clone(&desk)));
         for listener in tcp {
             tasks.spawn(accept(listener, Arc::clone(&gateway)));
         }
@@ -250,6 +255,17 @@ fn is_one_of_the_last(stream: &TcpStream) -> bool {
 fn outlive_file_limits() {
     // The handler stays when its listener goes. Where none can be set, such a limit is a kill, which the journal stands.
     let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+}
+
+/// Reads the whole journal once behind the start, which began with a checkpoint: what was damaged before it nobody has met yet.
+async fn look_through(journal: PathBuf, desk: Arc<Desk>) {
+    let looked = tokio::task::spawn_blocking(move || verify(&journal)).await;
+    if let Ok(Ok(Verdict::Corrupt { segment, offset, seq, what, .. })) = looked {
+        tracing::error!(%segment, offset, %seq, %what, "the journal is damaged; keep a copy of its directory, and look: openclaw journal verify");
+        let found = Some(format!("is damaged: segment {segment}, offset {offset}, seq {seq}: {what}"));
+        // If it cannot be recorded, it was said.
+        let _ = desk.authority.ask(Command::Observe { condition: Condition::Storage, found }, Actor::System).await;
+    }
 }
 
 /// Ends requests whose time is over, even while nobody connects.

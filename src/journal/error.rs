@@ -21,7 +21,7 @@ pub enum JournalError {
     },
     /// The file system cannot say who writes.
     #[error(
-        "the file system of {} has no working locks ({source}), and without one two gateways could write at once: keep the state on a local disk: OPENCLAW_STATE_DIR",
+        "the file system of {} has no working locks ({source}), and without one two gateways could write at once: keep the state on a local disk: OPENCLAW_STATE_DIR; or make sure of it yourself: openclaw gateway run --without-lock",
         path.display()
     )]
     NoLocks {

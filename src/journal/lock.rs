@@ -20,9 +20,31 @@ const HINT_BYTES: usize = 16;
 pub struct Lock {
     file: File,
     directory: Arc<Directory>,
+    is_locked: bool,
 }
 
 impl Lock {
+    /// As [`Lock::acquire`], and where the file system has no locks, does without: nothing then keeps a second process away.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`].
+    pub fn acquire_or_do_without(dir: &Path) -> Result<Self, JournalError> {
+        match Self::acquire(dir) {
+            Err(JournalError::NoLocks { .. }) => {
+                let directory = Arc::new(Directory::open_or_create(dir)?);
+                let file = directory.file_or_new(LOCK_NAME)?;
+                Ok(Self { file, directory, is_locked: false })
+            }
+            acquired => acquired,
+        }
+    }
+
+    /// Whether it keeps other processes away.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.is_locked
+    }
+
     /// Takes the lock of the journal in `dir`, making the directory (mode 0700) and the lock file (0600) where there is none.
     /// Never waits.
     ///
@@ -44,7 +66,7 @@ impl Lock {
         }
         // Only people read it, so a disk without room for it is no reason not to go on.
         let _left = leave_hint(&file);
-        Ok(Self { file, directory })
+        Ok(Self { file, directory, is_locked: true })
     }
 
     /// Makes sure that what was locked is still what lies there under its name: otherwise another process may hold what does.

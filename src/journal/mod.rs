@@ -394,6 +394,11 @@ impl Journal {
         let Segment { path, storage, .. } = &mut self.segment;
         let written = match storage.write_at(offset, bytes) {
             Ok(()) => storage.sync().map_err(|source| io_error("sync", path, source)),
+            // Where a disk writes elsewhere than it read, room that was made may be none. What got through is cut off again.
+            Err(source) if segments::is_full(&source) && storage.truncate(offset).is_ok() => {
+                self.space = offset;
+                return Err(JournalError::Full { path: path.clone(), source });
+            }
             Err(source) => Err(io_error("write", path, source)),
         };
         self.poisoned = written.is_err();

@@ -101,7 +101,10 @@ impl Reader {
 
     /// The head that the journal had when `seq` was its last record; none where no batch ends with it.
     pub(super) fn head_at(&mut self, seq: Seq) -> Result<Option<Head>, JournalError> {
-        let start = if self.index.begins() <= seq { self.index.before(seq) } else { self.place(seq)? };
+        let start = match self.index.at_or_before(seq) {
+            Some(place) => place,
+            None => self.place(seq)?,
+        };
         let mut found = (start.head.seq == seq).then_some(start.head);
         if found.is_none() {
             self.walk_positions(start, &mut |position, _| {
@@ -235,6 +238,15 @@ impl Index {
             self.spacing = self.spacing.saturating_mul(2);
         }
         self.places.push(position);
+    }
+
+    /// The furthest place known at which `seq` is not passed yet.
+    fn at_or_before(&self, seq: Seq) -> Option<Position> {
+        if self.tip.head.seq <= seq {
+            return Some(self.tip);
+        }
+        let passed = self.places.partition_point(|place| place.head.seq <= seq);
+        self.places.get(passed.checked_sub(1)?).copied()
     }
 
     /// The last record in front of every place known.

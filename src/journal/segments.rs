@@ -161,13 +161,18 @@ fn extend(path: &Path, storage: &mut dyn Storage, space: u64, end: u64) -> Resul
         Ok(()) => return Ok(()),
         Err(source) => source,
     };
-    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    if !matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem) {
+    if !is_full(&source) {
         return Err(io_error("make room in", path, source));
     }
     // If it cannot be cut, zeros are left over, which are no record.
     let _ = storage.truncate(space);
     Err(JournalError::Full { path: path.to_owned(), source })
+}
+
+/// Whether the system says that there is no room.
+pub(super) fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem)
 }
 
 /// Whether the segment that begins with `first` stands where the one that was read to `before` ends.
@@ -279,7 +284,7 @@ impl<'a> Scan<'a> {
         each: &mut dyn FnMut(Place, &mut Vec<Record>),
         records: &mut Vec<Record>,
     ) -> Result<Option<Damage>, JournalError> {
-        let mut read_again = true;
+        let mut looks = 0_u32;
         loop {
             match walk.step(position, records)? {
                 Step::Batch => {
@@ -290,17 +295,15 @@ impl<'a> Scan<'a> {
                     }
                     each(Place::Behind(*position), records);
                     self.sound = self.sound.map(|(journal, _)| (journal, *position));
-                    read_again = true;
+                    looks = 0;
                 }
                 Step::End => return Ok(None),
-                // A writer may have been at it while we read.
-                Step::Unsound(_) if read_again => {
-                    read_again = false;
+                // A writer may have been at it while we read; and when another batch was begun behind it, it was whole.
+                Step::Unsound(_) if looks == 0 || looks == 1 && (!is_last || walk.later_batch(position)?.is_some()) => {
+                    looks = looks.saturating_add(1);
                     walk.refresh();
                 }
-                Step::Unsound(damage) if !is_last || walk.later_batch(position)?.is_some() => {
-                    return Err(walk.corrupt(damage));
-                }
+                Step::Unsound(damage) if looks > 1 => return Err(walk.corrupt(damage)),
                 Step::Unsound(damage) => return Ok(Some(damage)),
             }
         }

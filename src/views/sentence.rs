@@ -199,7 +199,7 @@ fn next_step(condition: Condition) -> &'static str {
             "put the old one back and start again, or give every client the new shared secret: openclaw gateway run"
         }
         Condition::UncleanStop => "whatever was answered is on record; make sure of it: openclaw journal verify",
-        Condition::Storage => "look how much room there is: df -h",
+        Condition::Storage => "what it holds of the journal: openclaw journal verify",
     }
 }
 

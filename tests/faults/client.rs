@@ -1,6 +1,6 @@
 //! A client that takes whatever happens to its gateway, and the owner's end of the channel. Written from the protocol alone.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -66,9 +66,39 @@ impl Reply {
     }
 }
 
+/// A stream that asks again where the system says no more than that: with a deadline, whatever stops and continues this process
+/// ends a wait (signal(7)), and nothing was wrong with the connection.
+#[derive(Debug)]
+struct Patient(TcpStream);
+
+fn again<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
+impl Read for Patient {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        again(|| self.0.read(bytes))
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        again(|| self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        again(|| self.0.flush())
+    }
+}
+
 /// A WebSocket that has heard its challenge.
 pub(crate) struct Socket {
-    stream: WebSocket<TcpStream>,
+    stream: WebSocket<Patient>,
     nonce: String,
     /// Pushes that came while something else was awaited.
     pub(crate) pushes: Vec<Value>,
@@ -105,7 +135,7 @@ impl Socket {
         if is_remote {
             request.headers_mut().insert("host", HeaderValue::from_static("gw.example.test"));
         }
-        let (stream, _) = tokio_tungstenite::tungstenite::client(request, tcp).ok()?;
+        let (stream, _) = tokio_tungstenite::tungstenite::client(request, Patient(tcp)).ok()?;
         let mut socket = Self { stream, nonce: String::new(), pushes: vec![], calls: 0 };
         let challenge = socket.hear().ok()?;
         socket.nonce = text(&challenge["payload"]["nonce"]);
