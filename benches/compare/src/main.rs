@@ -216,10 +216,12 @@ fn starts(rows: &mut Vec<Row>, some: &Path, long: &Path, scale: &Scale) {
         }
     }
     let [short, long] = seconds.map(median);
-    let row =
-        Row::new(format!("start with a checkpoint, {} records in the journal", number(scale.long as f64)), format!("{} ms", number(long * 1e3)))
-            .beside(format!("with {} records {} ms", number(SOME as f64), number(short * 1e3)))
-            .goal(Goal::AtMost(1.5, long / short), &format!("× with {}", number(SOME as f64)));
+    let row = Row::new(
+        format!("start with a checkpoint, {} records in the journal", number(scale.long as f64)),
+        format!("{} ms", number(long * 1e3)),
+    )
+    .beside(format!("with {} records {} ms", number(SOME as f64), number(short * 1e3)))
+    .goal(Goal::AtMost(1.5, long / short), &format!("× with {}", number(SOME as f64)));
     rows.push(row);
 }
 
