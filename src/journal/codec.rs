@@ -5,7 +5,7 @@
 mod payload;
 
 use bincode::config::{self, Configuration, Fixint, Limit, LittleEndian};
-use bincode::serde::{decode_from_slice, encode_to_vec};
+use bincode::serde::{decode_from_slice, encode_into_std_write, encode_to_vec};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ const CONFIG: Configuration<LittleEndian, Fixint> = config::legacy();
 
 /// The same to read an image of a state, which is as large as the state is.
 const IMAGE_CONFIG: Configuration<LittleEndian, Fixint, Limit<{ limits::CHECKPOINT_BYTES }>> = config::legacy().with_limit();
+
+/// Most payloads fit into as much, so that their bytes are not moved while they grow.
+const USUAL_BYTES: usize = 256;
 
 /// A payload that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +103,9 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
 }
 
 fn payload<E: Serialize>(actor: &Actor, event: &E) -> Option<Vec<u8>> {
-    encode_to_vec((actor, event), CONFIG).ok().filter(|bytes| bytes.len() <= limits::RECORD_BYTES)
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    encode_into_std_write((actor, event), &mut bytes, CONFIG).ok()?;
+    (bytes.len() <= limits::RECORD_BYTES).then_some(bytes)
 }
 
 fn parts<'a, E: Deserialize<'a> + Into<Event>>(payload: &'a [u8]) -> Result<(Actor, Event), PayloadError> {

@@ -23,6 +23,13 @@ pub(super) struct Directory {
     handle: File,
 }
 
+/// Device and inode: what a name leads to.
+pub(super) type Identity = (u64, u64);
+
+fn identity(stat: &Stat) -> Identity {
+    (stat.st_dev, stat.st_ino)
+}
+
 impl Directory {
     /// Opens the directory; none where there is none.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, JournalError> {
@@ -72,20 +79,23 @@ impl Directory {
         Ok(file)
     }
 
-    /// Makes sure that the directory's path still leads to this directory, and `name` in it to `file`.
-    pub(super) fn still_holds(&self, name: &str, file: &File) -> Result<(), JournalError> {
-        self.check_same(&self.path, rustix::fs::lstat(&self.path), &self.handle)?;
-        let path = self.path_of(name);
-        self.check_same(&path, rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW), file)
+    /// Which directory this is, and which file is `name` in it.
+    pub(super) fn identity_of(&self, name: &str, file: &File) -> Result<[Identity; 2], JournalError> {
+        let identity = |path: &Path, file: &File| {
+            rustix::fs::fstat(file).map(|stat| identity(&stat)).map_err(|error| failed("look at", path, error))
+        };
+        Ok([identity(&self.path, &self.handle)?, identity(&self.path_of(name), file)?])
     }
 
-    fn check_same(&self, path: &Path, there: Result<Stat, Errno>, held: &File) -> Result<(), JournalError> {
-        let held = rustix::fs::fstat(held).map_err(|error| failed("look at", path, error))?;
-        match there {
-            Ok(there) if (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino) => Ok(()),
-            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(JournalError::Displaced { path: path.to_owned() }),
-            Err(error) => Err(failed("look at", path, error)),
-        }
+    /// Makes sure that the directory's path still leads to the directory that it led to, and `name` in it to that file.
+    pub(super) fn still_holds(&self, name: &str, [directory, file]: [Identity; 2]) -> Result<(), JournalError> {
+        let check = |path: &dyn Fn() -> PathBuf, there: Result<Stat, Errno>, held| match there {
+            Ok(there) if identity(&there) == held => Ok(()),
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(JournalError::Displaced { path: path() }),
+            Err(error) => Err(failed("look at", &path(), error)),
+        };
+        check(&|| self.path.clone(), rustix::fs::lstat(&self.path), directory)?;
+        check(&|| self.path_of(name), rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW), file)
     }
 
     fn open_file(&self, name: &str, flags: OFlags) -> Result<File, JournalError> {

@@ -27,6 +27,9 @@ pub const RECORD_HEADER_BYTES: usize = 18;
 /// A fuzzer does not guess checksums, so under it they are not compared: what lies behind them is what it should reach.
 const IS_COMPARED: bool = !cfg!(fuzzing);
 
+/// Most batches fit into as much, so that their bytes are not moved while they grow.
+const USUAL_BATCH_BYTES: usize = 8 * 1024;
+
 const CHAIN_LABEL: &[u8] = b"openclaw-pairing journal chain v1";
 const CHECKSUM_BYTES: usize = 4;
 /// What every version's segment header has: magic, version, length and checksum.
@@ -410,7 +413,7 @@ impl BatchBuilder {
     /// Begins a batch whose first record has the seq `first`.
     #[must_use]
     pub fn new(first: Seq) -> Self {
-        Self { body: Vec::new(), count: 0, first }
+        Self { body: Vec::with_capacity(USUAL_BATCH_BYTES), count: 0, first }
     }
 
     /// Adds a record.

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::directory::{Directory, has_no_locks, io_error};
+use super::directory::{Directory, Identity, has_no_locks, io_error};
 use super::error::JournalError;
 use super::storage::Volume;
 
@@ -20,6 +20,8 @@ const HINT_BYTES: usize = 16;
 pub struct Lock {
     file: File,
     directory: Arc<Directory>,
+    /// Directory and file as they were locked.
+    identity: [Identity; 2],
     is_locked: bool,
 }
 
@@ -33,7 +35,8 @@ impl Lock {
             Err(JournalError::NoLocks { .. }) => {
                 let directory = Arc::new(Directory::open_or_create(dir)?);
                 let file = directory.file_or_new(LOCK_NAME)?;
-                Ok(Self { file, directory, is_locked: false })
+                let identity = directory.identity_of(LOCK_NAME, &file)?;
+                Ok(Self { file, directory, identity, is_locked: false })
             }
             acquired => acquired,
         }
@@ -66,7 +69,8 @@ impl Lock {
         }
         // Only people read it, so a disk without room for it is no reason not to go on.
         let _left = leave_hint(&file);
-        Ok(Self { file, directory, is_locked: true })
+        let identity = directory.identity_of(LOCK_NAME, &file)?;
+        Ok(Self { file, directory, identity, is_locked: true })
     }
 
     /// Makes sure that what was locked is still what lies there under its name: otherwise another process may hold what does.
@@ -74,7 +78,7 @@ impl Lock {
     /// # Errors
     /// [`JournalError::Displaced`], [`JournalError::Io`].
     pub(super) fn still_holds(&self) -> Result<(), JournalError> {
-        self.directory.still_holds(LOCK_NAME, &self.file)
+        self.directory.still_holds(LOCK_NAME, self.identity)
     }
 
     /// The directory that it is for.
