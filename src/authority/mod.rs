@@ -2,7 +2,9 @@
 //! each on what the ones before it made, appends, syncs once, and only then publishes, tells the observer and answers.
 //! Durable before visible: if the append fails nobody is answered, and nothing is written until the journal is reopened.
 
+mod clock;
 mod opening;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,14 +14,16 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::host::Host;
-use crate::journal::{Access, Head, Journal, JournalError, Lock, Reader, volume};
+use crate::journal::{Access, Head, JournalError, Lock, Reader, volume};
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, Condition, Context, DeviceId, DeviceToken, Event, Granted, Issue, JournalId, KeyId, Millis, Mint, Outcome,
-    Presented, Record, Registry, RequestId, Role, Salt, Seq, TokenKey, check, decide, takes_away,
+    Actor, Command, DeviceId, DeviceToken, Granted, Issue, JournalId, KeyId, Mint, Outcome, Presented, Record, Registry, Role,
+    Salt, Seq, TokenKey,
 };
+use clock::Clock;
 use opening::Opened;
 pub use opening::{LAYOUT, replay};
+use writer::Writer;
 
 /// Nothing can be decided, because nothing can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -208,251 +212,6 @@ impl Handle {
     }
 }
 
-struct Writer {
-    journal: Journal,
-    head: Head,
-    /// The last record of the last checkpoint, or of what was read at the start.
-    saved: Seq,
-    registry: Registry,
-    clock: Clock,
-    host: Arc<dyn Host>,
-    tokens: Arc<Tokens>,
-    publish: watch::Sender<Arc<Registry>>,
-    observer: Observer,
-    records: Arc<AtomicBool>,
-    retention: Option<Retention>,
-}
-
-impl Writer {
-    fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
-        let mut batch = Vec::new();
-        while let Some(first) = waiting.blocking_recv() {
-            batch.push(first);
-            while batch.len() < limits::BATCH_COMMANDS
-                && let Ok(next) = waiting.try_recv()
-            {
-                batch.push(next);
-            }
-            self.write(std::mem::take(&mut batch));
-            self.seal();
-        }
-        if self.head.seq.0.saturating_sub(self.saved.0) >= limits::CHECKPOINT_RECORDS {
-            self.save();
-        }
-        self.journal.sync_witness();
-    }
-
-    /// Ends the segment where it is long enough. Nobody waits for it, and where it fails the next command tells.
-    fn seal(&mut self) {
-        let Some(seal) = self.journal.seal() else { return };
-        let mut registry = self.registry.clone();
-        let at = self.clock.now(&*self.host);
-        let records = [note(&mut registry, at, Actor::System, seal.into())];
-        match self.journal.append(self.head, &records) {
-            Ok(head) => {
-                self.made(head, registry, &records);
-                self.save();
-                if let Err(error) = self.archive() {
-                    tracing::warn!(%error, "old segments were not archived; they are tried again with the next");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the journal's segment could not be sealed"),
-        }
-    }
-
-    /// Moves old segments away, where that is wanted and the state that they lead to is saved.
-    fn archive(&mut self) -> Result<(), JournalError> {
-        let Some(Retention { older_than_ms, archive }) = self.retention.clone() else { return Ok(()) };
-        if self.saved != self.head.seq {
-            return Ok(());
-        }
-        let at = self.clock.now(&*self.host);
-        let before = Millis(at.0.saturating_sub(older_than_ms));
-        let Some(event) = self.journal.archivable(before, &archive.to_string_lossy())? else { return Ok(()) };
-        let mut registry = self.registry.clone();
-        let records = [note(&mut registry, at, Actor::System, event.into())];
-        let head = self.journal.append(self.head, &records)?;
-        self.made(head, registry, &records);
-        self.save();
-        self.journal.archive(&archive)
-    }
-
-    /// Saves the registry, so that the next start needs not read all of history.
-    fn save(&mut self) {
-        if self.journal.witness().is_some_and(|witness| !witness.is_well()) {
-            tracing::warn!("the witness of the journal's head cannot be written; if the end were lost now, nobody would notice");
-        }
-        match opening::save(&mut self.journal, &self.registry) {
-            Ok(()) => self.saved = self.head.seq,
-            Err(error) => tracing::warn!(%error, "no checkpoint was saved; the next start takes longer"),
-        }
-    }
-
-    /// Publishes what is durable now.
-    fn made(&mut self, head: Head, registry: Registry, records: &[Record]) {
-        self.head = head;
-        self.registry = registry;
-        self.publish.send_replace(Arc::new(self.registry.clone()));
-        (self.observer)(records, &self.registry, head);
-    }
-
-    fn write(&mut self, jobs: Vec<Job>) {
-        let decided = self.decide(jobs);
-        if decided.records.is_empty() {
-            return self.answer(self.head, decided);
-        }
-        match self.journal.append(self.head, &decided.records) {
-            Ok(head) => {
-                self.records.store(true, Ordering::Relaxed);
-                self.answer(head, decided);
-            }
-            Err(error) => {
-                tracing::error!(%error, "nothing is recorded, so nothing is answered");
-                self.records.store(false, Ordering::Relaxed);
-                let is_full = matches!(error, JournalError::Full { .. });
-                let (jobs, others): (Vec<_>, Vec<_>) =
-                    decided.answers.into_iter().partition(|job| is_full && job.again.is_some());
-                others.into_iter().for_each(Answer::unavailable);
-                self.write_from_reserve(jobs.into_iter().filter_map(Answer::again).collect());
-            }
-        }
-    }
-
-    /// Not even a full disk may prevent that power is taken away.
-    fn write_from_reserve(&mut self, jobs: Vec<Job>) {
-        if jobs.is_empty() {
-            return;
-        }
-        let decided = self.decide(jobs);
-        match self.journal.append_from_reserve(self.head, &decided.records) {
-            Ok(head) => self.answer(head, decided),
-            Err(error) => {
-                tracing::error!(%error, "not even the reserve has room for it");
-                decided.answers.into_iter().for_each(Answer::unavailable);
-            }
-        }
-    }
-
-    fn answer(&mut self, head: Head, decided: Decided) {
-        let Decided { registry, records, answers } = decided;
-        if !records.is_empty() {
-            self.made(head, registry, &records);
-        }
-        for Answer { to, outcome, .. } in answers {
-            // The asker may have gone; there is nothing to tell then.
-            let _ = to.send(Ok(outcome));
-        }
-    }
-
-    /// Decides each job on what the ones before it lead to.
-    fn decide(&mut self, jobs: Vec<Job>) -> Decided {
-        let mut registry = self.registry.clone();
-        let (mut records, mut answers) = (vec![], vec![]);
-        if let Some(command) = self.clock.observed(&registry, &*self.host) {
-            self.decide_one(&mut registry, &mut records, command, Actor::System);
-        }
-        for mut job in jobs {
-            if let (Command::Connect { attempt, .. }, Some(presented)) = (&mut job.command, &job.presented) {
-                judge(&registry, attempt, presented);
-            }
-            let takes_away = takes_away(&registry, &job.actor, &job.command);
-            let again = takes_away.then(|| (job.command.clone(), job.actor.clone()));
-            let outcome = self.decide_one(&mut registry, &mut records, job.command, job.actor);
-            answers.push(Answer { to: job.answer, outcome, again });
-        }
-        Decided { registry, records, answers }
-    }
-
-    /// Decides on `registry`, and folds what it leads to.
-    fn decide_one(&mut self, registry: &mut Registry, records: &mut Vec<Record>, command: Command, actor: Actor) -> Outcome {
-        let now = self.clock.now(&*self.host);
-        let context = Context { actor, now, request: RequestId(self.host.uuid()), mint: &*self.tokens };
-        let policy = Arc::clone(registry.policy());
-        let decision = decide(registry, &policy, command, &context);
-        for (actor, event) in decision.events {
-            records.push(note(registry, now, actor, event));
-        }
-        decision.outcome
-    }
-}
-
-/// What a batch of jobs leads to, before it is durable.
-struct Decided {
-    registry: Registry,
-    records: Vec<Record>,
-    answers: Vec<Answer>,
-}
-
-/// What an asker will be told.
-struct Answer {
-    to: oneshot::Sender<Result<Outcome, Unavailable>>,
-    outcome: Outcome,
-    /// The command and who asked, where it may draw on the reserve.
-    again: Option<(Command, Actor)>,
-}
-
-impl Answer {
-    fn unavailable(self) {
-        // The asker may have gone; there is nothing to tell then.
-        let _ = self.to.send(Err(Unavailable));
-    }
-
-    fn again(self) -> Option<Job> {
-        let (command, actor) = self.again?;
-        Some(Job { command, actor, presented: None, answer: self.to })
-    }
-}
-
-/// Makes an event the next record and folds it, so that the next command of the batch sees it.
-fn note(registry: &mut Registry, at: Millis, actor: Actor, event: Event) -> Record {
-    let record = Record { seq: registry.head().next(), at, actor, event };
-    debug_assert_eq!(check(registry, &record), Ok(()), "what is decided can be read back");
-    registry.apply(&record);
-    record
-}
-
-fn judge(registry: &Registry, attempt: &mut crate::pairing::Attempt, presented: &Presented) {
-    let (Some(proof), Some(ask), Some(credential)) = (attempt.proof, &attempt.ask, &mut attempt.credential) else { return };
-    credential.token = registry.judge(&proof.device, ask.role, &presented.digest);
-    credential.token_is_explicit = presented.explicit;
-}
-
-/// The wall clock, but never behind the last record: where it is, the monotonic clock carries time on from there until the
-/// wall clock has caught up.
-struct Clock {
-    last: Millis,
-    monotonic: u64,
-    is_carried: bool,
-}
-
-impl Clock {
-    fn start(registry: &Registry, host: &dyn Host) -> Self {
-        Self { last: registry.now(), monotonic: host.monotonic(), is_carried: false }
-    }
-
-    fn now(&mut self, host: &dyn Host) -> Millis {
-        let (wall, monotonic) = (host.wall(), host.monotonic());
-        let carried = self.last.plus(monotonic.saturating_sub(self.monotonic));
-        let behind = if self.is_carried { carried } else { self.last };
-        self.is_carried = wall < behind;
-        self.last = if self.is_carried { carried } else { wall };
-        self.monotonic = monotonic;
-        self.last
-    }
-
-    /// What is to be noted of it: that it went back, or that it has caught up.
-    fn observed(&mut self, registry: &Registry, host: &dyn Host) -> Option<Command> {
-        let behind = self.now(host).since(host.wall());
-        let condition = Condition::Clock;
-        let found = match registry.condition(condition) {
-            None if self.is_carried && behind > limits::CLOCK_BEHIND_MS => Some(format!("went back by {behind} ms")),
-            Some(_) if !self.is_carried => None,
-            _ => return None,
-        };
-        Some(Command::Observe { condition, found })
-    }
-}
-
 /// Issues tokens, and makes those on record again.
 struct Tokens {
     key: Option<TokenKey>,
@@ -477,143 +236,12 @@ impl Mint for Tokens {
         Some(Issue { salt: Salt(salt), key: key.id(), digest: token.digest() })
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::host::ManualHost;
-    use crate::journal::{MemoryVolume, Options, Volume};
-    use crate::pairing::GatewayStopped;
-
-    #[test]
-    fn a_segment_that_is_long_enough_is_sealed_and_the_registry_goes_on_with_the_journal() {
-        let scratch = tempfile::tempdir().expect("a temporary directory");
-        let host: Arc<dyn Host> = Arc::new(ManualHost::new(Millis(1_000_000), 1));
-        let lock = Lock::acquire(scratch.path()).expect("a free lock");
-        let journal = Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options::without_room(200));
-        let registry = Registry::default();
-        let (publish, published) = watch::channel(Arc::new(registry.clone()));
-        let heard = Arc::new(std::sync::Mutex::new(vec![]));
-        let hears = Arc::clone(&heard);
-        let mut writer = Writer {
-            head: journal.head(),
-            saved: Seq(0),
-            journal,
-            clock: Clock::start(&registry, &*host),
-            registry,
-            tokens: Arc::new(Tokens { key: None, journal: JournalId([9; 16]), host: Arc::clone(&host) }),
-            host,
-            publish,
-            records: Arc::new(AtomicBool::new(true)),
-            retention: None,
-            observer: Box::new(move |records, _, _| hears.lock().expect("one thread").extend(records.to_vec())),
-        };
-        for _ in 0..6 {
-            let (answer, mut answered) = oneshot::channel();
-            let command = Command::Stop(GatewayStopped { cause: "a test".to_owned() });
-            writer.write(vec![Job { command, actor: Actor::System, presented: None, answer }]);
-            assert!(matches!(answered.try_recv(), Ok(Ok(_))));
-            writer.seal();
-        }
-        let live = writer.registry.digest();
-        assert_eq!(published.borrow().digest(), live);
-        drop(writer);
-        let mut reader = Reader::open(scratch.path()).expect("a journal");
-        let records = reader.read(Seq(1), usize::MAX).expect("no damage");
-        let kinds: Vec<_> = records.iter().map(|record| record.event.name()).collect();
-        let (stop, seal) = ("GatewayStopped", "SegmentSealed");
-        assert_eq!(kinds, [stop, stop, seal, stop, stop, seal, stop, stop, seal]);
-        assert_eq!(*heard.lock().expect("one thread"), records);
-        let mut replayed = Registry::default();
-        records.iter().for_each(|record| replayed.apply(record));
-        assert_eq!(replayed.digest(), live);
-    }
-
-    #[test]
-    fn old_segments_are_archived_behind_a_checkpoint_and_the_journal_opens_without_them() {
-        let (scratch, archive) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-        let manual = Arc::new(ManualHost::new(Millis(1_000_000_000), 1));
-        let host: Arc<dyn Host> = Arc::clone(&manual) as _;
-        let lock = Lock::acquire(scratch.path()).expect("a free lock");
-        let journal = Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options::without_room(200));
-        let (publish, _published) = watch::channel(Arc::new(Registry::default()));
-        let retention = Retention { older_than_ms: 1_000, archive: archive.path().to_owned() };
-        let mut writer = Writer {
-            head: journal.head(),
-            saved: Seq(0),
-            journal,
-            clock: Clock::start(&Registry::default(), &*host),
-            registry: Registry::default(),
-            tokens: Arc::new(Tokens { key: None, journal: JournalId([9; 16]), host: Arc::clone(&host) }),
-            host,
-            publish,
-            observer: Box::new(|_, _, _| {}),
-            records: Arc::new(AtomicBool::new(true)),
-            retention: Some(retention),
-        };
-        let mut reader = writer.journal.reader().expect("a reader");
-        for _ in 0..12 {
-            manual.advance(400);
-            let (answer, _) = oneshot::channel();
-            let command = Command::Stop(GatewayStopped { cause: "a test".to_owned() });
-            writer.write(vec![Job { command, actor: Actor::System, presented: None, answer }]);
-            writer.seal();
-        }
-        let (live, head) = (writer.registry.digest(), writer.head);
-        let at = |dir: &tempfile::TempDir| volume(dir.path()).expect("there");
-        let names = |volume: &dyn Volume| {
-            let mut names = volume.names().expect("listed");
-            names.retain(|name| name.ends_with(".segment"));
-            names.sort();
-            names
-        };
-        let (here, there) = (at(&scratch), at(&archive));
-        let (kept, moved) = (names(&*here), names(&*there));
-        assert!(moved.len() >= 2 && kept.len() >= 2 && moved.last() < kept.first(), "{moved:?} {kept:?}");
-        let first: u64 = kept[0][..20].parse().expect("a seq");
-        // Who reads meanwhile goes on with what is left.
-        let read = reader.read(Seq(1), usize::MAX).expect("no damage");
-        assert_eq!(read.last().map(|record| record.seq), Some(head.seq));
-        drop(writer);
-
-        let opened = || replay(&volume(scratch.path()).expect("there"), Access::Read).map(|(registry, _)| registry.digest());
-        assert_eq!(opened().expect("it opens"), live);
-        assert_eq!(Reader::open(scratch.path()).expect("allowed").head().expect("no damage"), head);
-        let verdict = crate::journal::verify(scratch.path()).expect("a verdict");
-        let sound =
-            matches!(&verdict, crate::journal::Verdict::Sound(extent) if extent.head == head && extent.begins == Seq(first));
-        assert!(sound, "{verdict:?}");
-        // One more that is gone is missed, and what was moved can be put back.
-        here.rename(&kept[0], "elsewhere").expect("renamed");
-        assert!(matches!(opened(), Err(JournalError::Corrupt { .. })));
-        assert!(matches!(crate::journal::verify(scratch.path()), Ok(crate::journal::Verdict::Corrupt { .. })));
-        here.rename("elsewhere", &kept[0]).expect("put back");
-        for name in &moved {
-            let source = there.open(name, Access::Read).expect("readable").expect("there");
-            let mut bytes = vec![0; usize::try_from(source.size().expect("known")).expect("small")];
-            source.read_at(0, &mut bytes).expect("read");
-            here.make(name).expect("made").write_at(0, &bytes).expect("written");
-        }
-        let verdict = crate::journal::verify(scratch.path()).expect("a verdict");
-        assert!(matches!(verdict, crate::journal::Verdict::Sound(extent) if extent.head == head && extent.begins == Seq(1)));
-        assert_eq!(opened().expect("it opens"), live);
-    }
-
-    #[test]
-    fn t01_time_never_goes_back_and_goes_on_with_the_monotonic_clock() {
-        let host = ManualHost::new(Millis(1_000_000), 1);
-        let mut clock = Clock { last: Millis(1_000_000), monotonic: 0, is_carried: false };
-        host.advance(10);
-        assert_eq!(clock.now(&host), Millis(1_000_010));
-        host.set_wall(Millis(0));
-        host.advance(5);
-        assert_eq!(clock.now(&host), Millis(1_000_015));
-        host.set_wall(Millis(1_000_012));
-        host.advance(5);
-        assert_eq!(clock.now(&host), Millis(1_000_020));
-        host.set_wall(Millis(2_000_000));
-        assert_eq!(clock.now(&host), Millis(2_000_000));
-    }
+    use crate::journal::{Journal, MemoryVolume};
+    use crate::pairing::{GatewayStopped, Millis};
 
     #[tokio::test]
     async fn d07_what_is_not_on_the_disk_is_answered_published_and_heard_by_nobody() {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::note;
+use super::writer::note;
 use crate::journal::{Access, Checkpoint, Found, Journal, JournalError, Lock, Volume, Witness, codec};
 use crate::limits;
 use crate::pairing::{
