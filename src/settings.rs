@@ -229,9 +229,12 @@ fn retention(state: &StateDir) -> Result<Option<(u64, PathBuf)>, SettingsError> 
     let days =
         retention.get("days").and_then(Value::as_f64).filter(|days| days.fract() == 0.0 && (1.0..=36_500.0).contains(days));
     let archive = retention.get("archive").and_then(Value::as_str).map(PathBuf::from).filter(|path| path.is_absolute());
+    let archive = archive.filter(|archive| !archive.starts_with(state.root()));
     match (known(retention, &["days", "archive"]), days.and_then(whole), archive) {
         (true, Some(days), Some(archive)) => Ok(Some((days, archive))),
-        _ => Err(wrong("retention: { days: 365, archive: \"/a/directory\" }, days from 1 to 36500")),
+        _ => Err(wrong(
+            "retention: { days: 365, archive: \"/a/directory\" }, days from 1 to 36500, the directory outside this one",
+        )),
     }
 }
 

@@ -277,6 +277,23 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_is_never_archived_onto_itself() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let lock = Lock::acquire(scratch.path()).expect("a free lock");
+        let mut journal = Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options::without_room(1));
+        let record = |seq, event| Record { seq, at: Millis(1), actor: Actor::System, event };
+        let stop = || Event::from(GatewayStopped { cause: "a test".to_owned() });
+        journal.append(journal.head(), &[record(Seq(1), stop())]).expect("a batch");
+        let seal = journal.seal().expect("a seal that is due").into();
+        journal.append(journal.head(), &[record(Seq(2), seal)]).expect("a seal");
+        let event = journal.archivable(Millis(2), "itself").expect("readable").expect("a segment");
+        journal.append(journal.head(), &[record(Seq(3), event.into())]).expect("a batch");
+        assert!(matches!(journal.archive(scratch.path()), Err(JournalError::Unsafe { .. })));
+        let mut reader = Reader::open(scratch.path()).expect("a journal");
+        assert_eq!(reader.read(Seq(1), usize::MAX).expect("no damage").len(), 3);
+    }
+
+    #[test]
     fn old_segments_are_archived_behind_a_checkpoint_and_the_journal_opens_without_them() {
         let (scratch, archive) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let manual = Arc::new(ManualHost::new(Millis(1_000_000_000), 1));

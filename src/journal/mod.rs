@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use checkpoint::Checkpoint;
-use directory::{Directory, io_error};
+use directory::{Directory, io_error, unsafe_path};
 pub use error::{JournalError, Newer};
 use format::{BatchBuilder, OverLimit, SegmentHeader};
 pub use found::Found;
@@ -264,6 +264,10 @@ impl Journal {
     /// [`JournalError::Io`], [`JournalError::Unsafe`]; what was not moved is tried again with the next.
     pub fn archive(&mut self, archive: &Path) -> Result<(), JournalError> {
         let directory = Directory::open_or_create(archive)?;
+        // What is written now is never archived, so where it lies is no archive but this very journal.
+        if directory.open(&segment_name(self.segment.first), Access::Read)?.is_some() {
+            return Err(unsafe_path(archive, "is the journal's own directory", "name another one as the archive"));
+        }
         for first in segments::firsts(&*self.volume)?.into_iter().filter(|first| *first <= self.archived) {
             segments::copy(&*self.volume, &directory, &segment_name(first))?;
             self.volume.remove(&segment_name(first))?;

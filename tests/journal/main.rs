@@ -1025,6 +1025,33 @@ fn every_vector_gets_its_verdict() {
     }
 }
 
+#[test]
+fn j01_every_cut_of_the_golden_journal_leaves_whole_batches() {
+    let bytes = vector("every-kind");
+    let whole = open(bytes.clone()).expect("a sound journal").records;
+    for cut in SEGMENT_HEADER_BYTES..bytes.len() {
+        let opened = open(bytes[..cut].to_vec()).expect("a cut is a torn end");
+        assert!(opened.records.len() < whole.len() && whole.starts_with(&opened.records), "cut at {cut}");
+    }
+}
+
+#[test]
+fn j02_every_flipped_bit_of_the_golden_journal_is_found() {
+    let bytes = vector("every-kind");
+    let whole = open(bytes.clone()).expect("a sound journal").records;
+    for bit in 0..8 * bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        match open(flipped) {
+            Ok(Opened { records, torn, .. }) => {
+                assert!(torn.is_some() && records.len() < whole.len() && whole.starts_with(&records), "bit {bit}");
+            }
+            Err(JournalError::Corrupt { .. }) => {}
+            Err(error) => panic!("bit {bit}: {error}"),
+        }
+    }
+}
+
 /// Heads and states that the journals of a released version had when it was released, and have for ever.
 #[test]
 fn j19_a_journal_of_a_released_version_has_the_same_digests_for_ever() {
