@@ -727,6 +727,14 @@ fn t04_an_older_copy_that_was_put_back_lets_nobody_in_and_is_not_written() {
     assert_eq!(fs::read(journal.join(SEGMENT)).expect("a segment"), before);
     // What is there can be looked at.
     assert!(home.run(&["devices", "list"]).done().contains(&device));
+    // Where the newer one is gone for good, the owner is not locked out, and it is on record that an end was lost.
+    let said = home.run(&["journal", "verify"]).err;
+    let path = said.split("move ").nth(1).and_then(|rest| rest.split(" away").next()).expect("the witness").to_owned();
+    let aside = home.path().join("aside");
+    fs::rename(&path, &aside).expect("there");
+    home.run(&["devices", "remove", &device]).done();
+    assert!(home.run(&["logs"]).done().contains("records missing until now could not be noticed"));
+    fs::rename(&aside, &path).expect("put back");
     fs::remove_dir_all(&journal).expect("removed");
     copied(&newer, &journal);
     let gateway = home.gateway();

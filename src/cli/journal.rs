@@ -233,8 +233,9 @@ pub(super) fn sound_part(verdict: &Verdict) -> Result<(&Extent, Torn), Failure> 
             });
             Err(Failure { details: Some(details), ..Failure::new(Exit::Damaged, format!("{message}{before}{next}")) })
         }
-        Verdict::RolledBack { sound, witnessed } => {
-            let error = JournalError::RolledBack { head: sound.head.seq, witnessed: *witnessed };
+        Verdict::RolledBack { sound, witnessed, witness } => {
+            let (head, witnessed, witness) = (sound.head.seq, *witnessed, witness.clone());
+            let error = JournalError::RolledBack { head, witnessed, witness };
             let details = json!({ "verdict": "rolled-back", "sound": extent_json(sound), "witnessed": witnessed.0 });
             Err(Failure { details: Some(details), ..Failure::from(error) })
         }

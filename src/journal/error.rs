@@ -67,13 +67,15 @@ pub enum JournalError {
     Impossible(Impossible),
     /// Sound, but not the journal that was there: an older copy, or one whose end is gone. Going on could undo a revocation.
     #[error(
-        "the journal was rolled back: it ends with seq {head}, or goes on otherwise, and seq {witnessed} was written before; an older copy was put back, or its end was cut off: put the newer one back; nothing was changed, and nobody is let in"
+        "the journal was rolled back: it ends with seq {head}, or goes on otherwise, and seq {witnessed} was written before; an older copy was put back, or its end was cut off; nothing was changed, and nobody is let in: put the newer one back; where it is gone for good, move {} away, then revoke again what was revoked since", witness.display()
     )]
     RolledBack {
         /// Its last record.
         head: Seq,
         /// The last record that the witness saw.
         witnessed: Seq,
+        /// The witness.
+        witness: PathBuf,
     },
     /// Sound, but not of this version; nothing was changed.
     #[error("the journal was written by another version: segment {segment} {found}; open it with the version that wrote it")]

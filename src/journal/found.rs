@@ -2,6 +2,7 @@
 //! that was safe, and an older copy from the journal itself.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
@@ -95,8 +96,10 @@ impl Found {
     /// [`JournalError::RolledBack`] and [`JournalError::Corrupt`] (nothing was changed), [`JournalError::Io`],
     /// [`JournalError::Unsafe`].
     pub fn open(self, lock: Option<Lock>, witness: Option<Witness>) -> Result<(Journal, Option<JournalRepaired>), JournalError> {
-        if let Some(seen) = witness.as_ref().and_then(Witness::head) {
-            self.hold(seen)?;
+        if let Some(witness) = &witness
+            && let Some(seen) = witness.head()
+        {
+            self.hold(seen, witness.path())?;
         }
         let Self { volume, mut segment, journal, position, index, archived, torn, last } = self;
         let repaired = if torn.is_some() {
@@ -125,9 +128,9 @@ impl Found {
     }
 
     /// Whether the journal has the head that was seen.
-    fn hold(&self, seen: Head) -> Result<(), JournalError> {
+    fn hold(&self, seen: Head, witness: &Path) -> Result<(), JournalError> {
         let head = self.position.head;
-        let rolled_back = || Err(JournalError::RolledBack { head: head.seq, witnessed: seen.seq });
+        let rolled_back = || Err(JournalError::RolledBack { head: head.seq, witnessed: seen.seq, witness: witness.to_owned() });
         if seen.seq > head.seq {
             // It was safe once, so what is torn now was damaged since.
             return self.torn.map_or_else(rolled_back, |damage| Err(self.segment.walk().corrupt(damage)));

@@ -1,6 +1,6 @@
 //! Looking at a journal without changing it: what it is worth as a whole, and what stands in it on both sides of damage.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Head;
 use super::directory::Directory;
@@ -46,6 +46,8 @@ pub enum Verdict {
         sound: Extent,
         /// The last record that the witness saw.
         witnessed: Seq,
+        /// The witness.
+        witness: PathBuf,
     },
     /// Sound, but not of this version.
     TooNew {
@@ -130,7 +132,7 @@ pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Ver
                 (Some(Damage { offset, seq, what }), _) if is_ahead => {
                     Ok(Verdict::Corrupt { segment: sound.segment.clone(), sound: Some(sound), offset, seq, what })
                 }
-                (_, Some(witnessed)) if !watch.is_held => Ok(Verdict::RolledBack { sound, witnessed }),
+                (_, Some(witnessed)) if !watch.is_held => Ok(Verdict::RolledBack { sound, witnessed, witness: watch.witness }),
                 (Some(damage), witnessed) => {
                     let bytes = segment.walk().end_of_data(sound.offset)?.saturating_sub(sound.offset);
                     Ok(Verdict::TornTail { sound: Extent { witnessed, ..sound }, bytes, what: damage.what })
@@ -147,6 +149,7 @@ pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Ver
 #[derive(Default)]
 struct Watch {
     seen: Option<(JournalId, Head)>,
+    witness: PathBuf,
     passed: Option<Head>,
     is_held: bool,
 }
@@ -155,6 +158,7 @@ impl Watch {
     /// Asks the witness at `path`, early, so that a writer which goes on meanwhile does not make it look ahead.
     fn ask(&mut self, path: &Path) -> Result<(), JournalError> {
         self.seen = Witness::look(path)?;
+        self.witness = path.to_owned();
         self.is_held = self.passed.is_some_and(|head| self.is(head));
         Ok(())
     }

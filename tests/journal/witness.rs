@@ -68,7 +68,7 @@ fn t04_a_journal_that_lacks_what_the_witness_saw_is_not_written() {
     let story = Story::of(&[2, 1, 3, 2]);
     let heads = heads(&story);
     let rolled_back = |bytes: &[u8], seen: Head| match open_seen(bytes.to_vec(), seen) {
-        Err(JournalError::RolledBack { head, witnessed }) => {
+        Err(JournalError::RolledBack { head, witnessed, .. }) => {
             assert_eq!(witnessed, seen.seq);
             head
         }
@@ -141,7 +141,7 @@ fn t04_verify_says_how_far_the_witness_proves_it_whole_and_when_it_was_rolled_ba
         match verify(scratch.path()).expect("a verdict") {
             // A batch that is half there was whole once.
             Verdict::Corrupt { .. } => {}
-            Verdict::RolledBack { witnessed, sound } => assert!(witnessed == Seq(5) && sound.offset == to_u64(cut)),
+            Verdict::RolledBack { witnessed, sound, .. } => assert!(witnessed == Seq(5) && sound.offset == to_u64(cut)),
             // So short that it does not say where its witness is.
             Verdict::Sound(extent) | Verdict::TornTail { sound: extent, .. } => assert_eq!(extent.head.seq, Seq(0), "{cut}"),
             other => panic!("{cut}: {other:?}"),
