@@ -10,6 +10,7 @@ use super::{Exit, Failure, World};
 use crate::gateway::{GatewayError, Ready};
 use crate::journal::JournalError;
 use crate::keyring::OwnDevice;
+use crate::limits;
 use crate::pairing::AuthMode;
 use crate::settings::{Flags, Settings};
 use crate::wire::connect::UPSTREAM_VERSION;
@@ -41,7 +42,7 @@ pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), F
     let flags = Flags { port: port.or(world.dev_port), bind, auth, without_lock };
     let cannot_start = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot_start)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(cannot_start)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_start)?;
         // A key that cannot be read is the command line's trouble, not the gateway's.
@@ -51,7 +52,10 @@ pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), F
         announce(&ready, &world.state.journal(), out)?;
         ready.run(stopped_by(&mut terminate, &mut interrupt)).await;
         Ok(())
-    })
+    });
+    // A long journal that is still being read through must not hold up a stop.
+    runtime.shutdown_timeout(limits::SHUTDOWN_DEADLINE);
+    ended
 }
 
 /// Of the gateway that runs already also where it is asked.

@@ -257,7 +257,8 @@ fn outlive_file_limits() {
     let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
 }
 
-/// Reads the whole journal once behind the start, which began with a checkpoint: what was damaged before it nobody has met yet.
+/// Reads the whole journal once behind the start, which may have begun with a checkpoint: what is damaged before that nobody has
+/// met yet.
 async fn look_through(journal: PathBuf, desk: Arc<Desk>) {
     let looked = tokio::task::spawn_blocking(move || verify(&journal)).await;
     if let Ok(Ok(Verdict::Corrupt { segment, offset, seq, what, .. })) = looked {
