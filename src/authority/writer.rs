@@ -32,15 +32,14 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
-        let mut batch = Vec::new();
         while let Some(first) = waiting.blocking_recv() {
-            batch.push(first);
+            let mut batch = vec![first];
             while batch.len() < limits::BATCH_COMMANDS
                 && let Ok(next) = waiting.try_recv()
             {
                 batch.push(next);
             }
-            self.write(std::mem::take(&mut batch));
+            self.write(batch);
             self.seal();
         }
         if self.head.seq.0.saturating_sub(self.saved.0) >= limits::CHECKPOINT_RECORDS {
