@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Range;
 
 use openclaw_pairing::pairing::{
-    Actor, AuthMode, ClientId, ClientMode, Command, Event, Forwarding, GatewayStarted, Millis, Outcome, PeerUser, Registry,
-    RequestId, Role, ScopeSet, Seq, SharedVerdict,
+    Actor, AuthMode, ClientId, ClientMode, Command, Digest, Event, Forwarding, GatewayStarted, Millis, Outcome, PeerUser,
+    Registry, RequestId, Role, ScopeSet, Seq, SharedVerdict,
 };
 
 use super::given::{NO_REQUEST, Visit, World, address, device, owner, scopes, visit};
@@ -232,20 +232,25 @@ pub struct Played {
 
 impl Story {
     pub fn play(&self) -> Played {
-        let world = World::under(&self.policy.text());
-        let mut stage = Stage { played: Played { world, steps: vec![] }, connections: vec![] };
+        let mut stage = Stage::under(self.policy);
         self.acts.iter().for_each(|act| stage.act(act));
         stage.played
     }
 }
 
-struct Stage {
-    played: Played,
+/// Where a story is played, act by act.
+pub struct Stage {
+    pub played: Played,
     connections: Vec<(Seq, Actor)>,
 }
 
 impl Stage {
-    fn act(&mut self, act: &Act) {
+    pub fn under(policy: Strictness) -> Self {
+        let world = World::under(&policy.text());
+        Self { played: Played { world, steps: vec![] }, connections: vec![] }
+    }
+
+    pub fn act(&mut self, act: &Act) {
         let world = &mut self.played.world;
         match act {
             Act::Connect { visit, token } => {
@@ -315,7 +320,8 @@ fn newest<T: Clone>(all: &[T], place: u8) -> Option<T> {
     all.iter().rev().nth(usize::from(place)).cloned()
 }
 
-fn requested(world: &World) -> Vec<RequestId> {
+/// Every request there ever was.
+pub fn requested(world: &World) -> Vec<RequestId> {
     let requests = world.records.iter().filter_map(|record| match &record.event {
         Event::PairingRequested(event) => Some(event.request),
         _ => None,
@@ -324,7 +330,7 @@ fn requested(world: &World) -> Vec<RequestId> {
 }
 
 /// Every token ever issued, whoever's it is: its bearer may be anybody.
-fn issued(world: &World) -> Vec<openclaw_pairing::pairing::Digest> {
+pub fn issued(world: &World) -> Vec<Digest> {
     let tokens = world.records.iter().filter_map(|record| match &record.event {
         Event::TokenIssued(event) => Some(event.issue.digest),
         Event::TokenRotated(event) => Some(event.issue.digest),

@@ -1,6 +1,9 @@
 //! The invariants of DESIGN.md, each under its words, over random stories. The seeds are fixed: a run is the same everywhere.
 //! `PAIRING_CASES=100` tells a hundred times as many stories; `PAIRING_SEED=n`, which a failure prints, only that one.
 
+mod machine;
+mod model;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::cell::{Cell, RefCell};
@@ -23,7 +26,7 @@ use support::given::{NO_REQUEST, World, device, owner};
 use support::story::{Act, Played, Step, Story, Strictness};
 
 /// Stories of one property where `PAIRING_CASES` does not ask for more.
-const CASES: u64 = 1_000;
+const CASES: u64 = 5_000;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))
