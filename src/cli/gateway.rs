@@ -89,6 +89,9 @@ fn announce(ready: &Ready, journal: &Path, out: &Output) -> Result<(), Failure> 
 fn secret(settings: &Settings) -> String {
     let key = match settings.auth {
         AuthMode::None => return "nothing (gateway.auth.mode is none)".to_owned(),
+        AuthMode::TrustedProxy => {
+            return "nothing themselves: a trusted proxy names its user (gateway.auth.trustedProxy)".to_owned();
+        }
         AuthMode::Token => "token",
         AuthMode::Password => "password",
     };

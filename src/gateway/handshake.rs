@@ -197,7 +197,7 @@ impl Handshake<'_> {
     fn credential(&self, auth: &AuthParams, has_device: bool) -> (Credential, Option<Presented>) {
         let given = |field: &Option<String>| field.clone().filter(|text| !text.trim().is_empty());
         let presented = match self.auth {
-            AuthMode::None => None,
+            AuthMode::None | AuthMode::TrustedProxy => None,
             AuthMode::Token => given(&auth.token),
             AuthMode::Password => given(&auth.password),
         };

@@ -277,6 +277,8 @@ impl Desk {
             Ok(Outcome::Revoked { device, role, at }) => {
                 Ok(json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 }))
             }
+            Ok(Outcome::Renamed { device, label }) => Ok(json!({ "deviceId": device.to_string(), "label": label })),
+            Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),
             Ok(Outcome::Admitted(_) | Outcome::Noted) => Ok(Value::Null),
         }
     }

@@ -205,6 +205,10 @@ const fn auth_code(reason: AuthReason) -> &'static str {
         AuthReason::PasswordNotConfigured => "AUTH_PASSWORD_NOT_CONFIGURED",
         AuthReason::BootstrapTokenInvalid => "AUTH_BOOTSTRAP_TOKEN_INVALID",
         AuthReason::DeviceTokenMismatch => "AUTH_DEVICE_TOKEN_MISMATCH",
+        AuthReason::RateLimited => "AUTH_RATE_LIMITED",
+        AuthReason::TrustedProxyUserMissing
+        | AuthReason::TrustedProxyUserNotAllowed
+        | AuthReason::TrustedProxyUntrustedSource => "AUTH_UNAUTHORIZED",
     }
 }
 
@@ -216,7 +220,11 @@ const fn next_step(reason: AuthReason, may_retry: bool) -> &'static str {
         | AuthReason::PasswordMissing
         | AuthReason::PasswordNotConfigured => "update_auth_configuration",
         AuthReason::TokenMismatch | AuthReason::PasswordMismatch | AuthReason::DeviceTokenMismatch => "update_auth_credentials",
-        AuthReason::BootstrapTokenInvalid => "review_auth_configuration",
+        AuthReason::RateLimited => "wait_then_retry",
+        AuthReason::BootstrapTokenInvalid
+        | AuthReason::TrustedProxyUserMissing
+        | AuthReason::TrustedProxyUserNotAllowed
+        | AuthReason::TrustedProxyUntrustedSource => "review_auth_configuration",
     }
 }
 
@@ -228,7 +236,12 @@ fn hint(reason: AuthReason, subject: Subject<'_>) -> Option<String> {
         AuthReason::PasswordMissing | AuthReason::PasswordMismatch => "password",
         AuthReason::TokenNotConfigured => return Some("set gateway.auth.token".into()),
         AuthReason::PasswordNotConfigured => return Some("set gateway.auth.password".into()),
-        AuthReason::BootstrapTokenInvalid | AuthReason::DeviceTokenMismatch => return None,
+        AuthReason::BootstrapTokenInvalid
+        | AuthReason::DeviceTokenMismatch
+        | AuthReason::RateLimited
+        | AuthReason::TrustedProxyUserMissing
+        | AuthReason::TrustedProxyUserNotAllowed
+        | AuthReason::TrustedProxyUntrustedSource => return None,
     };
     let is_page =
         |client: Client| client.mode == ClientMode::Ui || client.id == ClientId::ControlUi || client.id == ClientId::WebchatUi;
