@@ -65,6 +65,8 @@ impl Names {
                 own: *own,
             },
             Outcome::Revoked { device, role, .. } => Answer::Revoked(number(*device), *role),
+            Outcome::Renamed { device, label } => Answer::Renamed(number(*device), label.clone()),
+            Outcome::Asked { request } => Answer::Asked(self.request(*request)),
             Outcome::Noted => Answer::Noted,
             Outcome::Refused(refusal) => self.refusal(refusal),
         }
@@ -88,6 +90,7 @@ impl Names {
             },
             Refusal::UnknownDevice => "unknown device".to_owned(),
             Refusal::RoleNotHeld(_) => "role not held".to_owned(),
+            Refusal::HeldAlready => "it is held".to_owned(),
             Refusal::TokenKeyUnusable => "no token key".to_owned(),
             other => format!("{other:?}"),
         })
@@ -117,6 +120,7 @@ impl Names {
                 platform: device.description.platform.clone(),
                 family: device.description.family.clone(),
                 commands: device.description.commands.iter().cloned().collect(),
+                label: device.label.clone(),
                 roles: roles.collect(),
                 admissions: activity.admissions,
                 refusals: activity.refusals,

@@ -19,7 +19,7 @@ use openclaw_pairing::pairing::{
 use proptest::array::uniform6;
 use proptest::array::uniform8;
 use proptest::collection::vec;
-use proptest::prelude::{Strategy, any};
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use support::given::{NO_REQUEST, World, device, owner};
@@ -88,8 +88,14 @@ fn acts(most: usize) -> impl Strategy<Value = Vec<Act>> {
     vec(uniform8(any::<u8>()).prop_map(Act::from_bytes), 0..most)
 }
 
+/// Some acts, told once, or again and again: what is full after many of a kind no row of chances fills.
+fn phrases() -> impl Strategy<Value = Vec<Act>> {
+    let times = prop_oneof![8 => Just(1), 1 => 2..8_usize, 1 => Just(18)];
+    (acts(5), times).prop_map(|(acts, times)| vec![acts; times].concat())
+}
+
 fn stories() -> impl Strategy<Value = Story> {
-    (policies(), acts(80)).prop_map(|(policy, acts)| Story { policy, acts })
+    (policies(), vec(phrases(), 0..18)).prop_map(|(policy, phrases)| Story { policy, acts: phrases.concat() })
 }
 
 fn every_story(property: impl Fn(&Played)) {
@@ -264,6 +270,49 @@ fn could_give(step: &Step, actor: &Actor, role: Role, given: &ScopeSet) -> bool 
         }
         _ => false,
     }
+}
+
+#[test]
+fn a06_whatever_anybody_comes_to_hold_its_giver_could_give() {
+    every_story(|played| {
+        for step in &played.steps {
+            let giver = match &step.outcome {
+                Outcome::Admitted(admission) => Actor::Rule(admission.rule),
+                _ => step.actor.clone(),
+            };
+            for (device, role, _) in grants(&step.after) {
+                let held = |registry: &Registry| registry.device(&device).map(|device| device.held(role)).unwrap_or_default();
+                let gained = held(&step.after).missing_from(role, &held(&step.before));
+                assert!(gained.is_empty() || could_give(step, &giver, role, &gained), "{giver:?} gave {gained} as {role}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a07_a_rotation_issues_only_to_who_may_have_it_and_shows_only_to_its_own_device() {
+    every_story(|played| {
+        for step in &played.steps {
+            let Command::Rotate { device, role, .. } = &step.command else { continue };
+            let held = step.before.device(device).map(|device| device.held(Role::Operator)).unwrap_or_default();
+            match &step.outcome {
+                Outcome::Rotated { token, own } => {
+                    let may = match &step.actor {
+                        Actor::Owner(_) => true,
+                        Actor::Device { device: actor, scopes } => {
+                            actor == device && *role == Role::Operator && scopes.within(*role, &held).allows(KnownScope::Pairing)
+                                || scopes.contains(KnownScope::Admin)
+                        }
+                        Actor::SharedSecret { scopes, .. } => scopes.contains(KnownScope::Admin),
+                        _ => false,
+                    };
+                    assert!(may, "{:?} rotated {device}", step.actor);
+                    assert_eq!((*own, token.device), (step.actor.is_device(device), *device));
+                }
+                _ => assert!(grants(&step.before).eq(grants(&step.after)), "nothing is issued"),
+            }
+        }
+    });
 }
 
 #[test]
@@ -677,7 +726,11 @@ fn the_stories_reach_every_event_every_rule_and_every_reason() {
                     if let Refusal::Resolved(resolution) = &**refusal {
                         seen.insert(resolution.ending.to_string());
                     }
+                    if let Refusal::Unauthorized { reason, .. } = &**refusal {
+                        seen.insert(reason.to_string());
+                    }
                 }
+                Outcome::Asked { .. } => drop(seen.insert("Asked".to_owned())),
                 _ => {}
             }
             seen.extend(played.world.records[step.records.clone()].iter().map(|record| record.event.name().to_owned()));
@@ -685,10 +738,12 @@ fn the_stories_reach_every_event_every_rule_and_every_reason() {
     });
     let seen = seen.into_inner();
     let expected = "ConnectionAdmitted ConnectionRefused ConnectionClosed CommandRefused PairingRequested PairingApproved \
-        PairingRejected PairingExpired DeviceMetadataChanged DeviceRemoved TokenIssued TokenRotated TokenRevoked GatewayStarted \
+        PairingRejected PairingExpired DeviceMetadataChanged DeviceRemoved DeviceRenamed TokenIssued TokenRotated TokenRevoked GatewayStarted \
         ConditionFound paired localFirstPairing localCli localBackend probe sharedSecret not-paired metadata-upgrade role-upgrade scope-upgrade \
         approved rejected superseded expired removed Fault ControlUiNeedsDevice DeviceRequired Unauthorized PairingRequired \
-        MissingScope NeedsAdmin UnknownRequest Resolved UnknownDevice RoleNotHeld TokenKeyUnusable";
+        MissingScope NeedsAdmin UnknownRequest Resolved UnknownDevice RoleNotHeld TokenKeyUnusable HeldAlready Asked rate_limited \
+        token_missing token_mismatch token_missing_config device_token_mismatch trusted_proxy_user_missing \
+        trusted_proxy_user_not_allowed trusted_proxy_untrusted_source";
     let missing: Vec<_> = expected.split_whitespace().filter(|name| !seen.contains(*name)).collect();
     assert_eq!(missing, [] as [&str; 0]);
 }

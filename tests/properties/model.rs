@@ -29,6 +29,8 @@ pub(crate) enum Answer {
     Removed(u8),
     Rotated { token: usize, scopes: Scopes, own: bool },
     Revoked(u8, Role),
+    Renamed(u8, String),
+    Asked(usize),
     Noted,
     No(String),
 }
@@ -51,6 +53,7 @@ pub(crate) struct Paired {
     pub(crate) platform: Option<String>,
     pub(crate) family: Option<String>,
     pub(crate) commands: BTreeSet<String>,
+    pub(crate) label: Option<String>,
     pub(crate) roles: BTreeMap<Role, Held>,
     pub(crate) admissions: u64,
     pub(crate) refusals: u64,
@@ -109,10 +112,10 @@ enum Power {
     Some(Scopes, Option<u8>),
 }
 
-/// A connect, as far as it was proved: a v2 signature proves neither platform nor family.
-struct Claim<'a> {
-    visit: &'a Visit,
+/// What a device asks for, as far as it was proved: a v2 signature proves neither platform nor family.
+struct Claim {
     device: u8,
+    role: Role,
     asked: Scopes,
     platform: Option<String>,
     family: Option<String>,
@@ -169,6 +172,8 @@ impl Model {
             Act::Remove { by, device } => self.remove(*by, *device),
             Act::Rotate { by, device, role, scopes } => self.rotate(*by, *device, *role, scopes.as_ref().map(words)),
             Act::Revoke { by, device, role } => self.revoke(*by, *device, *role),
+            Act::Rename { by, device, label } => self.rename(*by, *device, label),
+            Act::Ask { by, scopes } => self.ask(*by, words(scopes)),
             Act::Close { connection } => {
                 let place = newest(self.connections.len(), *connection)?;
                 self.connections.remove(place);
@@ -213,34 +218,36 @@ impl Model {
 
     fn connect(&mut self, visit: &Visit, token: Option<usize>) -> Answer {
         let asked = words(&visit.scopes);
-        let Some(device) = visit.device else { return self.without_device(visit, asked) };
+        let Some(device) = visit.device else { return self.without_device(visit, asked, token) };
         if visit.form == SignatureForm::V2 && self.policy.0[5] == 1 {
             return no("signature");
         }
         let is_trusted = visit.mode == AuthMode::None || visit.shared == SharedVerdict::Right;
         let verdict = match token {
-            Some(token) if visit.shared != SharedVerdict::Right => self.verdict(token, device, visit.role),
+            Some(token) if !matches!(visit.shared, SharedVerdict::Right | SharedVerdict::Spent) => {
+                self.verdict(token, device, visit.role)
+            }
             _ => TokenVerdict::Missing,
         };
         let is_probe = visit.client.mode == ClientMode::Probe;
         let role = self.paired.get(&device).and_then(|paired| paired.roles.get(&visit.role));
         let asks_again = role.is_some_and(|role| role.is_revoked) && verdict == TokenVerdict::Retired && !is_probe;
         if !is_trusted && verdict != TokenVerdict::Live && !asks_again {
-            return self.unauthorized(visit, Some(device), verdict);
+            return self.unauthorized(visit, Some(device), token, verdict);
         }
         let is_v3 = visit.form == SignatureForm::V3;
         let claim = Claim {
-            visit,
             device,
+            role: visit.role,
             asked,
             platform: visit.description.platform.clone().filter(|_| is_v3),
             family: visit.description.family.clone().filter(|_| is_v3),
             commands: visit.description.commands.iter().cloned().collect(),
         };
-        if self.paired.contains_key(&device) { self.come_back(&claim) } else { self.come_first(&claim) }
+        if self.paired.contains_key(&device) { self.come_back(visit, &claim) } else { self.come_first(visit, &claim) }
     }
 
-    fn without_device(&self, visit: &Visit, asked: Scopes) -> Answer {
+    fn without_device(&self, visit: &Visit, asked: Scopes, token: Option<usize>) -> Answer {
         if visit.client.id == ClientId::ControlUi {
             return no("a Control UI needs a device");
         }
@@ -257,15 +264,14 @@ impl Model {
             };
             return Answer::In { rule, device: None, role: visit.role, scopes: scopes.unwrap_or_default(), token: None };
         }
-        if visit.role == Role::Operator && visit.shared == SharedVerdict::Wrong {
-            return self.unauthorized(visit, None, TokenVerdict::Missing);
+        if visit.role == Role::Operator && matches!(visit.shared, SharedVerdict::Wrong | SharedVerdict::Spent) {
+            return self.unauthorized(visit, None, token, TokenVerdict::Missing);
         }
         no("a device is needed")
     }
 
-    fn come_first(&mut self, claim: &Claim<'_>) -> Answer {
-        let Claim { visit, device, asked, .. } = claim;
-        let (device, role) = (*device, visit.role);
+    fn come_first(&mut self, visit: &Visit, claim: &Claim) -> Answer {
+        let Claim { device, role, ref asked, .. } = *claim;
         if visit.client.mode == ClientMode::Probe {
             return Answer::In { rule: Rule::Probe, device: None, role, scopes: Scopes::new(), token: None };
         }
@@ -291,9 +297,9 @@ impl Model {
         Answer::In { rule: Rule::LocalFirstPairing, device: Some(device), role, scopes: asked.clone(), token }
     }
 
-    fn come_back(&mut self, claim: &Claim<'_>) -> Answer {
-        let Claim { visit, device, asked, .. } = claim;
-        let (device, role, is_probe) = (*device, visit.role, visit.client.mode == ClientMode::Probe);
+    fn come_back(&mut self, visit: &Visit, claim: &Claim) -> Answer {
+        let Claim { device, role, ref asked, .. } = *claim;
+        let is_probe = visit.client.mode == ClientMode::Probe;
         let paired = &self.paired[&device];
         let is_other = |pinned: &Option<String>, claimed: &Option<String>| match (pinned, claimed) {
             (Some(pinned), Some(claimed)) => pinned != claimed,
@@ -334,58 +340,85 @@ impl Model {
     fn is_local(&self, visit: &Visit) -> bool {
         let source = &visit.source;
         let is_owner = self.policy.0[1] == 0 || matches!(source.user, PeerUser::Owner | PeerUser::Untold);
-        let is_direct = source.forwarding == Forwarding::None && source.claimed.is_none() && !source.is_page;
+        // A proxy vouches for somebody elsewhere.
+        let is_direct = visit.mode != AuthMode::TrustedProxy
+            && source.forwarding == Forwarding::None
+            && source.claimed.is_none()
+            && !source.is_page;
         source.peer.is_loopback() && source.host_is_loopback && is_direct && is_owner
     }
 
-    fn unauthorized(&self, visit: &Visit, device: Option<u8>, verdict: TokenVerdict) -> Answer {
-        let has_token = visit.token.is_some();
+    fn unauthorized(&self, visit: &Visit, device: Option<u8>, token: Option<usize>, verdict: TokenVerdict) -> Answer {
         let live = device.and_then(|device| self.live(device, visit.role));
         let was_rotated = verdict == TokenVerdict::Retired && live.is_some_and(|token| self.tokens[token].was_rotated);
-        let reason = match (verdict, visit.shared) {
-            (TokenVerdict::Wrong | TokenVerdict::Retired, _) => "device_token_mismatch",
-            (_, SharedVerdict::Missing) => "token_missing",
+        let reason = match (visit.shared, verdict, visit.mode) {
+            (SharedVerdict::Spent, ..) => "rate_limited",
+            (_, TokenVerdict::Wrong | TokenVerdict::Retired, _) => "device_token_mismatch",
+            (SharedVerdict::Missing, _, AuthMode::TrustedProxy) => "trusted_proxy_user_missing",
+            (SharedVerdict::NotConfigured, _, AuthMode::TrustedProxy) => "trusted_proxy_untrusted_source",
+            (_, _, AuthMode::TrustedProxy) => "trusted_proxy_user_not_allowed",
+            (SharedVerdict::Missing, ..) => "token_missing",
+            (SharedVerdict::NotConfigured, ..) => "token_missing_config",
             _ => "token_mismatch",
         };
-        let may_retry = reason == "token_mismatch" && device.is_some() && !has_token;
+        let may_retry = reason == "token_mismatch" && device.is_some() && token.is_none();
         no(&format!("unauthorized: {reason}, retry {may_retry}, rotated {was_rotated}"))
     }
 
     // --- requests ---------------------------------------------------------------------------------------------------
 
-    fn ask_person(&mut self, claim: &Claim<'_>, reason: Reason) -> Answer {
-        let (device, role) = (claim.device, claim.visit.role);
-        self.expire(device, role);
-        let shown = |shown: &Option<String>, claimed: &Option<String>| claimed.is_none() || shown == claimed;
-        let waiting = self.waiting.get(&(device, role));
-        let is_shown = waiting.is_some_and(|waiting| {
-            covers(role, &waiting.scopes, &claim.asked)
-                && shown(&waiting.platform, &claim.platform)
-                && shown(&waiting.family, &claim.family)
-                && waiting.commands.is_superset(&claim.commands)
-        });
-        if !is_shown {
-            let (mut scopes, mut commands) = (claim.asked.clone(), claim.commands.clone());
-            if let Some(waiting) = waiting {
-                scopes.extend(waiting.scopes.iter().cloned());
-                commands.extend(waiting.commands.iter().cloned());
-            }
-            self.new_request(claim, reason, scopes, commands);
-        }
+    fn ask_person(&mut self, claim: &Claim, reason: Reason) -> Answer {
+        let Claim { device, role, ref asked, .. } = *claim;
+        let request = self.raise(claim, reason);
         let held = self.held(device, role);
         let holds = self.paired.get(&device).and_then(|paired| paired.roles.get(&role));
-        let is_narrow = reason == Reason::ScopeUpgrade && holds.is_some_and(|holds| covers(role, &holds.approved, &claim.asked));
+        let is_narrow = reason == Reason::ScopeUpgrade && holds.is_some_and(|holds| covers(role, &holds.approved, asked));
         let is_revoked = holds.is_some_and(|holds| holds.is_revoked);
         let waiting = self.waiting.get_mut(&(device, role)).expect("it waits");
         let retry_ms = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000].get(waiting.attempts as usize).copied().unwrap_or(60_000);
         (waiting.attempts, waiting.last_ms) = (waiting.attempts + 1, self.now_ms);
-        let missing = claim.asked.iter().filter(|scope| !has(role, &held, scope)).cloned().collect();
-        Answer::Person { reason, request: waiting.number, missing, held, is_narrow, is_revoked, retry_ms }
+        Answer::Person { reason, request, missing: beyond(role, &held, asked), held, is_narrow, is_revoked, retry_ms }
+    }
+
+    /// A device asks for more on a connection that it has. It says nothing new of itself.
+    fn ask(&mut self, by: By, asked: Scopes) -> Answer {
+        let By::Connection(place) = by else { return no("a device is needed") };
+        let Some(device) = self.connection(place).and_then(|who| who.device) else { return no("a device is needed") };
+        let role = Role::Operator;
+        let Some(paired) = self.paired.get(&device) else { return no("unknown device") };
+        if paired.roles.get(&role).is_none_or(|holds| holds.is_revoked) {
+            return no("role not held");
+        }
+        if covers(role, &self.held(device, role), &asked) {
+            return no("it is held");
+        }
+        let (platform, family, commands) = (paired.platform.clone(), paired.family.clone(), paired.commands.clone());
+        Answer::Asked(self.raise(&Claim { device, role, asked, platform, family, commands }, Reason::ScopeUpgrade))
+    }
+
+    /// The request that waits, if it shows all that is asked for, or a new one that shows it besides.
+    fn raise(&mut self, claim: &Claim, reason: Reason) -> usize {
+        let Claim { device, role, .. } = *claim;
+        self.expire(device, role);
+        let (mut scopes, mut commands) = (claim.asked.clone(), claim.commands.clone());
+        if let Some(waiting) = self.waiting.get(&(device, role)) {
+            let shown = |shown: &Option<String>, claimed: &Option<String>| claimed.is_none() || shown == claimed;
+            if covers(role, &waiting.scopes, &scopes)
+                && shown(&waiting.platform, &claim.platform)
+                && shown(&waiting.family, &claim.family)
+                && waiting.commands.is_superset(&commands)
+            {
+                return waiting.number;
+            }
+            scopes.extend(waiting.scopes.iter().cloned());
+            commands.extend(waiting.commands.iter().cloned());
+        }
+        self.new_request(claim, reason, scopes, commands).number
     }
 
     /// Takes the place of the one that waits.
-    fn new_request(&mut self, claim: &Claim<'_>, reason: Reason, scopes: Scopes, commands: BTreeSet<String>) -> Request {
-        let (device, role, number) = (claim.device, claim.visit.role, self.requests);
+    fn new_request(&mut self, claim: &Claim, reason: Reason, scopes: Scopes, commands: BTreeSet<String>) -> Request {
+        let (device, role, number) = (claim.device, claim.role, self.requests);
         self.requests += 1;
         self.end(device, role, Ending::Superseded, Some(number));
         let (platform, family) = (claim.platform.clone(), claim.family.clone());
@@ -498,8 +531,7 @@ impl Model {
     }
 
     fn give(&mut self, device: u8, role: Role, scopes: &Scopes) {
-        let held = self.held(device, role);
-        let more: Vec<_> = scopes.iter().filter(|scope| !has(role, &held, scope)).cloned().collect();
+        let more = beyond(role, &self.held(device, role), scopes);
         let holds = self.paired.get_mut(&device).expect("paired").roles.entry(role).or_default();
         holds.is_revoked = false;
         holds.approved.extend(more.iter().cloned());
@@ -535,7 +567,7 @@ impl Model {
         }
         let Some(paired) = self.paired.get(&device) else { return no("unknown device") };
         let Some(holds) = paired.roles.get(&role).filter(|holds| !holds.is_revoked) else { return no("role not held") };
-        let beyond: Scopes = carries.iter().filter(|scope| !has(role, &holds.approved, scope)).cloned().collect();
+        let beyond = beyond(role, &holds.approved, &carries);
         if !beyond.is_empty() && !matches!(power, Power::All) {
             return missing(&beyond);
         }
@@ -577,6 +609,15 @@ impl Model {
             self.retire(device, role);
         }
         Answer::Revoked(device, role)
+    }
+
+    fn rename(&mut self, by: By, device: u8, label: &str) -> Answer {
+        if let Err(refusal) = self.power(by).acts_on(device) {
+            return refusal;
+        }
+        let Some(paired) = self.paired.get_mut(&device) else { return no("unknown device") };
+        paired.label = Some(label.to_owned());
+        Answer::Renamed(device, label.to_owned())
     }
 
     /// What the token carries where there is one, what was approved where there is none, and nothing of a revoked role.
@@ -649,7 +690,7 @@ impl Power {
         if role != Role::Operator {
             return Err(no("admin is needed"));
         }
-        let beyond: Scopes = scopes.iter().filter(|scope| !has(role, own, scope)).cloned().collect();
+        let beyond = beyond(role, own, scopes);
         if beyond.is_empty() { Ok(()) } else { Err(missing(&beyond)) }
     }
 
@@ -677,8 +718,13 @@ fn has(role: Role, held: &Scopes, scope: &str) -> bool {
     held.contains(scope) || (role == Role::Operator && (by_admin || by_write))
 }
 
+/// What of `asked` is not held.
+fn beyond(role: Role, held: &Scopes, asked: &Scopes) -> Scopes {
+    asked.iter().filter(|scope| !has(role, held, scope)).cloned().collect()
+}
+
 fn covers(role: Role, held: &Scopes, asked: &Scopes) -> bool {
-    asked.iter().all(|scope| has(role, held, scope))
+    beyond(role, held, asked).is_empty()
 }
 
 /// What a local rule gives: all that is asked, what write includes, nothing, or it is off.

@@ -162,9 +162,9 @@ impl Visit {
     }
 
     /// The attempt as the handshake and the writer make it: the token is judged on the registry it is decided on, and only
-    /// where the shared secret is not right.
+    /// where the shared secret is not right. Once too many failed, neither is compared.
     pub fn attempt(&self, registry: &Registry) -> Attempt {
-        let judged = self.token.filter(|_| self.shared != SharedVerdict::Right).zip(self.device);
+        let judged = self.token.filter(|_| !matches!(self.shared, SharedVerdict::Right | SharedVerdict::Spent)).zip(self.device);
         let token = judged.map_or(TokenVerdict::Missing, |(digest, n)| registry.judge(&device(n), self.role, &digest));
         let here = self.device.map(|_| Box::new(self.description.clone()));
         Attempt {
