@@ -1,5 +1,5 @@
 //! The invariants of DESIGN.md, each under its words, over random stories. The seeds are fixed: a run is the same everywhere.
-//! `PAIRING_CASES=100` tells a hundred times as many stories; `PAIRING_SEED=n`, which a failure prints, only that one.
+//! `PAIRING_CASES=100000` tells as many stories; `PAIRING_SEED=n`, which a failure prints, only that one.
 
 mod machine;
 mod model;
@@ -37,7 +37,7 @@ fn hold<S: Strategy>(strategy: &S, property: impl Fn(S::Value)) {
     quietly();
     let seeds = match number("PAIRING_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..CASES * number("PAIRING_CASES").unwrap_or(1),
+        None => 0..number("PAIRING_CASES").unwrap_or(CASES),
     };
     for seed in seeds {
         let mut bytes = [0; 32];
@@ -708,7 +708,7 @@ fn distort(attempt: &mut Attempt, bits: u8) {
 /// A property over stories in which nothing happens holds always and says nothing.
 #[test]
 fn the_stories_reach_every_event_every_rule_and_every_reason() {
-    if number("PAIRING_SEED").is_some() {
+    if number("PAIRING_SEED").is_some() || number("PAIRING_CASES").is_some_and(|cases| cases < CASES) {
         return;
     }
     let seen = RefCell::new(BTreeSet::new());
