@@ -303,7 +303,10 @@ fn a07_a_rotation_issues_only_to_who_may_have_it_and_shows_only_to_its_own_devic
                             actor == device && *role == Role::Operator && scopes.within(*role, &held).allows(KnownScope::Pairing)
                                 || scopes.contains(KnownScope::Admin)
                         }
-                        Actor::SharedSecret { scopes, .. } => scopes.contains(KnownScope::Admin),
+                        // The person at this host, who grants no more than is asked for.
+                        Actor::SharedSecret { scopes, .. } => {
+                            scopes.allows(KnownScope::Pairing) && scopes.covers(*role, &token.scopes)
+                        }
                         _ => false,
                     };
                     assert!(may, "{:?} rotated {device}", step.actor);

@@ -79,7 +79,7 @@ pub(crate) struct Request {
     pub(crate) attempts: u32,
 }
 
-struct Over {
+struct Ended {
     number: usize,
     ending: Ending,
     device: u8,
@@ -102,14 +102,23 @@ struct Token {
 
 #[derive(Clone)]
 struct Connection {
+    rule: Rule,
     device: Option<u8>,
     scopes: Scopes,
 }
 
-/// What somebody may do: everything, or what some scopes give, and what is one's own.
+/// What somebody may do: everything, or what some scopes give.
 enum Power {
     All,
-    Some(Scopes, Option<u8>),
+    Some(Scopes, Over),
+}
+
+/// Over whom, beyond answering requests.
+#[derive(PartialEq)]
+enum Over {
+    Oneself(u8),
+    Everybody,
+    Nobody,
 }
 
 /// What a device asks for, as far as it was proved: a v2 signature proves neither platform nor family.
@@ -128,7 +137,7 @@ pub(crate) struct Model {
     key_works: bool,
     paired: BTreeMap<u8, Paired>,
     waiting: BTreeMap<(u8, Role), Request>,
-    over: Vec<Over>,
+    over: Vec<Ended>,
     requests: usize,
     tokens: Vec<Token>,
     barred: BTreeSet<u8>,
@@ -156,8 +165,8 @@ impl Model {
         Some(match act {
             Act::Connect { visit, token } => {
                 let answer = self.connect(visit, token.and_then(|place| newest(self.tokens.len(), place)));
-                if let Answer::In { device, scopes, .. } = &answer {
-                    self.connections.push(Connection { device: *device, scopes: scopes.clone() });
+                if let Answer::In { rule, device, scopes, .. } = &answer {
+                    self.connections.push(Connection { rule: *rule, device: *device, scopes: scopes.clone() });
                 }
                 let seen = visit.device.and_then(|device| self.paired.get_mut(&device));
                 match (seen, &answer) {
@@ -440,7 +449,7 @@ impl Model {
     fn end(&mut self, device: u8, role: Role, ending: Ending, next: Option<usize>) {
         let Some(request) = self.waiting.remove(&(device, role)) else { return };
         let counts = self.paired.contains_key(&device);
-        self.over.push(Over { number: request.number, ending, device, role, scopes: request.scopes, next, counts });
+        self.over.push(Ended { number: request.number, ending, device, role, scopes: request.scopes, next, counts });
         if self.over.iter().filter(|over| over.counts && over.device == device).count() > ANSWERED {
             let oldest = self.over.iter().position(|over| over.counts && over.device == device).expect("there are some");
             self.over.remove(oldest);
@@ -486,7 +495,7 @@ impl Model {
             }
         };
         let waiting = self.waiting[&(device, role)].clone();
-        if let Err(refusal) = power.answers(role, &waiting.scopes) {
+        if let Err(refusal) = power.grants(role, &waiting.scopes) {
             return refusal;
         }
         let request = waiting.number;
@@ -501,7 +510,7 @@ impl Model {
             Err(refusal) => return refusal,
         };
         let waiting = self.waiting[&(device, role)].clone();
-        if let Err(refusal) = power.answers(role, &waiting.scopes) {
+        if let Err(refusal) = power.rejects(role, &waiting.scopes) {
             return refusal;
         }
         self.end(device, role, Ending::Rejected, None);
@@ -562,7 +571,7 @@ impl Model {
         let power = self.power(by);
         let before = self.held(device, role);
         let carries = scopes.unwrap_or_else(|| before.clone());
-        if let Err(refusal) = power.answers(role, &carries).and_then(|()| power.acts_on(device)) {
+        if let Err(refusal) = power.grants(role, &carries).and_then(|()| power.acts_on(device)) {
             return refusal;
         }
         let Some(paired) = self.paired.get(&device) else { return no("unknown device") };
@@ -667,26 +676,46 @@ impl Model {
     }
 
     /// The owner may do everything, and so may who holds admin. A device may what its connection was given and it still holds.
+    /// Whom a local rule lets in that gives whatever is asked is the person at this host, and acts for everybody.
     fn power(&self, by: By) -> Power {
         let By::Connection(place) = by else { return Power::All };
-        let Some(Connection { device, mut scopes }) = self.connection(place).cloned() else {
-            return Power::Some(Scopes::new(), None);
+        let Some(Connection { rule, device, mut scopes }) = self.connection(place).cloned() else {
+            return Power::Some(Scopes::new(), Over::Nobody);
+        };
+        let over = match (device, rule) {
+            (Some(device), _) => Over::Oneself(device),
+            (None, Rule::LocalCli) if self.policy.0[2] == 0 => Over::Everybody,
+            (None, Rule::LocalBackend) if self.policy.0[3] == 0 => Over::Everybody,
+            _ => Over::Nobody,
         };
         if let Some(device) = device {
             let held = self.held(device, Role::Operator);
             scopes.retain(|scope| has(Role::Operator, &held, scope));
         }
-        if scopes.contains("operator.admin") { Power::All } else { Power::Some(scopes, device) }
+        if scopes.contains("operator.admin") { Power::All } else { Power::Some(scopes, over) }
     }
 }
 
 impl Power {
-    /// Whether it may answer a request for these scopes.
-    fn answers(&self, role: Role, scopes: &Scopes) -> Result<(), Answer> {
-        let Self::Some(own, _) = self else { return Ok(()) };
-        if !own.contains("operator.pairing") {
-            return Err(missing(&word("operator.pairing")));
+    fn is_over(&self, device: u8) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(_, over) => *over == Over::Everybody || *over == Over::Oneself(device),
         }
+    }
+
+    /// Whether it may answer any request.
+    fn answers_any(&self) -> Result<(), Answer> {
+        match self {
+            Self::Some(own, _) if !own.contains("operator.pairing") => Err(missing(&word("operator.pairing"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it may grant these scopes.
+    fn grants(&self, role: Role, scopes: &Scopes) -> Result<(), Answer> {
+        self.answers_any()?;
+        let Self::Some(own, _) = self else { return Ok(()) };
         if role != Role::Operator {
             return Err(no("admin is needed"));
         }
@@ -694,17 +723,19 @@ impl Power {
         if beyond.is_empty() { Ok(()) } else { Err(missing(&beyond)) }
     }
 
-    /// Whether it may take from this device, or rotate its tokens.
+    /// Whether it may turn a request for these down: that grants nothing.
+    fn rejects(&self, role: Role, scopes: &Scopes) -> Result<(), Answer> {
+        if matches!(self, Self::Some(_, Over::Everybody)) { self.answers_any() } else { self.grants(role, scopes) }
+    }
+
+    /// Whether it may take from this device, name it, or rotate its tokens.
     fn acts_on(&self, device: u8) -> Result<(), Answer> {
-        self.answers(Role::Operator, &Scopes::new())?;
-        match self {
-            Self::Some(_, own) if *own != Some(device) => Err(no("admin is needed")),
-            _ => Ok(()),
-        }
+        self.answers_any()?;
+        if self.is_over(device) { Ok(()) } else { Err(no("admin is needed")) }
     }
 
     fn sees(&self, device: u8, role: Role, scopes: &Scopes) -> bool {
-        matches!(self, Self::Some(_, Some(own)) if *own == device) || self.answers(role, scopes).is_ok()
+        self.is_over(device) || self.grants(role, scopes).is_ok()
     }
 }
 
