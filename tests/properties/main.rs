@@ -7,14 +7,14 @@ mod model;
 mod support;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;
 
 use openclaw_pairing::journal::codec;
 use openclaw_pairing::pairing::{
-    Act as Through, Actor, Admission, Attempt, Command, CommandName, CommandRefused, Context, Description, DeviceId, Event,
-    Issue, KnownScope, Millis, Mint, Outcome, Policy, PublicKey, Record, Refusal, Registry, RequestId, Role, Rule, ScopeSet, Seq,
-    TokenVerdict, decide,
+    Act as Through, Actor, Admission, Attempt, Command, CommandName, CommandRefused, Context, Description, DeviceId, Digest,
+    Event, Issue, KnownScope, Millis, Mint, Outcome, Policy, PublicKey, Record, Refusal, Registry, RequestId, Role, Rule,
+    ScopeSet, Seq, TokenVerdict, decide,
 };
 use proptest::array::uniform6;
 use proptest::array::uniform8;
@@ -23,7 +23,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use support::given::{NO_REQUEST, World, device, owner};
-use support::story::{Act, Played, Step, Story, Strictness};
+use support::story::{Act, Played, Stage, Step, Story, Strictness, issued};
 
 /// Stories of one property where `PAIRING_CASES` does not ask for more.
 const CASES: u64 = 5_000;
@@ -100,6 +100,16 @@ fn stories() -> impl Strategy<Value = Story> {
 
 fn every_story(property: impl Fn(&Played)) {
     hold(&stories(), |story| property(&story.play()));
+}
+
+/// Every story in a world that is changed first.
+fn every_story_on(change: impl Fn(&World), property: impl Fn(&Played)) {
+    hold(&stories(), |story| {
+        let mut stage = Stage::under(story.policy);
+        change(&stage.played.world);
+        story.acts.iter().for_each(|act| stage.act(act));
+        property(&stage.played);
+    });
 }
 
 // --- replay -----------------------------------------------------------------------------------------------------
@@ -523,6 +533,53 @@ fn a_storm_of_identical_attempts_leaves_one_pending_request_and_true_counts() {
         }
         assert_eq!((world.waiting(), attempts(&world)), (waiting, Some(before + storm)));
     });
+}
+
+// --- tokens -----------------------------------------------------------------------------------------------------
+
+/// The tokens issued since there were `before` of them.
+fn issued_since(stage: &Stage, before: usize) -> Vec<Digest> {
+    issued(&stage.played.world).split_off(before)
+}
+
+#[test]
+fn x02_two_histories_that_part_anywhere_share_no_token_issued_since() {
+    hold(&(stories(), any::<Index>()), |(story, point)| {
+        let (past, future) = story.acts.split_at(point.index(story.acts.len() + 1));
+        let [one, other] = [1, 2].map(|chance| {
+            let mut stage = Stage::under(story.policy);
+            past.iter().for_each(|act| stage.act(act));
+            let before = issued(&stage.played.world).len();
+            // Seq, time, device and role are the same in both; only chance is not.
+            stage.played.world.fresh.chance.set(chance);
+            future.iter().for_each(|act| stage.act(act));
+            issued_since(&stage, before)
+        });
+        assert!(one.iter().all(|token| !other.contains(token)));
+    });
+}
+
+/// Where chance fails, no two devices or roles share a token, and none that is remembered lives again.
+#[test]
+fn x02_a_host_whose_chance_repeats_revives_no_token() {
+    every_story_on(
+        |world| world.fresh.repeats.set(true),
+        |played| {
+            let mut seen = BTreeMap::new();
+            for step in &played.steps {
+                for record in &played.world.records[step.records.clone()] {
+                    let (issue, whose) = match &record.event {
+                        Event::TokenIssued(event) => (event.issue, (event.device, event.role)),
+                        Event::TokenRotated(event) => (event.issue, (event.device, event.role)),
+                        _ => continue,
+                    };
+                    assert_eq!(*seen.entry(issue.digest).or_insert(whose), whose, "of one device and role");
+                    let was = step.before.judge(&whose.0, whose.1, &issue.digest);
+                    assert_eq!(was, TokenVerdict::Wrong, "nothing that is remembered");
+                }
+            }
+        },
+    );
 }
 
 // --- history decided again --------------------------------------------------------------------------------------
