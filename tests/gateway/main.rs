@@ -12,5 +12,6 @@ mod life;
 mod pairing;
 mod recorded;
 mod running;
+mod secrets;
 mod sight;
 mod surface;
