@@ -14,16 +14,24 @@ use crate::wire::connect::{AuthParams, ConnectParams, DeviceParams, Dialect};
 use crate::wire::devices::parse_public_key;
 use crate::wire::frame::{Malformed, Text, parse_call, parse_params};
 
+/// What the upgrade of a socket tells of it.
+pub(super) struct Arrival {
+    /// Where it comes from.
+    pub source: Source,
+    /// For a page: whether its origin may connect.
+    pub page_is_allowed: Option<bool>,
+    /// In the auth mode `trusted-proxy`: what a proxy says of its user.
+    pub vouched: Option<SharedVerdict>,
+}
+
 /// One socket before its connect.
 pub(super) struct Handshake<'a> {
     /// Its id.
     pub connection: ConnectionId,
-    /// Where it comes from.
-    pub source: Source,
+    /// How it came.
+    pub arrival: Arrival,
     /// The nonce of its challenge.
     pub nonce: String,
-    /// For a page: whether its origin may connect.
-    pub origin_is_allowed: Option<bool>,
     /// The gateway's auth mode.
     pub auth: AuthMode,
     /// Its secret.
@@ -46,6 +54,8 @@ pub(super) struct Judged {
     pub protocols: Option<(u64, u64)>,
     /// The scopes it asks for, in its own order.
     pub asked: Vec<String>,
+    /// What it says of itself, cut at the limits.
+    pub says: Description,
 }
 
 impl Handshake<'_> {
@@ -54,7 +64,7 @@ impl Handshake<'_> {
     pub(super) fn failed(&self, fault: Fault) -> Judged {
         let attempt = Attempt {
             connection: self.connection,
-            source: self.source.clone(),
+            source: self.arrival.source.clone(),
             fault: Some(fault),
             protocol: None,
             client: None,
@@ -62,7 +72,16 @@ impl Handshake<'_> {
             proof: None,
             credential: None,
         };
-        Judged { attempt, key: None, presented: None, request: None, complaint: None, protocols: None, asked: vec![] }
+        Judged {
+            attempt,
+            key: None,
+            presented: None,
+            request: None,
+            complaint: None,
+            protocols: None,
+            asked: vec![],
+            says: Description::default(),
+        }
     }
 
     /// Judges the first message.
@@ -99,8 +118,9 @@ impl Handshake<'_> {
             Some(role) => role,
             None => return with_fault(judged, Fault::InvalidRole),
         };
-        let needs_origin = matches!(client.id, ClientId::ControlUi | ClientId::Webchat | ClientId::WebchatUi);
-        match self.origin_is_allowed {
+        let needs_origin =
+            matches!(client.id, ClientId::ControlUi | ClientId::Webchat | ClientId::WebchatUi | ClientId::BrowserCopilot);
+        match self.arrival.page_is_allowed {
             Some(false) => return with_fault(judged, Fault::OriginForbidden),
             None if needs_origin => return with_fault(judged, Fault::OriginMissing),
             Some(true) | None => {}
@@ -110,6 +130,7 @@ impl Handshake<'_> {
             return with_fault(judged, Fault::InvalidParams);
         };
         judged.asked = params.scopes.iter().map(|scope| scope.0.clone()).take(limits::SCOPES).collect();
+        judged.says = description(params);
         let unsaid = Described { like: None, here: None };
         judged.attempt.ask = Some(Ask { role, scopes, described: unsaid });
         let none = AuthParams::default();
@@ -120,7 +141,7 @@ impl Handshake<'_> {
                     judged.attempt.proof = Some(proof);
                     judged.key = Some(key);
                     if let Some(ask) = &mut judged.attempt.ask {
-                        ask.described.here = Some(Box::new(description(params)));
+                        ask.described.here = Some(Box::new(judged.says.clone()));
                     }
                 }
                 Err((fault, complaint)) => {
@@ -129,7 +150,8 @@ impl Handshake<'_> {
                 }
             }
         }
-        let (credential, presented) = self.credential(auth, judged.attempt.proof.is_some());
+        let dialect = Dialect::of(judged.attempt.protocol);
+        let (credential, presented) = self.credential(auth, dialect, judged.attempt.proof.is_some());
         judged.attempt.credential = Some(credential);
         judged.attempt.fault = None;
         judged.presented = presented;
@@ -193,20 +215,23 @@ impl Handshake<'_> {
     }
 
     /// The shared secret comes first; only where it is not right does a device token count (OpenClaw 2026.3.13). Blank
-    /// credentials count as absent.
-    fn credential(&self, auth: &AuthParams, has_device: bool) -> (Credential, Option<Presented>) {
+    /// credentials count as absent. Of protocol 4 the secret is taken from either field, as 2026.9.6 takes it; of protocol 3
+    /// only from its own, since its clients send device tokens in the other.
+    fn credential(&self, auth: &AuthParams, dialect: Dialect, has_device: bool) -> (Credential, Option<Presented>) {
         let given = |field: &Option<String>| field.clone().filter(|text| !text.trim().is_empty());
-        let presented = match self.auth {
-            AuthMode::None | AuthMode::TrustedProxy => None,
-            AuthMode::Token => given(&auth.token),
-            AuthMode::Password => given(&auth.password),
+        let (own, other) = match self.auth {
+            AuthMode::None | AuthMode::TrustedProxy => (None, None),
+            AuthMode::Token => (given(&auth.token), given(&auth.password)),
+            AuthMode::Password => (given(&auth.password), given(&auth.token)),
         };
-        let shared = match (self.auth, self.secret, &presented) {
-            (AuthMode::None, ..) => SharedVerdict::Right,
-            (_, None, _) => SharedVerdict::NotConfigured,
-            (_, Some(_), None) => SharedVerdict::Missing,
-            (_, Some(secret), Some(text)) if secret.is(text) => SharedVerdict::Right,
-            (_, Some(_), Some(_)) => SharedVerdict::Wrong,
+        let said: Vec<_> = own.into_iter().chain(other.filter(|_| dialect == Dialect::Four)).collect();
+        let shared = match (self.auth, self.secret) {
+            (AuthMode::None, _) => SharedVerdict::Right,
+            (AuthMode::TrustedProxy, _) => self.arrival.vouched.unwrap_or(SharedVerdict::NotConfigured),
+            (_, None) => SharedVerdict::NotConfigured,
+            (_, Some(_)) if said.is_empty() => SharedVerdict::Missing,
+            (_, Some(secret)) if said.iter().any(|text| secret.is(text)) => SharedVerdict::Right,
+            (_, Some(_)) => SharedVerdict::Wrong,
         };
         let explicit = given(&auth.device_token);
         let is_explicit = explicit.is_some();

@@ -10,6 +10,7 @@ mod hub;
 mod methods;
 mod owner;
 mod peer;
+mod presence;
 mod sealed;
 mod source;
 mod stopped;
@@ -192,6 +193,7 @@ impl Ready {
         tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
         tasks.spawn(expire(Arc::clone(&desk)));
         tasks.spawn(tick(Arc::clone(&desk)));
+        tasks.spawn(tell_presence(Arc::clone(&desk)));
         tasks.spawn(look_through(gateway.state.journal(), Arc::clone(&desk)));
         for listener in tcp {
             tasks.spawn(accept(listener, Arc::clone(&gateway)));
@@ -288,6 +290,15 @@ async fn tick(desk: Arc<Desk>) {
     loop {
         tokio::time::sleep(limits::TICK).await;
         desk.hub.tick(desk.host.wall());
+    }
+}
+
+/// Tells who came and who left; what happens within a short time together.
+async fn tell_presence(desk: Arc<Desk>) {
+    loop {
+        desk.hub.presence_changed().await;
+        desk.hub.tell_presence(&desk.authority.registry());
+        tokio::time::sleep(limits::PRESENCE_PAUSE).await;
     }
 }
 

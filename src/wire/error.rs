@@ -292,6 +292,17 @@ pub fn is_unauthorized_role(error: &WireError) -> bool {
 
 const UNAUTHORIZED_ROLE: &str = "unauthorized role: ";
 
+/// The answer to a call that would wait beside too many others of its connection.
+#[must_use]
+pub fn too_many_wait() -> WireError {
+    WireError {
+        code: "UNAVAILABLE".into(),
+        retryable: Some(true),
+        retry_after_ms: Some(limits::RETRY_AFTER_MS.0),
+        ..WireError::invalid("too many calls of this connection wait already")
+    }
+}
+
 /// The answer to a method that no release knows.
 #[must_use]
 pub fn unknown_method(method: &str) -> WireError {

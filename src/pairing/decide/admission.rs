@@ -260,7 +260,9 @@ fn unauthorized(credential: &Credential, has_device: bool, rotated_at: Option<Mi
     } else {
         AuthReason::of(credential.mode, credential.shared)
     };
-    let may_retry = reason == AuthReason::TokenMismatch && has_device && !credential.token_is_explicit;
+    // What was not tried as a device token yet: the secret may also have come in a field where none is looked for.
+    let was_token = credential.token != TokenVerdict::Missing;
+    let may_retry = reason == AuthReason::TokenMismatch && has_device && was_token && !credential.token_is_explicit;
     Refusal::Unauthorized { reason, may_retry_with_device_token: may_retry, rotated_at }
 }
 
