@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::budget::Key;
 use super::handshake::Arrival;
 use super::{Gateway, connection, peer, source};
 use crate::limits;
@@ -98,10 +99,18 @@ fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: SocketA
     let settings = &gateway.settings;
     // Behind a listener on every address, the one that was reached is ours as well.
     let ours = [gateway.listeners.as_slice(), &[local]].concat();
+    let source = source::source(peer, headers, settings, user);
+    let page_is_allowed = source::page_is_allowed(headers, &ours, &settings.allowed_origins);
+    let origin = headers.get(header::ORIGIN).filter(|_| page_is_allowed == Some(true)).and_then(|origin| origin.to_str().ok());
+    let counted = Key::of(&source, origin);
     let arrival = Arrival {
-        source: source::source(peer, headers, settings, user),
-        page_is_allowed: source::page_is_allowed(headers, &ours, &settings.allowed_origins),
+        source,
+        page_is_allowed,
         vouched: settings.vouching.as_ref().map(|vouching| source::vouched(peer, headers, settings, vouching)),
+        counted,
+    };
+    let Some(newcomer) = gateway.budgets.newcomer(arrival.counted.clone()) else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE, "Too many unauthenticated sockets");
     };
     let Some(place) = gateway.take_place() else {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "Too many sockets");
@@ -110,7 +119,7 @@ fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: SocketA
     let gateway = Arc::clone(gateway);
     tokio::spawn(async move {
         if let Ok(stream) = upgraded.await {
-            connection::serve(gateway, TokioIo::new(stream), arrival).await;
+            connection::serve(gateway, TokioIo::new(stream), arrival, newcomer).await;
         }
         drop(place);
     });

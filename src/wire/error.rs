@@ -33,6 +33,8 @@ pub struct Subject<'a> {
     pub roles: &'a [Role],
     /// What does not fit, for a malformed connect.
     pub complaint: Option<&'a str>,
+    /// For how many milliseconds nothing of it is compared.
+    pub rest_ms: Option<u64>,
     /// The protocol that it agreed on.
     pub dialect: Dialect,
     /// The lowest and the highest protocol that the client speaks.
@@ -77,7 +79,8 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
                 Some(hint) => format!("{sentence} ({hint})"),
                 None => sentence,
             };
-            invalid(message, Some(details))
+            let retryable = subject.rest_ms.map(|_| true);
+            WireError { retryable, retry_after_ms: subject.rest_ms, ..invalid(message, Some(details)) }
         }
         Refusal::PairingRequired(need) => {
             let asked = subject.ask.map(|ask| ask.scopes.iter().collect::<Vec<_>>()).unwrap_or_default();
