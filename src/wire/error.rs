@@ -99,6 +99,13 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
                 let roles: Vec<_> = subject.roles.iter().map(|role| role.as_str()).collect();
                 details.insert("approvedRoles".into(), roles.into());
             }
+            // A Control UI of 2026.9.6 stays where it is and tries again, if it is told to.
+            let is_control_ui = subject.client.is_some_and(|client| matches!(client.id, ClientId::ControlUi | ClientId::Tui));
+            if let (Dialect::Four, true, Some(details)) = (subject.dialect, is_control_ui, details.as_object_mut()) {
+                details.insert("recommendedNextStep".into(), "wait_then_retry".into());
+                details.insert("retryable".into(), true.into());
+                details.insert("pauseReconnect".into(), false.into());
+            }
             WireError { retry_after_ms: Some(need.retry_after_ms), ..not_paired(sentence, details) }
         }
         Refusal::PendingTableFull => WireError {
