@@ -8,7 +8,7 @@ mod conditions;
 mod sight;
 mod tokens;
 
-pub(crate) use sight::{may_hear_of, may_read, may_read_of};
+pub(crate) use sight::{may_hear_of, may_read, may_read_all, may_read_of};
 
 pub use asking::what_is_needed;
 

@@ -1,6 +1,7 @@
 //! The gateway as clients meet it: real sockets on free ports, a small client of the tests' own, frames compared with those
 //! that OpenClaw 2026.3.13 sent. What can be seen lower (decisions, bytes on disk) is tested there.
 
+mod auth;
 mod bad_input;
 mod client;
 mod clock;
@@ -15,3 +16,4 @@ mod running;
 mod secrets;
 mod sight;
 mod surface;
+mod upgrade;
