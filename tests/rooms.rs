@@ -278,8 +278,6 @@ fn x04_each_label_names_one_purpose_and_each_key_has_one_home() {
         for (word, homes) in [
             ("\"token.key\"", ["state.rs"].as_slice()),
             ("\"head.key\"", &["state.rs"]),
-            ("token_key()", &["state.rs"]),
-            ("head_key()", &["heads.rs", "state.rs"]),
             ("device.sign(", &["client.rs"]),
             ("HeadKey", &["cli/anchor.rs", "cli/journal.rs", "gateway/sealed.rs", "heads.rs"]),
             ("TokenKey", &["authority/", "pairing/", "state.rs"]),

@@ -16,4 +16,5 @@ mod running;
 mod secrets;
 mod sight;
 mod surface;
+mod threats;
 mod upgrade;
