@@ -102,6 +102,15 @@ impl Running {
         }
     }
 
+    /// A connect that may be let in or not.
+    pub(crate) async fn try_admit(&self, ask: &Ask) -> Result<Value, Value> {
+        match self.connect(ask).await {
+            (_, Heard::Frame(frame)) if frame["ok"] == true => Ok(frame["payload"].clone()),
+            (_, Heard::Frame(frame)) => Err(frame["error"].clone()),
+            (_, end) => panic!("{end:?} instead of an answer"),
+        }
+    }
+
     /// A connect that has to be refused.
     pub(crate) async fn refuse(&self, ask: &Ask) -> Refused {
         match self.connect(ask).await {
