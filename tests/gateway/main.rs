@@ -3,6 +3,7 @@
 
 mod auth;
 mod bad_input;
+mod budgets;
 mod client;
 mod clock;
 mod conditions;
