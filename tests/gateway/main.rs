@@ -14,6 +14,8 @@ mod life;
 mod pairing;
 mod recorded;
 mod running;
+mod secrets;
 mod sight;
 mod surface;
+mod threats;
 mod upgrade;
