@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::client::{ADMIN, Ask, Device, Heard, PAIRING, READ, SECRET, Socket, id_of};
 use super::recorded;
-use super::running::{Refused, Running};
+use super::running::Running;
 
 /// Refused as in the recording; our details may say more.
 #[track_caller]

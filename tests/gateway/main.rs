@@ -2,6 +2,7 @@
 //! that OpenClaw 2026.3.13 sent. What can be seen lower (decisions, bytes on disk) is tested there.
 
 mod bad_input;
+#[path = "../support/client.rs"]
 mod client;
 mod clock;
 mod conditions;
@@ -10,6 +11,7 @@ mod http;
 mod life;
 mod pairing;
 mod recorded;
+#[path = "../support/running.rs"]
 mod running;
 mod sight;
 mod surface;
