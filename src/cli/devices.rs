@@ -18,6 +18,14 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Tell why a device is where it is, and what would change that
+    Why {
+        /// A device, a request, or a label
+        #[arg(value_name = "DEVICE|REQUEST|LABEL")]
+        about: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Approve a request; without an id the one that waits
     Approve {
         /// The request
@@ -88,6 +96,7 @@ pub(super) struct RoleOf {
 pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
     let reach = match &command {
         Command::List { reach }
+        | Command::Why { reach, .. }
         | Command::Approve { reach, .. }
         | Command::Reject { reach, .. }
         | Command::Remove { reach, .. }
@@ -99,7 +108,7 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
     if let Command::Clear { yes: false, .. } = command {
         return Err(Failure::new(Exit::Failed, "Refusing to clear pairing table without --yes"));
     }
-    let purpose = if matches!(command, Command::List { .. }) { Purpose::Look } else { Purpose::Act };
+    let purpose = if matches!(command, Command::List { .. } | Command::Why { .. }) { Purpose::Look } else { Purpose::Act };
     let mut door = reach.open(world, purpose).await?;
     let done = act(&command, reach, &mut door, world, out).await;
     door.close().await;
@@ -112,6 +121,10 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
         Command::List { .. } => {
             let list = door.call("device.pair.list", json!({})).await?;
             if json { out.json(&list) } else { show_list(&list, world, out) }
+        }
+        Command::Why { about, .. } => {
+            let why = door.call("device.pair.why", json!({ "about": about })).await?;
+            if json { out.json(&why) } else { show_why(&why, out) }
         }
         Command::Approve { request, latest, .. } => {
             let request = match request {
@@ -242,6 +255,16 @@ fn show_list(list: &Value, world: &World, out: &Output) -> Result<(), Failure> {
         ]
     };
     out.table(&["Device", "Roles", "Scopes", "Tokens", "IP"], paired.iter().map(row).collect())
+}
+
+/// A sentence a line, then the command that would change it.
+fn show_why(why: &Value, out: &Output) -> Result<(), Failure> {
+    out.line(sentence(why))?;
+    strings(why.get("because")).iter().try_for_each(|line| out.line(line))?;
+    match why.get("next").and_then(Value::as_str) {
+        Some(next) => out.line(format_args!("Next: {}", quote(next))),
+        None => Ok(()),
+    }
 }
 
 /// A table to look at, then a sentence for each request, which ends with the command that approves it.

@@ -110,7 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 let registry = self.gateway.desk.authority.registry();
                 let held = device.and_then(|device| registry.device(device));
                 let roles: Vec<_> = Role::ALL.iter().copied().filter(|role| held.is_some_and(|held| held.has(*role))).collect();
-                let subject = Subject { client, device, ask: ask.as_ref(), roles: &roles, complaint: complaint.as_deref() };
+                let subject =
+                    Subject { client, device, ask: ask.as_ref(), roles: &roles, complaint: complaint.as_deref(), request: None };
                 error::connect_refused(&refusal, subject)
             }
             Ok(_) => error::connect_refused(&Refusal::Fault(fault.unwrap_or(Fault::InvalidFrame)), Subject::default()),

@@ -13,13 +13,13 @@ use crate::host::Host;
 use crate::journal::Reader;
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, DeviceId, KnownScope, Outcome, Record, RequestId, Role, ScopeSet, Seq, may_read, may_see_device,
-    may_see_request,
+    Actor, Command, DeviceId, KnownScope, Outcome, Record, Registry, RequestId, Role, ScopeSet, Seq, may_hear_of, may_read,
+    may_see_device, may_see_request,
 };
 use crate::state::StateDir;
-use crate::views::log_row;
+use crate::views::{self, log_row};
 use crate::wire::connect::UPSTREAM_VERSION;
-use crate::wire::devices::{self, DeviceParams, Nothing, RequestParams, RoleParams, RotateParams};
+use crate::wire::devices::{self, DeviceParams, Nothing, RequestParams, RoleParams, RotateParams, WhyParams};
 use crate::wire::error::{Subject, command_refused, journal_unavailable, not_served};
 use crate::wire::frame::{Text, WireError, parse_params};
 use crate::wire::logs::{self, TailParams};
@@ -78,6 +78,7 @@ enum Method {
     Remove,
     Rotate,
     Revoke,
+    Why,
     Tail,
 }
 
@@ -95,6 +96,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.approve", PAIRING, Method::Approve),
     ("device.pair.reject", PAIRING, Method::Reject),
     ("device.pair.remove", PAIRING, Method::Remove),
+    ("device.pair.why", PAIRING, Method::Why),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
 ];
@@ -241,6 +243,7 @@ impl Desk {
                 let params = read::<RoleParams>(method, params)?;
                 self.act(caller, Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)? }).await
             }
+            Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
         }
     }
@@ -304,11 +307,19 @@ impl Desk {
     }
 
     async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
+        let request = match &command {
+            Command::Approve { request } | Command::Reject { request } => Some(*request),
+            _ => None,
+        };
         let outcome = self.authority.ask(command, caller.actor.clone()).await;
         let registry = self.authority.registry();
         match outcome {
             Err(_) => Err(journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))),
-            Ok(Outcome::Refused(refusal)) => Err(command_refused(&refusal, Subject::default())),
+            Ok(Outcome::Refused(refusal)) => {
+                let settled = request.and_then(|request| registry.settled(&request));
+                let device = settled.map(|settled| &settled.device);
+                Err(command_refused(&refusal, Subject { device, request: request.as_ref(), ..Subject::default() }))
+            }
             Ok(Outcome::Approved { device, request, before }) => {
                 let before = before.map(|(actor, at)| devices::approved_before(&actor, at));
                 match registry.device(&device) {
@@ -333,6 +344,43 @@ impl Desk {
             }
             Ok(Outcome::Admitted(_) | Outcome::Noted) => Ok(Value::Null),
         }
+    }
+
+    /// Why a device is where it is. A request names its device; what the caller may not see is not there.
+    async fn why(&self, caller: &Caller, about: &str) -> Result<Value, WireError> {
+        let registry = self.authority.registry();
+        let (actor, unknown) = (&caller.actor, |what: &str| WireError::invalid(format!("unknown {what}")));
+        let id = match (about.parse::<DeviceId>(), about.parse::<RequestId>()) {
+            (Ok(device), _) => device,
+            (Err(_), Ok(request)) => {
+                let waiting = registry.request(&request).map(|request| request.device);
+                let settled = registry.settled(&request).map(|settled| settled.device);
+                let hears = may_hear_of(&registry, actor, &request);
+                waiting.or(settled).filter(|_| hears).ok_or_else(|| unknown("requestId"))?
+            }
+            (Err(_), Err(_)) => return Err(unknown("device, request or label")),
+        };
+        let history = self.history(id, actor, &registry).await?;
+        let device = registry.device(&id).filter(|_| may_see_device(&registry, actor, &id)).map(AsRef::as_ref);
+        let now = registry.now().max(self.host.wall());
+        let why = views::why(&registry, now, id, device, &history, |request| may_see_request(&registry, actor, request));
+        why.map(|why| devices::why(&why)).ok_or_else(|| unknown("deviceId"))
+    }
+
+    /// The records about a device that `actor` may read, newest first, as far back as is looked.
+    async fn history(&self, id: DeviceId, actor: &Actor, registry: &Registry) -> Result<Vec<Record>, WireError> {
+        let head = registry.head();
+        let first = Seq(head.0.saturating_sub(limits::WHY_RECORDS)).next();
+        let (mut found, mut from) = (vec![], first);
+        while from <= head {
+            let records = self.records(from, limits::READ_RECORDS, head).await?;
+            let Some(last) = records.last() else { break };
+            from = last.seq.next();
+            found.extend(records.into_iter().filter(|record| views::whose(&record.event) == Some(id)));
+        }
+        found.retain(|record| may_read(registry, actor, record));
+        found.reverse();
+        Ok(found)
     }
 
     /// Lines after the cursor, oldest first and none left out that the caller may read; without one, the newest.
