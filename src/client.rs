@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use crate::keyring::OwnDevice;
 use crate::limits;
 use crate::pairing::{ClientId, ClientMode, Millis, Role, ScopeSet, SignatureForm, SignedText};
-use crate::wire::connect::PROTOCOLS;
+use crate::wire::connect::Dialect;
 use crate::wire::devices::public_key_text;
 use crate::wire::frame::{self, Inbound, WireError};
 
@@ -233,8 +233,8 @@ fn connect_params(target: &Target, device: &OwnDevice, nonce: &str, now: Millis)
         }
     }
     json!({
-        "minProtocol": PROTOCOLS.first(),
-        "maxProtocol": PROTOCOLS.last(),
+        "minProtocol": Dialect::Three.number(),
+        "maxProtocol": Dialect::NEWEST.number(),
         "client": {
             "id": ClientId::Cli.as_str(),
             "version": env!("CARGO_PKG_VERSION"),

@@ -58,6 +58,8 @@ pub const SCOPES: usize = 32;
 pub const SCOPES_HELD: usize = 1_024;
 /// Bytes of one scope.
 pub const SCOPE_BYTES: usize = 64;
+/// Characters of the name that an operator gives a device (OpenClaw 2026.9.6).
+pub const LABEL_CHARS: usize = 64;
 /// Capabilities, and commands, in one ask.
 pub const CAPABILITIES: usize = 128;
 

@@ -327,7 +327,7 @@ fn secret(state: &StateDir, flags: &Flags, config: &mut Config, host: &dyn Host)
         None => AuthMode::Token,
     };
     let chosen = match mode {
-        AuthMode::None => return Ok((mode, None, None)),
+        AuthMode::None | AuthMode::TrustedProxy => return Ok((mode, None, None)),
         AuthMode::Password => password.ok_or(SettingsError::NoPassword)?,
         AuthMode::Token => match token {
             Some(token) => token,

@@ -207,7 +207,7 @@ fn j16_a_refusal_has_one_spelling() {
                     Ok((actor, event)) => assert_eq!(payload(&actor, &event), forged),
                     Err(error) if at == number => {
                         // The parts that are there belong to its own number.
-                        let has_all = [2, 3, 6, 8, 9, 11, 13].contains(&value);
+                        let has_all = [2, 3, 6, 8, 9, 11, 13, 14].contains(&value);
                         let spelling = PayloadError::Fault(openclaw_pairing::journal::format::Fault::PayloadSpelling);
                         assert_eq!(error, if has_all { spelling } else { PayloadError::UnknownValue }, "{value} for {own}");
                     }
@@ -366,6 +366,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::UnknownDevice,
         Refusal::RoleNotHeld(Role::Node),
         Refusal::TokenKeyUnusable,
+        Refusal::HeldAlready,
     ]
 }
 

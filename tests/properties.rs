@@ -560,6 +560,12 @@ fn refused_again(records: &[Record], place: usize, event: &CommandRefused) -> Ou
             Command::Rotate { device, role, scopes: event.scopes.clone() }
         }
         CommandName::Revoke => Command::Revoke { device: device.expect("a device"), role: role.expect("a role") },
+        // No answer depends on the name, nor on the address.
+        CommandName::Rename => Command::Rename { device: device.expect("a device"), label: String::new() },
+        CommandName::Ask => {
+            let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
+            Command::Ask { scopes: event.scopes.clone().expect("scopes"), address }
+        }
     };
     let registry = fold(&records[..place]);
     let Record { actor, at, .. } = &records[place];

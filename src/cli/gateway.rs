@@ -13,7 +13,7 @@ use crate::keyring::OwnDevice;
 use crate::limits;
 use crate::pairing::AuthMode;
 use crate::settings::{Flags, Settings};
-use crate::wire::connect::UPSTREAM_VERSION;
+use crate::wire::connect::Dialect;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -78,7 +78,8 @@ async fn stopped_by(terminate: &mut Signal, interrupt: &mut Signal) -> &'static 
 /// Where it listens, where the secret stands, what to do next; the secret itself never.
 fn announce(ready: &Ready, journal: &Path, out: &Output) -> Result<(), Failure> {
     let urls: Vec<_> = ready.addresses().iter().map(|address| format!("ws://{address}")).collect();
-    out.line(format_args!("openclaw-pairing {} for OpenClaw {UPSTREAM_VERSION} clients", env!("CARGO_PKG_VERSION")))?;
+    let releases = Dialect::ALL.iter().map(|dialect| dialect.release()).collect::<Vec<_>>().join(" and ");
+    out.line(format_args!("openclaw-pairing {} for OpenClaw {releases} clients", env!("CARGO_PKG_VERSION")))?;
     out.line(format_args!("Listening on   {}", urls.join(" and ")))?;
     out.line(format_args!("Clients show   {}", secret(ready.settings())))?;
     out.line(format_args!("Journal        {}", journal.display()))?;
@@ -88,6 +89,9 @@ fn announce(ready: &Ready, journal: &Path, out: &Output) -> Result<(), Failure> 
 fn secret(settings: &Settings) -> String {
     let key = match settings.auth {
         AuthMode::None => return "nothing (gateway.auth.mode is none)".to_owned(),
+        AuthMode::TrustedProxy => {
+            return "nothing themselves: a trusted proxy names its user (gateway.auth.trustedProxy)".to_owned();
+        }
         AuthMode::Token => "token",
         AuthMode::Password => "password",
     };

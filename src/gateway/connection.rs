@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, interval_at, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -20,10 +21,10 @@ use super::handshake::{Handshake, Judged};
 use super::hub::{GOING_DOWN, Inbox, Outbox, Outgoing, actor, queue};
 use super::methods::{self, Caller};
 use crate::limits;
-use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Outcome, Refusal, Role, Source};
-use crate::wire::connect::{self, HelloFacts};
+use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Forwarding, Outcome, Refusal, Role, Source};
+use crate::wire::connect::{self, Dialect, HelloFacts};
 use crate::wire::error::{self, Answer, Subject};
-use crate::wire::frame::{self, Malformed, parse_call};
+use crate::wire::frame::{self, Malformed, Push, parse_call};
 use crate::wire::notice::EVENTS;
 
 /// Serves one upgraded stream until it ends.
@@ -74,7 +75,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     async fn shake_hands(&mut self, handshake: &Handshake<'_>, inbox: &mut Inbox, allowance: &Allowance) -> Option<Caller> {
         let deadline = Instant::now() + limits::HANDSHAKE_DEADLINE;
         let host = Arc::clone(&self.gateway.desk.host);
-        let challenge = frame::event("connect.challenge", &connect::challenge(&handshake.nonce, host.wall().0), None);
+        let challenge = connect::challenge(&handshake.nonce, host.wall().0);
+        let challenge = Push::new("connect.challenge", &challenge).frame(None);
         let judged = if self.socket.send(Message::text(challenge)).await.is_err() {
             handshake.failed(Fault::Gone)
         } else {
@@ -91,18 +93,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 }
             }
         };
-        let Judged { attempt, key, presented, request, complaint } = judged;
+        let Judged { attempt, key, presented, request, complaint, protocols, asked } = judged;
         let fault = attempt.fault;
         let (client, ask, proof) = (attempt.client, attempt.ask.clone(), attempt.proof);
+        let dialect = Dialect::of(attempt.protocol);
+        let method = attempt.credential.as_ref().map(connect::method).unwrap_or_default();
         let command = Command::Connect { attempt: Box::new(attempt), key };
         let outcome = self.gateway.desk.authority.ask_presenting(command, Actor::Peer, presented).await;
         let answer = match outcome {
             Ok(Outcome::Admitted(admission)) => {
                 allowance.lift();
                 let Admission { rule, role, device, scopes, .. } = &admission;
-                let caller = Caller { actor: actor(*device, *rule, scopes), role: *role, scopes: scopes.clone() };
-                let hello = self.hello(&caller, &admission, request.as_deref().unwrap_or_default());
-                self.gateway.desk.hub.welcome(&self.id, hello);
+                let caller = Caller { actor: actor(*device, *rule, scopes), role: *role, scopes: scopes.clone(), dialect };
+                let hello = self.hello(&caller, &admission, method, &asked);
+                let hello = frame::response(request.as_deref().unwrap_or_default(), &Ok(hello));
+                self.gateway.desk.hub.welcome(&self.id, hello, &self.gateway.desk.health());
                 return Some(caller);
             }
             Ok(Outcome::Refused(refusal)) => {
@@ -110,8 +115,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 let registry = self.gateway.desk.authority.registry();
                 let held = device.and_then(|device| registry.device(device));
                 let roles: Vec<_> = Role::ALL.iter().copied().filter(|role| held.is_some_and(|held| held.has(*role))).collect();
-                let subject =
-                    Subject { client, device, ask: ask.as_ref(), roles: &roles, complaint: complaint.as_deref(), request: None };
+                let source = &handshake.source;
+                let subject = Subject {
+                    client,
+                    device,
+                    ask: ask.as_ref(),
+                    roles: &roles,
+                    complaint: complaint.as_deref(),
+                    request: None,
+                    dialect,
+                    protocols,
+                    is_direct: source.peer.is_loopback() && source.forwarding == Forwarding::None,
+                };
                 error::connect_refused(&refusal, subject)
             }
             Ok(_) => error::connect_refused(&Refusal::Fault(fault.unwrap_or(Fault::InvalidFrame)), Subject::default()),
@@ -129,23 +144,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.close(answer.code, &answer.reason).await;
     }
 
-    fn hello(&self, caller: &Caller, admission: &Admission, request: &str) -> String {
+    fn hello(&self, caller: &Caller, admission: &Admission, method: &'static str, asked: &[String]) -> Value {
         let desk = &self.gateway.desk;
         let token = admission.token.as_ref().and_then(|granted| desk.authority.token(granted));
-        let (presence, presence_version) = desk.hub.presence(&desk.authority.registry(), &caller.actor);
+        let (presence, versions) = desk.hub.presence(&desk.authority.registry(), &caller.actor);
         let facts = HelloFacts {
+            dialect: caller.dialect,
             connection: self.id.to_string(),
             methods: methods::names(),
             events: EVENTS.to_vec(),
             presence,
             health: desk.health(),
-            versions: (presence_version, 1),
+            versions,
             uptime_ms: desk.uptime_ms(),
             config_path: self.gateway.state.config().display().to_string(),
             state_dir: self.gateway.state.root().display().to_string(),
             auth_mode: self.gateway.settings.auth.as_str(),
+            method,
+            asked,
         };
-        frame::response(request, &Ok(connect::hello_ok(facts, admission, token.as_ref())))
+        connect::hello_ok(facts, admission, token.as_ref())
     }
 
     /// The first message that says something; pings are answered by the library.
@@ -171,7 +189,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Calls in, frames out; returns the close code.
     async fn converse(&mut self, caller: &Caller, outbox: &Outbox, inbox: &mut Inbox) -> u16 {
         let (overflowed, ended) = (inbox.overflowed(), inbox.ended());
-        let mut tick = interval_at(Instant::now() + limits::TICK, limits::TICK);
         let mut unauthorized = 0_u32;
         loop {
             tokio::select! {
@@ -182,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                         tokio::select! {
                             biased;
                             sent = self.socket.send(Message::text(text)) => if sent.is_err() { return 1006 },
-                            () = overflowed.notified() => return self.drop_slow().await,
+                            () = overflowed.notified() => return self.drop_slow(caller.dialect).await,
                             () = ended.notified() => return self.hurry(inbox).await,
                         }
                     }
@@ -192,11 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     }
                     None => return 1006,
                 },
-                () = overflowed.notified() => return self.drop_slow().await,
-                _ = tick.tick() => {
-                    let payload = serde_json::json!({ "ts": self.gateway.desk.host.wall().0 });
-                    outbox.text(frame::event("tick", &payload, None));
-                }
+                () = overflowed.notified() => return self.drop_slow(caller.dialect).await,
                 message = self.socket.next() => match message {
                     Some(Ok(Message::Text(text))) => self.answer(caller, outbox, text.as_bytes(), &mut unauthorized).await,
                     Some(Ok(Message::Binary(bytes))) => self.answer(caller, outbox, &bytes, &mut unauthorized).await,
@@ -230,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let desk = &self.gateway.desk;
         desk.hub.begin_call(&self.id);
         let result = desk.call(caller, &call.method.0, call.params.as_deref()).await;
-        let is_unauthorized = result.as_ref().is_err_and(|error| error.message.starts_with("unauthorized role:"));
+        let is_unauthorized = result.as_ref().is_err_and(error::is_unauthorized_role);
         *unauthorized = if is_unauthorized { unauthorized.saturating_add(1) } else { 0 };
         desk.hub.end_call(&self.id, frame::response(&call.id.0, &result));
         if *unauthorized > limits::UNAUTHORIZED_CALLS {
@@ -258,9 +271,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    async fn drop_slow(&mut self) -> u16 {
-        self.close(1008, "slow consumer").await;
-        1008
+    async fn drop_slow(&mut self, dialect: Dialect) -> u16 {
+        let (code, reason) = error::slow_consumer(dialect);
+        self.close(code, reason).await;
+        code
     }
 
     /// Sends a close frame and waits a little for the peer's, so that what was sent before it arrives.

@@ -10,7 +10,7 @@ use crate::pairing::{
     Presented, Proof, PublicKey, Role, ScopeSet, SharedSecret, SharedVerdict, SignedText, Source, TokenVerdict, digest_of,
     signed_form,
 };
-use crate::wire::connect::{AuthParams, ConnectParams, DeviceParams, agreed_protocol};
+use crate::wire::connect::{AuthParams, ConnectParams, DeviceParams, Dialect};
 use crate::wire::devices::parse_public_key;
 use crate::wire::frame::{Malformed, Text, parse_call, parse_params};
 
@@ -42,6 +42,10 @@ pub(super) struct Judged {
     pub request: Option<String>,
     /// What does not fit, for the one who sent it.
     pub complaint: Option<String>,
+    /// The lowest and the highest protocol that it speaks.
+    pub protocols: Option<(u64, u64)>,
+    /// The scopes it asks for, in its own order.
+    pub asked: Vec<String>,
 }
 
 impl Handshake<'_> {
@@ -58,7 +62,7 @@ impl Handshake<'_> {
             proof: None,
             credential: None,
         };
-        Judged { attempt, key: None, presented: None, request: None, complaint: None }
+        Judged { attempt, key: None, presented: None, request: None, complaint: None, protocols: None, asked: vec![] }
     }
 
     /// Judges the first message.
@@ -86,7 +90,8 @@ impl Handshake<'_> {
         let client = Client { id: params.client.id.0, mode: params.client.mode.0 };
         let mut judged = self.failed(Fault::Protocol);
         judged.attempt.client = Some(client);
-        judged.attempt.protocol = agreed_protocol(params.min_protocol.0, params.max_protocol.0);
+        judged.protocols = Some((params.min_protocol.0, params.max_protocol.0));
+        judged.attempt.protocol = Dialect::agreed(params.min_protocol.0, params.max_protocol.0).map(Dialect::number);
         if judged.attempt.protocol.is_none() {
             return judged;
         }
@@ -104,6 +109,7 @@ impl Handshake<'_> {
             judged.complaint = Some("at /scopes: must be scopes without separators or control characters".to_owned());
             return with_fault(judged, Fault::InvalidParams);
         };
+        judged.asked = params.scopes.iter().map(|scope| scope.0.clone()).take(limits::SCOPES).collect();
         let unsaid = Described { like: None, here: None };
         judged.attempt.ask = Some(Ask { role, scopes, described: unsaid });
         let none = AuthParams::default();
@@ -191,7 +197,7 @@ impl Handshake<'_> {
     fn credential(&self, auth: &AuthParams, has_device: bool) -> (Credential, Option<Presented>) {
         let given = |field: &Option<String>| field.clone().filter(|text| !text.trim().is_empty());
         let presented = match self.auth {
-            AuthMode::None => None,
+            AuthMode::None | AuthMode::TrustedProxy => None,
             AuthMode::Token => given(&auth.token),
             AuthMode::Password => given(&auth.password),
         };

@@ -14,7 +14,9 @@ use crate::pairing::{
     may_hear_of, may_read_of,
 };
 use crate::views;
-use crate::wire::{frame, notice};
+use crate::wire::connect::Dialect;
+use crate::wire::frame::Push;
+use crate::wire::notice;
 
 /// How a connection ends when the gateway does.
 pub(super) const GOING_DOWN: (u16, &str) = (1012, "service restart");
@@ -43,10 +45,12 @@ struct Peer {
     listens: bool,
     in_call: bool,
     close_after: Option<(u16, String)>,
+    pushes: u64,
 }
 
 struct Admitted {
     seq: Seq,
+    dialect: Dialect,
     actor: Actor,
     role: Role,
     scopes: ScopeSet,
@@ -129,16 +133,32 @@ impl Hub {
         if self.is_down.load(Ordering::Relaxed) {
             outbox.close(GOING_DOWN.0, GOING_DOWN.1);
         }
-        peers.insert(id, Peer { outbox, admitted: None, listens: false, in_call: false, close_after: None });
+        peers.insert(id, Peer { outbox, admitted: None, listens: false, in_call: false, close_after: None, pushes: 0 });
     }
 
-    /// Sends the first frame of an admitted connection; from here on it hears what it may hear.
-    pub fn welcome(&self, id: &ConnectionId, hello: String) {
-        if let Some(peer) = self.lock().get_mut(id) {
+    /// Sends the first frame of an admitted connection; from here on it hears what it may hear. Protocol 3 repeats the state
+    /// of health behind it.
+    pub fn welcome(&self, id: &ConnectionId, hello: String, health: &Value) {
+        let mut peers = self.lock();
+        let versions = self.versions();
+        if let Some(peer) = peers.get_mut(id) {
             peer.outbox.text(hello);
             peer.listens = true;
+            if peer.dialect() == Dialect::Three {
+                peer.push(&Push::new("health", health).at(versions), self.number());
+            }
             peer.end_if_due();
         }
+    }
+
+    /// Tells everybody that the gateway is still there.
+    pub fn tick(&self, now: Millis) {
+        self.push_to_all(&Push::new("tick", &json!({ "ts": now.0 })));
+    }
+
+    fn push_to_all(&self, push: &Push) {
+        let number = self.number();
+        self.lock().values_mut().filter(|peer| peer.listens).for_each(|peer| peer.push(push, number));
     }
 
     /// Notes that a call is being decided: if it ends the caller's own connection, the reply goes out first.
@@ -166,13 +186,13 @@ impl Hub {
         peer.admitted.map(|admitted| admitted.seq)
     }
 
-    /// Who is here, as far as `actor` may know, and how often that changed.
+    /// Who is here, as far as `actor` may know, and how often presence and health changed.
     #[must_use]
-    pub fn presence(&self, registry: &Registry, actor: &Actor) -> (Vec<Value>, u64) {
+    pub fn presence(&self, registry: &Registry, actor: &Actor) -> (Vec<Value>, (u64, u64)) {
         let peers = self.lock();
         let known = |admitted: &&Admitted| admitted.device.is_none_or(|device| may_read_of(registry, actor, &device));
         let here = peers.values().filter_map(|peer| peer.admitted.as_ref()).filter(known);
-        (here.filter_map(|admitted| admitted.presence.clone()).collect(), self.presence.load(Ordering::Relaxed))
+        (here.filter_map(|admitted| admitted.presence.clone()).collect(), self.versions())
     }
 
     /// How many connections are admitted.
@@ -189,13 +209,13 @@ impl Hub {
 
     /// Tells everybody that the gateway goes down, and ends every connection.
     pub fn shut_down(&self) {
-        let farewell = json!({ "reason": "gateway stopping", "restartExpectedMs": null });
-        let frame = frame::event("shutdown", &farewell, Some(self.number()));
-        let peers = self.lock();
+        let farewell = |dialect| Push::new("shutdown", &notice::shutdown(dialect));
+        let (three, four, number) = (farewell(Dialect::Three), farewell(Dialect::Four), self.number());
+        let mut peers = self.lock();
         self.is_down.store(true, Ordering::Relaxed);
-        for peer in peers.values() {
+        for peer in peers.values_mut() {
             if peer.listens {
-                peer.outbox.text(frame.clone());
+                peer.push(if peer.dialect() == Dialect::Three { &three } else { &four }, number);
             }
             peer.outbox.close(GOING_DOWN.0, GOING_DOWN.1);
         }
@@ -222,14 +242,19 @@ impl Hub {
             }
         }
         for notice in notice::notices(records, after) {
-            let frame = frame::event(notice.event, &notice.payload, Some(self.number()));
-            for peer in peers.values().filter(|peer| peer.may_hear(after, &notice.request)) {
-                peer.outbox.text(frame.clone());
+            let (push, number) = (Push::new(notice.event, &notice.payload), self.number());
+            for peer in peers.values_mut().filter(|peer| peer.may_hear(after, &notice.request)) {
+                peer.push(&push, number);
             }
         }
     }
 
-    /// Protocol 3 numbers pushes of the whole gateway in one row.
+    /// How often presence and health changed. Health never does: it tells nothing that could.
+    fn versions(&self) -> (u64, u64) {
+        (self.presence.load(Ordering::Relaxed), 1)
+    }
+
+    /// The next number of a push, counted over the whole gateway.
     fn number(&self) -> u64 {
         self.numbered.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
@@ -240,6 +265,17 @@ impl Hub {
 }
 
 impl Peer {
+    /// Queues a push. Protocol 3 counts those of the whole gateway in one row, protocol 4 those of each connection.
+    fn push(&mut self, push: &Push, number: u64) {
+        self.pushes = self.pushes.saturating_add(1);
+        let number = if self.dialect() == Dialect::Three { number } else { self.pushes };
+        self.outbox.text(push.frame(Some(number)));
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.admitted.as_ref().map(|admitted| admitted.dialect).unwrap_or_default()
+    }
+
     fn may_hear(&self, registry: &Registry, request: &RequestId) -> bool {
         let may = |admitted: &Admitted| {
             let answers = admitted.role == Role::Operator && admitted.scopes.allows(KnownScope::Pairing);
@@ -278,7 +314,8 @@ impl Admitted {
             entry
         });
         let actor = actor(device, event.rule, &event.scopes);
-        Self { seq: record.seq, actor, role, scopes: event.scopes.clone(), device, presence }
+        let dialect = Dialect::of(attempt.protocol);
+        Self { seq: record.seq, dialect, actor, role, scopes: event.scopes.clone(), device, presence }
     }
 }
 

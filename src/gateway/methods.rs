@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
+use super::upstream;
 use crate::authority::Handle;
 use crate::host::Host;
 use crate::journal::Reader;
@@ -18,9 +19,11 @@ use crate::pairing::{
 };
 use crate::state::StateDir;
 use crate::views::{self, log_row};
-use crate::wire::connect::UPSTREAM_VERSION;
+use crate::wire::connect::Dialect;
 use crate::wire::devices::{self, DeviceParams, Nothing, RequestParams, RoleParams, RotateParams, WhyParams};
-use crate::wire::error::{Subject, command_refused, journal_unavailable, not_served};
+use crate::wire::error::{
+    Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
+};
 use crate::wire::frame::{Text, WireError, parse_params};
 use crate::wire::logs::{self, TailParams};
 
@@ -52,6 +55,8 @@ pub struct Caller {
     pub role: Role,
     /// Its connection's scopes.
     pub scopes: ScopeSet,
+    /// The protocol it speaks.
+    pub dialect: Dialect,
 }
 
 impl Caller {
@@ -60,8 +65,9 @@ impl Caller {
     }
 }
 
+/// What a caller needs.
 #[derive(Clone, Copy)]
-enum Need {
+pub(super) enum Need {
     Open,
     Scope(KnownScope),
     Node,
@@ -82,10 +88,15 @@ enum Method {
     Tail,
 }
 
-const READ: Need = Need::Scope(KnownScope::Read);
-const WRITE: Need = Need::Scope(KnownScope::Write);
-const PAIRING: Need = Need::Scope(KnownScope::Pairing);
-const APPROVALS: Need = Need::Scope(KnownScope::Approvals);
+pub(super) const READ: Need = Need::Scope(KnownScope::Read);
+pub(super) const WRITE: Need = Need::Scope(KnownScope::Write);
+pub(super) const PAIRING: Need = Need::Scope(KnownScope::Pairing);
+pub(super) const APPROVALS: Need = Need::Scope(KnownScope::Approvals);
+pub(super) const QUESTIONS: Need = Need::Scope(KnownScope::Questions);
+pub(super) const TALK: Need = Need::Scope(KnownScope::Talk);
+pub(super) const SESSIONS_WRITE: Need = Need::Scope(KnownScope::SessionsWrite);
+pub(super) const ADMIN: Need = Need::Scope(KnownScope::Admin);
+pub(super) const NODE: Need = Need::Node;
 
 const METHODS: &[(&str, Need, Method)] = &[
     ("health", Need::Open, Method::Health),
@@ -99,71 +110,6 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.why", PAIRING, Method::Why),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
-];
-
-/// Methods of OpenClaw itself and what they need (2026.3.13): the gate answers before existence does. What is in neither
-/// table needs `operator.admin`.
-const UPSTREAM: &[(&str, Need)] = &[
-    ("last-heartbeat", READ),
-    ("gateway.identity.get", READ),
-    ("models.list", READ),
-    ("sessions.list", READ),
-    ("sessions.get", READ),
-    ("sessions.preview", READ),
-    ("sessions.resolve", READ),
-    ("sessions.usage", READ),
-    ("cron.list", READ),
-    ("cron.status", READ),
-    ("cron.runs", READ),
-    ("chat.history", READ),
-    ("node.list", READ),
-    ("node.describe", READ),
-    ("channels.status", READ),
-    ("agents.list", READ),
-    ("config.get", READ),
-    ("config.schema.lookup", READ),
-    ("talk.config", READ),
-    ("send", WRITE),
-    ("agent", WRITE),
-    ("agent.wait", WRITE),
-    ("chat.send", WRITE),
-    ("chat.abort", WRITE),
-    ("wake", WRITE),
-    ("poll", WRITE),
-    ("node.invoke", WRITE),
-    ("talk.mode", WRITE),
-    ("browser.request", WRITE),
-    ("voicewake.set", WRITE),
-    ("node.pair.request", PAIRING),
-    ("node.pair.list", PAIRING),
-    ("node.pair.approve", PAIRING),
-    ("node.pair.reject", PAIRING),
-    ("node.pair.verify", PAIRING),
-    ("node.rename", PAIRING),
-    ("exec.approval.request", APPROVALS),
-    ("exec.approval.waitDecision", APPROVALS),
-    ("exec.approval.resolve", APPROVALS),
-    ("node.invoke.result", Need::Node),
-    ("node.event", Need::Node),
-    ("node.pending.drain", Need::Node),
-    ("node.pending.pull", Need::Node),
-    ("node.pending.ack", Need::Node),
-    ("node.canvas.capability.refresh", Need::Node),
-    ("skills.bins", Need::Node),
-    ("cron.add", Need::Scope(KnownScope::Admin)),
-    ("cron.update", Need::Scope(KnownScope::Admin)),
-    ("cron.remove", Need::Scope(KnownScope::Admin)),
-    ("cron.run", Need::Scope(KnownScope::Admin)),
-    ("sessions.patch", Need::Scope(KnownScope::Admin)),
-    ("sessions.reset", Need::Scope(KnownScope::Admin)),
-    ("sessions.delete", Need::Scope(KnownScope::Admin)),
-    ("sessions.compact", Need::Scope(KnownScope::Admin)),
-    ("config.set", Need::Scope(KnownScope::Admin)),
-    ("config.apply", Need::Scope(KnownScope::Admin)),
-    ("config.patch", Need::Scope(KnownScope::Admin)),
-    ("system-event", Need::Scope(KnownScope::Admin)),
-    ("set-heartbeats", Need::Scope(KnownScope::Admin)),
-    ("update.run", Need::Scope(KnownScope::Admin)),
 ];
 
 /// The names of all methods served.
@@ -199,20 +145,20 @@ impl Desk {
     /// What the caller is told instead.
     pub async fn call(&self, caller: &Caller, method: &str, params: Option<&RawValue>) -> Result<Value, WireError> {
         let served = METHODS.iter().find(|(name, ..)| *name == method);
-        let known = UPSTREAM.iter().find(|(name, _)| *name == method).map(|(_, need)| *need);
-        let need = served.map(|(_, need, _)| *need).or(known).unwrap_or(Need::Scope(KnownScope::Admin));
+        let known = upstream::need(method);
+        let need = served.map(|(_, need, _)| *need).or(known).unwrap_or(ADMIN);
         if !caller.is_owner() {
             gate(caller, need)?;
         }
         let Some((_, _, served)) = served else {
             return Err(match known {
                 Some(_) => not_served(method),
-                None => WireError::invalid(format!("unknown method: {method}")),
+                None => unknown_method(method),
             });
         };
         match served {
             Method::Health => Ok(self.health()),
-            Method::Status => Ok(self.status()),
+            Method::Status => Ok(self.status(caller)),
             Method::Presence => Ok(self.hub.presence(&self.authority.registry(), &caller.actor).0.into()),
             Method::List => {
                 read::<Nothing>(method, params)?;
@@ -271,12 +217,12 @@ impl Desk {
         self.host.monotonic().saturating_sub(self.started)
     }
 
-    fn status(&self) -> Value {
+    fn status(&self, caller: &Caller) -> Value {
         let registry = self.authority.registry();
         json!({
             "running": self.is_running,
             "version": env!("CARGO_PKG_VERSION"),
-            "runtimeVersion": UPSTREAM_VERSION,
+            "runtimeVersion": caller.dialect.release(),
             "uptimeMs": self.uptime_ms(),
             "journal": {
                 "id": registry.journal().map(|id| id.to_string()),
@@ -342,6 +288,8 @@ impl Desk {
             Ok(Outcome::Revoked { device, role, at }) => {
                 Ok(json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 }))
             }
+            Ok(Outcome::Renamed { device, label }) => Ok(json!({ "deviceId": device.to_string(), "label": label })),
+            Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),
             Ok(Outcome::Admitted(_) | Outcome::Noted) => Ok(Value::Null),
         }
     }
@@ -440,11 +388,11 @@ fn gate(caller: &Caller, need: Need) -> Result<(), WireError> {
     let needed = match (need, caller.role) {
         (Need::Open, _) | (Need::Node, Role::Node) => return Ok(()),
         (Need::Node, role) | (Need::Scope(_), role @ Role::Node) => {
-            return Err(WireError::invalid(format!("unauthorized role: {role}")));
+            return Err(unauthorized_role(role));
         }
         (Need::Scope(scope), Role::Operator) => scope,
     };
-    if caller.scopes.allows(needed) { Ok(()) } else { Err(WireError::invalid(format!("missing scope: {needed}"))) }
+    if caller.scopes.allows(needed) { Ok(()) } else { Err(missing_scope(needed, caller.dialect)) }
 }
 
 fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
@@ -469,7 +417,7 @@ mod tests {
 
     fn caller(role: Role, scopes: &[&str]) -> Caller {
         let scopes = ScopeSet::parse(scopes.iter().copied()).expect("scopes");
-        Caller { actor: Actor::Peer, role, scopes }
+        Caller { actor: Actor::Peer, role, scopes, dialect: Dialect::Three }
     }
 
     #[test]
@@ -484,7 +432,8 @@ mod tests {
 
     #[test]
     fn no_name_stands_twice() {
-        let mut names: Vec<_> = METHODS.iter().map(|row| row.0).chain(UPSTREAM.iter().map(|row| row.0)).collect();
+        let upstream = upstream::METHODS.iter().flat_map(|(_, names)| names.split_ascii_whitespace());
+        let mut names: Vec<_> = METHODS.iter().map(|row| row.0).chain(upstream).collect();
         let count = names.len();
         names.sort_unstable();
         names.dedup();

@@ -13,6 +13,7 @@ mod peer;
 mod sealed;
 mod source;
 mod stopped;
+mod upstream;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -190,6 +191,7 @@ impl Ready {
         tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies)));
         tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
         tasks.spawn(expire(Arc::clone(&desk)));
+        tasks.spawn(tick(Arc::clone(&desk)));
         tasks.spawn(look_through(gateway.state.journal(), Arc::clone(&desk)));
         for listener in tcp {
             tasks.spawn(accept(listener, Arc::clone(&gateway)));
@@ -278,6 +280,14 @@ async fn expire(desk: Arc<Desk>) {
             // If it cannot be recorded, the writer has said so.
             let _ = desk.authority.ask(Command::Expire, Actor::System).await;
         }
+    }
+}
+
+/// Says now and then that the gateway is there.
+async fn tick(desk: Arc<Desk>) {
+    loop {
+        tokio::time::sleep(limits::TICK).await;
+        desk.hub.tick(desk.host.wall());
     }
 }
 

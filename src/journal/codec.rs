@@ -14,7 +14,7 @@ use super::format::Fault;
 use crate::limits;
 use crate::pairing::{
     Actor, CommandRefused, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionRefused,
-    DeviceMetadataChanged, DeviceRemoved, Event, GatewayStarted, GatewayStopped, HistoryArchived, JournalCreated,
+    DeviceMetadataChanged, DeviceRemoved, DeviceRenamed, Event, GatewayStarted, GatewayStopped, HistoryArchived, JournalCreated,
     JournalRepaired, PairingApproved, PairingExpired, PairingRejected, PairingRequested, SegmentSealed, TokenIssued,
     TokenRevoked, TokenRotated, WitnessPlaced,
 };
@@ -63,6 +63,7 @@ pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
         Event::PairingExpired(event) => payload(actor, event),
         Event::DeviceMetadataChanged(event) => payload(actor, event),
         Event::DeviceRemoved(event) => payload(actor, event),
+        Event::DeviceRenamed(event) => payload(actor, event),
         Event::TokenIssued(event) => payload(actor, event),
         Event::TokenRotated(event) => payload(actor, event),
         Event::TokenRevoked(event) => payload(actor, event),
@@ -95,6 +96,7 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         35 => parts::<PairingExpired>(payload),
         48 => parts::<DeviceMetadataChanged>(payload),
         49 => parts::<DeviceRemoved>(payload),
+        50 => parts::<DeviceRenamed>(payload),
         64 => parts::<TokenIssued>(payload),
         65 => parts::<TokenRotated>(payload),
         66 => parts::<TokenRevoked>(payload),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::coded::{NoValue, coded};
 use super::event::{
-    Actor, Attempt, AuthMode, Condition, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue, JournalRepaired,
-    Reason, Rule,
+    Actor, Address, Attempt, AuthMode, Condition, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue,
+    JournalRepaired, Reason, Rule,
 };
 use super::ids::{DeviceId, Digest, Millis, PublicKey, RequestId, Seq};
 use super::scopes::{Role, ScopeSet};
@@ -60,6 +60,20 @@ pub enum Command {
         device: DeviceId,
         /// The role.
         role: Role,
+    },
+    /// Give a device a name.
+    Rename {
+        /// The device.
+        device: DeviceId,
+        /// Its name from now on.
+        label: String,
+    },
+    /// Ask for more scopes as operator, on a connection that the device has.
+    Ask {
+        /// All that it wants to hold.
+        scopes: ScopeSet,
+        /// Where the connection comes from.
+        address: Address,
     },
     /// End the requests whose time is over.
     Expire,
@@ -147,6 +161,18 @@ pub enum Outcome {
         /// When.
         at: Millis,
     },
+    /// The device has this name.
+    Renamed {
+        /// It.
+        device: DeviceId,
+        /// Its name.
+        label: String,
+    },
+    /// A person is asked.
+    Asked {
+        /// The request that waits.
+        request: RequestId,
+    },
     /// It is noted.
     Noted,
     /// No.
@@ -204,6 +230,14 @@ coded!(
         BootstrapTokenInvalid = 7 => "bootstrap_token_invalid",
         /// Not the device's token, or no longer.
         DeviceTokenMismatch = 8 => "device_token_mismatch",
+        /// Too many failed before; nothing was compared.
+        RateLimited = 9 => "rate_limited",
+        /// The proxy named no user.
+        TrustedProxyUserMissing = 10 => "trusted_proxy_user_missing",
+        /// The proxy named a user who may not come in.
+        TrustedProxyUserNotAllowed = 11 => "trusted_proxy_user_not_allowed",
+        /// The peer is no trusted proxy.
+        TrustedProxyUntrustedSource = 12 => "trusted_proxy_untrusted_source",
     }
 );
 
@@ -292,6 +326,8 @@ pub enum Refusal {
     RoleNotHeld(Role),
     /// The token key cannot be used, so no token can be issued.
     TokenKeyUnusable,
+    /// All that is asked for is held already.
+    HeldAlready,
 }
 
 /// A refusal as bytes see it: its number, then whichever parts it has.
@@ -327,6 +363,7 @@ impl From<Refusal> for RefusalImage {
             Refusal::UnknownDevice => empty(11),
             Refusal::RoleNotHeld(role) => Self { role: Some(role), ..empty(12) },
             Refusal::TokenKeyUnusable => empty(13),
+            Refusal::HeldAlready => empty(14),
         }
     }
 }
@@ -357,6 +394,7 @@ impl RefusalImage {
             11 => Some(Refusal::UnknownDevice),
             12 => self.role.take().map(Refusal::RoleNotHeld),
             13 => Some(Refusal::TokenKeyUnusable),
+            14 => Some(Refusal::HeldAlready),
             _ => None,
         };
         let refusal = refusal.ok_or(NoValue::Unknown(Incoherent("refusal")))?;
@@ -380,6 +418,10 @@ impl AuthReason {
     pub fn of(mode: AuthMode, verdict: super::event::SharedVerdict) -> Self {
         use super::event::SharedVerdict as V;
         match (mode, verdict) {
+            (_, V::Spent) => Self::RateLimited,
+            (AuthMode::TrustedProxy, V::Missing) => Self::TrustedProxyUserMissing,
+            (AuthMode::TrustedProxy, V::NotConfigured) => Self::TrustedProxyUntrustedSource,
+            (AuthMode::TrustedProxy, _) => Self::TrustedProxyUserNotAllowed,
             (AuthMode::Password, V::Missing) => Self::PasswordMissing,
             (AuthMode::Password, V::NotConfigured) => Self::PasswordNotConfigured,
             (AuthMode::Password, _) => Self::PasswordMismatch,

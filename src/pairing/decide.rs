@@ -3,13 +3,14 @@
 
 mod admission;
 mod approval;
+mod asking;
 mod conditions;
 mod sight;
 mod tokens;
 
 pub(crate) use sight::{may_hear_of, may_read, may_read_of};
 
-pub use admission::what_is_needed;
+pub use asking::what_is_needed;
 
 use super::command::{Command, Context, Decision, Outcome, Refusal, Resolution};
 use super::event::{Actor, CommandName, CommandRefused, ConnectionClosed, Event};
@@ -30,6 +31,8 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
         Command::Remove { device } => approval::remove(registry, device, context),
         Command::Rotate { device, role, scopes } => tokens::rotate(registry, policy, device, role, scopes, context),
         Command::Revoke { device, role } => tokens::revoke(registry, device, role, context),
+        Command::Rename { device, label } => approval::rename(registry, device, label, context),
+        Command::Ask { scopes, address } => asking::ask(registry, policy, scopes, address, context),
         Command::Expire => approval::expire(registry, policy, context),
         Command::Start(event) => conditions::start(registry, event, context),
         Command::Stop(event) => conditions::stop(registry, event, context),

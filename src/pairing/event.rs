@@ -94,6 +94,8 @@ events! {
     DeviceMetadataChanged = 48,
     /// A device and all that it held was removed.
     DeviceRemoved = 49,
+    /// A device got a name from an operator.
+    DeviceRenamed = 50,
     /// A role of a device got its first token.
     TokenIssued = 64,
     /// A role's token was replaced.
@@ -239,6 +241,16 @@ coded!(
         Fingerprint = 11 => "fingerprint",
         /// probe
         Probe = 12 => "openclaw-probe",
+        /// Terminal UI (2026.9.6).
+        Tui = 13 => "openclaw-tui",
+        /// Linux app (2026.9.6).
+        Linux = 14 => "openclaw-linux",
+        /// watchOS app (2026.9.6).
+        Watchos = 15 => "openclaw-watchos",
+        /// Browser copilot (2026.9.6).
+        BrowserCopilot = 16 => "openclaw-browser-copilot",
+        /// Worker (2026.9.6).
+        Worker = 17 => "openclaw-worker",
     }
 );
 
@@ -259,6 +271,8 @@ coded!(
         Probe = 6 => "probe",
         /// test
         Test = 7 => "test",
+        /// worker (2026.9.6)
+        Worker = 8 => "worker",
     }
 );
 
@@ -465,11 +479,13 @@ coded!(
         Token = 1 => "token",
         /// A password.
         Password = 2 => "password",
+        /// A proxy that names its user.
+        TrustedProxy = 3 => "trusted-proxy",
     }
 );
 
 coded!(
-    /// What became of the shared secret that was presented.
+    /// What became of the shared secret that was presented; in mode trusted-proxy, of the user that a proxy named.
     SharedVerdict {
         /// None was presented.
         Missing = 0 => "missing",
@@ -477,8 +493,10 @@ coded!(
         Right = 1 => "right",
         /// Wrong.
         Wrong = 2 => "wrong",
-        /// The gateway has none to compare with.
+        /// The gateway has none to compare with; in mode trusted-proxy, the peer is no trusted proxy.
         NotConfigured = 3 => "not configured",
+        /// Neither this nor a device token was compared: too many failed before.
+        Spent = 4 => "not compared",
     }
 );
 
@@ -710,6 +728,10 @@ coded!(
         Rotate = 4 => "rotate",
         /// Revoke a role.
         Revoke = 5 => "revoke",
+        /// Name a device.
+        Rename = 6 => "rename",
+        /// Ask for more scopes.
+        Ask = 7 => "ask",
     }
 );
 
@@ -816,6 +838,17 @@ pub struct DeviceMetadataChanged {
 pub struct DeviceRemoved {
     /// The device.
     pub device: DeviceId,
+}
+
+/// An operator gave a device a name, by which people know it and nothing selects it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRenamed {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name from now on, at most [`crate::limits::LABEL_CHARS`] characters.
+    pub label: String,
+    /// Its name before.
+    pub label_before: Option<String>,
 }
 
 /// A role of a device got a token.

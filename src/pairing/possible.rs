@@ -41,6 +41,7 @@ pub fn check(registry: &Registry, record: &Record) -> Result<(), Impossible> {
         Event::PairingExpired(event) => waits(&event.request, &event.device),
         Event::DeviceMetadataChanged(event) => paired(&event.device),
         Event::DeviceRemoved(event) => paired(&event.device),
+        Event::DeviceRenamed(event) => paired(&event.device),
         Event::TokenIssued(event) => paired(&event.device),
         Event::TokenRotated(event) => paired(&event.device),
         Event::TokenRevoked(event) => paired(&event.device),

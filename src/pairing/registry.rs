@@ -80,6 +80,8 @@ pub struct Device {
     pub client: Client,
     /// What it said of itself then; platform and family are pinned.
     pub description: Arc<Description>,
+    /// The name that an operator gave it.
+    pub label: Option<String>,
     /// Where it asked from then.
     pub address: Address,
     /// When it was first approved.
@@ -432,6 +434,7 @@ impl Registry {
                 description.platform.clone_from(&event.platform);
                 device.description = Arc::new(description);
             }),
+            Event::DeviceRenamed(event) => self.change(&event.device, |device| device.label = Some(event.label.clone())),
             Event::DeviceRemoved(event) => {
                 for role in Role::ALL {
                     if let Some(id) = self.waiting.get(&(event.device, *role)).copied() {
@@ -629,6 +632,7 @@ impl Device {
             key: request.key,
             client: request.client,
             description: Arc::default(),
+            label: None,
             address: request.address,
             created_at: at,
             approved_at: at,

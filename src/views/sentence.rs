@@ -78,6 +78,7 @@ pub fn refusal_sentence(refusal: &Refusal, about: About<'_>) -> String {
         Refusal::RoleNotHeld(role) => {
             format!("unknown deviceId/role: the device holds no {role} role, and a rotation never creates one")
         }
+        Refusal::HeldAlready => "the device holds all of these scopes; it has them when it connects and asks for them".to_owned(),
         Refusal::TokenKeyUnusable => "no token can be issued: the key file pairing/token.key cannot be read".to_owned(),
     }
 }
@@ -170,6 +171,10 @@ pub fn event_sentence(record: &Record) -> String {
             format!("device {} moved from platform {} to {}", event.device, text(&event.platform_before), text(&event.platform))
         }
         Event::DeviceRemoved(event) => format!("device {} was removed by {}", event.device, by()),
+        Event::DeviceRenamed(event) => {
+            let before = event.label_before.as_deref().map(|before| format!("; it was \"{}\"", quote(before)));
+            format!("device {} was named \"{}\" by {}{}", event.device, quote(&event.label), by(), before.unwrap_or_default())
+        }
         Event::TokenIssued(event) => format!("device {} got its {} token with {}", event.device, event.role, event.scopes),
         Event::TokenRotated(event) => {
             let (before, after) = (&event.scopes_before, &event.scopes);
@@ -285,6 +290,10 @@ fn unauthorized(reason: AuthReason, rotated_at: Option<Millis>) -> String {
         AuthReason::PasswordNotConfigured => "gateway password not configured",
         AuthReason::BootstrapTokenInvalid => "bootstrap token invalid or expired (scan a fresh setup code)",
         AuthReason::DeviceTokenMismatch => "device token mismatch (rotate/reissue device token)",
+        AuthReason::RateLimited => "too many failed authentication attempts (retry later)",
+        AuthReason::TrustedProxyUserMissing => "the trusted proxy named no user",
+        AuthReason::TrustedProxyUserNotAllowed => "the user of the trusted proxy is not in gateway.auth.trustedProxy.allowUsers",
+        AuthReason::TrustedProxyUntrustedSource => "this address is not in gateway.trustedProxies",
     };
     match rotated_at {
         Some(at) => format!("unauthorized: {core}: it was rotated at {}", time_text(at)),

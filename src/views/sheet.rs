@@ -90,6 +90,7 @@ impl Facts {
             }
             Event::DeviceMetadataChanged(event) => Self { device: event.device.to_string(), ..Self::default() },
             Event::DeviceRemoved(event) => Self { device: event.device.to_string(), ..Self::default() },
+            Event::DeviceRenamed(event) => Self { device: event.device.to_string(), ..Self::default() },
             Event::TokenIssued(event) => Self {
                 device: event.device.to_string(),
                 role: event.role.to_string(),

@@ -91,6 +91,7 @@ pub fn whose(event: &Event) -> Option<DeviceId> {
         Event::PairingExpired(event) => Some(event.device),
         Event::DeviceMetadataChanged(event) => Some(event.device),
         Event::DeviceRemoved(event) => Some(event.device),
+        Event::DeviceRenamed(event) => Some(event.device),
         Event::TokenIssued(event) => Some(event.device),
         Event::TokenRotated(event) => Some(event.device),
         Event::TokenRevoked(event) => Some(event.device),

@@ -1,17 +1,59 @@
-//! The handshake: challenge, connect params, hello-ok; protocol versions side by side. Protocol 3 is OpenClaw 2026.3.13.
+//! The handshake: challenge, connect params, hello-ok; protocol versions side by side.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::frame::{Text, object, optional_object};
+use super::frame::{Short, Text, object, optional_object};
 use crate::limits;
-use crate::pairing::{Admission, ClientId, ClientMode, DeviceToken};
+use crate::pairing::{Admission, AuthMode, ClientId, ClientMode, Credential, DeviceToken, SharedVerdict};
 
-/// The protocol versions spoken here.
-pub const PROTOCOLS: &[u8] = &[3];
+/// A version of the protocol. What differs with it asks for it by this name; all else is said the same way in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dialect {
+    /// Protocol 3, OpenClaw 2026.3.13; also of whoever has not said yet what it speaks.
+    #[default]
+    Three,
+    /// Protocol 4, OpenClaw 2026.9.6.
+    Four,
+}
 
-/// The release whose clients this gateway is tested with; sent as the server's version, since clients compare it.
-pub const UPSTREAM_VERSION: &str = "2026.3.13";
+impl Dialect {
+    /// All of them, the oldest first.
+    pub const ALL: &[Self] = &[Self::Three, Self::Four];
+    /// The newest.
+    pub const NEWEST: Self = Self::Four;
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Three => 3,
+            Self::Four => 4,
+        }
+    }
+
+    /// The release whose clients speak it; sent as the server's version, since clients compare it.
+    #[must_use]
+    pub const fn release(self) -> &'static str {
+        match self {
+            Self::Three => "2026.3.13",
+            Self::Four => "2026.9.6",
+        }
+    }
+
+    /// The newest that a client speaks too. OpenClaw 2026.9.6 refuses operators that only speak protocol 3; we do not.
+    #[must_use]
+    pub fn agreed(min: u64, max: u64) -> Option<Self> {
+        Self::ALL.iter().rev().copied().find(|dialect| (min..=max).contains(&u64::from(dialect.number())))
+    }
+
+    /// The one that an attempt agreed on.
+    #[must_use]
+    pub fn of(protocol: Option<u8>) -> Self {
+        Self::ALL.iter().copied().find(|dialect| Some(dialect.number()) == protocol).unwrap_or_default()
+    }
+}
 
 /// The first frame on every socket.
 #[must_use]
@@ -19,13 +61,8 @@ pub fn challenge(nonce: &str, now_ms: u64) -> Value {
     json!({ "nonce": nonce, "ts": now_ms })
 }
 
-/// The highest version that both sides speak.
-#[must_use]
-pub fn agreed_protocol(min: u64, max: u64) -> Option<u8> {
-    PROTOCOLS.iter().rev().copied().find(|version| (min..=max).contains(&u64::from(*version)))
-}
-
-/// Params of `connect` (OpenClaw 2026.3.13): a closed object of closed objects.
+/// Params of `connect`: a closed object of closed objects. What only OpenClaw 2026.9.6 says is known to both dialects, since
+/// they are agreed here; none of it matters to pairing.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ConnectParams {
@@ -68,6 +105,15 @@ pub struct ConnectParams {
     /// Browser.
     #[serde(default)]
     pub user_agent: Option<String>,
+    /// What a client can do with the computer it is on (protocol 4).
+    #[serde(default)]
+    pub computer_use: Option<IgnoredAny>,
+    /// What a worker runs (protocol 4).
+    #[serde(default)]
+    pub worker_runs: Option<IgnoredAny>,
+    /// The models that a client knows (protocol 4).
+    #[serde(default)]
+    pub model_catalog: Option<IgnoredAny>,
 }
 
 /// An integer of at least 1.
@@ -107,6 +153,12 @@ pub struct ClientParams {
     /// Which instance.
     #[serde(default)]
     pub instance_id: Option<Text>,
+    /// Which build (protocol 4).
+    #[serde(default)]
+    pub build_id: Option<Short<96>>,
+    /// Its time zone (protocol 4).
+    #[serde(default)]
+    pub time_zone: Option<Short<64>>,
 }
 
 /// A member of a closed list, read from its text.
@@ -158,6 +210,12 @@ pub struct AuthParams {
     /// The password.
     #[serde(default)]
     pub password: Option<String>,
+    /// A secret of OpenClaw's own runtime (protocol 4); here it opens nothing.
+    #[serde(default)]
+    pub approval_runtime_token: Option<String>,
+    /// Another one.
+    #[serde(default)]
+    pub agent_runtime_identity_token: Option<String>,
 }
 
 impl std::fmt::Debug for AuthParams {
@@ -176,7 +234,9 @@ impl AuthParams {
 
 /// What hello-ok tells beside the admission.
 #[derive(Debug)]
-pub struct HelloFacts {
+pub struct HelloFacts<'a> {
+    /// The protocol agreed on.
+    pub dialect: Dialect,
     /// The connection's id.
     pub connection: String,
     /// Method names.
@@ -197,20 +257,25 @@ pub struct HelloFacts {
     pub state_dir: String,
     /// The auth mode.
     pub auth_mode: &'static str,
+    /// What let the client in, in the words of protocol 4.
+    pub method: &'static str,
+    /// The scopes it asked for, in its own order.
+    pub asked: &'a [String],
 }
 
-/// The payload that lets a client in (protocol 3). The device token is told to its own device only, here and nowhere else.
+/// The payload that lets a client in. The device token is told to its own device only, here and nowhere else.
 #[must_use]
-pub fn hello_ok(facts: HelloFacts, admission: &Admission, token: Option<&DeviceToken>) -> Value {
+pub fn hello_ok(facts: HelloFacts<'_>, admission: &Admission, token: Option<&DeviceToken>) -> Value {
+    let dialect = facts.dialect;
     let mut hello = json!({
         "type": "hello-ok",
-        "protocol": 3,
-        "server": { "version": UPSTREAM_VERSION, "connId": facts.connection },
+        "protocol": dialect.number(),
+        "server": { "version": dialect.release(), "connId": facts.connection },
         "features": { "methods": facts.methods, "events": facts.events },
         "snapshot": {
             "presence": facts.presence,
             "health": facts.health,
-            "stateVersion": { "presence": facts.versions.0, "health": facts.versions.1 },
+            "stateVersion": state_version(facts.versions),
             "uptimeMs": facts.uptime_ms,
             "configPath": facts.config_path,
             "stateDir": facts.state_dir,
@@ -225,16 +290,51 @@ pub fn hello_ok(facts: HelloFacts, admission: &Admission, token: Option<&DeviceT
             "tickIntervalMs": u64::try_from(limits::TICK.as_millis()).unwrap_or(u64::MAX),
         },
     });
-    if let (Some(token), Some(granted), Some(hello)) = (token, &admission.token, hello.as_object_mut()) {
-        let auth = json!({
-            "deviceToken": token.reveal(),
-            "role": granted.role.as_str(),
-            "scopes": granted.scopes.sorted(),
-            "issuedAtMs": granted.at.0,
-        });
+    let told = token.zip(admission.token.as_ref());
+    let auth = match (dialect, told) {
+        (Dialect::Three, None) => return hello,
+        // The token's own scopes.
+        (Dialect::Three, Some((text, token))) => json!({
+            "deviceToken": text.reveal(),
+            "role": token.role.as_str(),
+            "scopes": token.scopes.sorted(),
+            "issuedAtMs": token.at.0,
+        }),
+        // The connection's scopes; a client learns from them what it may do.
+        (Dialect::Four, told) => {
+            if let Some(features) = hello.get_mut("features").and_then(Value::as_object_mut) {
+                features.insert("capabilities".to_owned(), json!([]));
+            }
+            let mut scopes: Vec<_> = admission.scopes.iter().collect();
+            scopes.sort_by_key(|scope| facts.asked.iter().position(|asked| asked == scope));
+            let mut auth = json!({ "method": facts.method, "role": admission.role.as_str(), "scopes": scopes });
+            if let (Some((text, token)), Some(auth)) = (told, auth.as_object_mut()) {
+                auth.insert("deviceToken".to_owned(), text.reveal().into());
+                auth.insert("issuedAtMs".to_owned(), token.at.0.into());
+            }
+            auth
+        }
+    };
+    if let Some(hello) = hello.as_object_mut() {
         hello.insert("auth".to_owned(), auth);
     }
     hello
+}
+
+/// How often presence and health changed, as frames tell it.
+#[must_use]
+pub fn state_version((presence, health): (u64, u64)) -> Value {
+    json!({ "presence": presence, "health": health })
+}
+
+/// What let a client in, in the words of protocol 4: the shared secret where it was right, else its device's token.
+#[must_use]
+pub const fn method(credential: &Credential) -> &'static str {
+    match (credential.mode, credential.shared) {
+        (AuthMode::None, _) => "none",
+        (mode, SharedVerdict::Right) => mode.as_str(),
+        _ => "device-token",
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +368,20 @@ mod tests {
     }
 
     #[test]
+    fn what_only_the_newer_release_says_is_known_and_bounded() {
+        let with = |client: &str, rest: &str| {
+            format!(
+                r#"{{"minProtocol":4,"maxProtocol":4,"client":{{"id":"cli","version":"1","platform":"linux","mode":"cli"{client}}}{rest}}}"#
+            )
+        };
+        let all = r#","computerUse":{"a":[1]},"workerRuns":[],"modelCatalog":"x","auth":{"approvalRuntimeToken":"a","agentRuntimeIdentityToken":"b"}"#;
+        let raw = serde_json::value::RawValue::from_string(with(r#","buildId":"b","timeZone":"UTC""#, all)).expect("JSON");
+        assert!(parse_params::<ConnectParams>(Some(&raw)).is_ok());
+        let long = format!(r#","buildId":"{}""#, "é".repeat(97));
+        assert_eq!(why(&with(&long, "")), "at /client/buildId: must NOT have more than 96 characters");
+    }
+
+    #[test]
     fn the_signed_credential_is_the_first_present_even_if_empty() {
         let auth = AuthParams { token: Some(String::new()), device_token: Some("t".into()), ..AuthParams::default() };
         assert_eq!(auth.signed(), "");
@@ -275,8 +389,13 @@ mod tests {
 
     #[test]
     fn versions_are_agreed_within_the_range() {
-        assert_eq!(agreed_protocol(1, 9), Some(3));
-        assert_eq!(agreed_protocol(4, 4), None);
-        assert_eq!(agreed_protocol(4, 3), None);
+        assert_eq!(Dialect::agreed(1, 9), Some(Dialect::Four));
+        assert_eq!(Dialect::agreed(3, 4), Some(Dialect::Four));
+        assert_eq!(Dialect::agreed(1, 3), Some(Dialect::Three));
+        assert_eq!(Dialect::agreed(5, 9), None);
+        assert_eq!(Dialect::agreed(4, 3), None);
+        for dialect in Dialect::ALL {
+            assert_eq!(Dialect::of(Some(dialect.number())), *dialect);
+        }
     }
 }

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::connect::PROTOCOLS;
+use super::connect::Dialect;
 use super::frame::WireError;
 use crate::limits;
-use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, Refusal, RequestId, Role};
+use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, KnownScope, Refusal, RequestId, Role};
 use crate::views;
 
 /// How a connect is refused: a response, unless there was no request to respond to, then a close.
@@ -35,6 +35,12 @@ pub struct Subject<'a> {
     pub complaint: Option<&'a str>,
     /// The request that was to be answered.
     pub request: Option<&'a RequestId>,
+    /// The protocol that it agreed on.
+    pub dialect: Dialect,
+    /// The lowest and the highest protocol that the client speaks.
+    pub protocols: Option<(u64, u64)>,
+    /// Whether it came from this host, past no proxy.
+    pub is_direct: bool,
 }
 
 impl<'a> Subject<'a> {
@@ -75,7 +81,7 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
             if let (Some(at), Some(details)) = (rotated_at, details.as_object_mut()) {
                 details.insert("rotatedAtMs".into(), at.0.into());
             }
-            let message = match hint(*reason, subject.client) {
+            let message = match hint(*reason, subject) {
                 Some(hint) => format!("{sentence} ({hint})"),
                 None => sentence,
             };
@@ -137,6 +143,15 @@ pub fn not_served(method: &str) -> WireError {
     }
 }
 
+/// How the connection of somebody ends who does not read what was sent: close code and reason (2026.3.13, 2026.9.6).
+#[must_use]
+pub const fn slow_consumer(dialect: Dialect) -> (u16, &'static str) {
+    match dialect {
+        Dialect::Three => (1008, "slow consumer"),
+        Dialect::Four => (1013, "slow consumer"),
+    }
+}
+
 fn not_paired(message: String, details: Value) -> WireError {
     WireError { code: "NOT_PAIRED".into(), details: Some(details), ..WireError::invalid(message) }
 }
@@ -156,8 +171,16 @@ fn faulty(fault: Fault, subject: Subject<'_>) -> Answer {
         Fault::NotConnect => answered("invalid handshake: first request must be connect".into(), None),
         Fault::InvalidParams => answered(format!("{}: {}", fault.as_str(), subject.complaint.unwrap_or_default()), None),
         Fault::Protocol => {
-            let newest = PROTOCOLS.last().copied().unwrap_or_default();
-            Answer { code: 1002, ..answered(fault.as_str().into(), Some(json!({ "expectedProtocol": newest }))) }
+            // Who speaks neither is told in the words of both.
+            let (min, max) = subject.protocols.unzip();
+            let details = json!({
+                "code": "PROTOCOL_MISMATCH",
+                "expectedProtocol": Dialect::NEWEST.number(),
+                "minimumProbeProtocol": Dialect::Three.number(),
+                "clientMinProtocol": min,
+                "clientMaxProtocol": max,
+            });
+            Answer { code: 1002, ..answered(fault.as_str().into(), Some(details)) }
         }
         Fault::InvalidRole => answered(fault.as_str().into(), None),
         Fault::OriginMissing | Fault::OriginForbidden => answered(
@@ -190,6 +213,10 @@ const fn auth_code(reason: AuthReason) -> &'static str {
         AuthReason::PasswordNotConfigured => "AUTH_PASSWORD_NOT_CONFIGURED",
         AuthReason::BootstrapTokenInvalid => "AUTH_BOOTSTRAP_TOKEN_INVALID",
         AuthReason::DeviceTokenMismatch => "AUTH_DEVICE_TOKEN_MISMATCH",
+        AuthReason::RateLimited => "AUTH_RATE_LIMITED",
+        AuthReason::TrustedProxyUserMissing
+        | AuthReason::TrustedProxyUserNotAllowed
+        | AuthReason::TrustedProxyUntrustedSource => "AUTH_UNAUTHORIZED",
     }
 }
 
@@ -201,22 +228,36 @@ const fn next_step(reason: AuthReason, may_retry: bool) -> &'static str {
         | AuthReason::PasswordMissing
         | AuthReason::PasswordNotConfigured => "update_auth_configuration",
         AuthReason::TokenMismatch | AuthReason::PasswordMismatch | AuthReason::DeviceTokenMismatch => "update_auth_credentials",
-        AuthReason::BootstrapTokenInvalid => "review_auth_configuration",
+        AuthReason::RateLimited => "wait_then_retry",
+        AuthReason::BootstrapTokenInvalid
+        | AuthReason::TrustedProxyUserMissing
+        | AuthReason::TrustedProxyUserNotAllowed
+        | AuthReason::TrustedProxyUntrustedSource => "review_auth_configuration",
     }
 }
 
-/// Where each kind of client keeps its credential (hint texts of OpenClaw 2026.3.13, which its clients match on).
-fn hint(reason: AuthReason, client: Option<Client>) -> Option<String> {
+/// Where each kind of client keeps its credential (hint texts of OpenClaw 2026.3.13, which its clients match on; 2026.9.6 has
+/// others for a CLI on the gateway's own host).
+fn hint(reason: AuthReason, subject: Subject<'_>) -> Option<String> {
     let what = match reason {
         AuthReason::TokenMissing | AuthReason::TokenMismatch => "token",
         AuthReason::PasswordMissing | AuthReason::PasswordMismatch => "password",
         AuthReason::TokenNotConfigured => return Some("set gateway.auth.token".into()),
         AuthReason::PasswordNotConfigured => return Some("set gateway.auth.password".into()),
-        AuthReason::BootstrapTokenInvalid | AuthReason::DeviceTokenMismatch => return None,
+        AuthReason::BootstrapTokenInvalid
+        | AuthReason::DeviceTokenMismatch
+        | AuthReason::RateLimited
+        | AuthReason::TrustedProxyUserMissing
+        | AuthReason::TrustedProxyUserNotAllowed
+        | AuthReason::TrustedProxyUntrustedSource => return None,
     };
     let is_page =
         |client: Client| client.mode == ClientMode::Ui || client.id == ClientId::ControlUi || client.id == ClientId::WebchatUi;
-    Some(match client {
+    Some(match subject.client {
+        Some(client) if client.mode == ClientMode::Cli && subject.dialect == Dialect::Four && subject.is_direct => {
+            let or = if what == "token" { " or pair the device" } else { "" };
+            format!("use this gateway's gateway.auth.{what}{or}")
+        }
         Some(client) if client.mode == ClientMode::Cli => format!("set gateway.remote.{what} to match gateway.auth.{what}"),
         Some(client) if is_page(client) && what == "token" => {
             "open the dashboard URL and paste the token in Control UI settings".into()
@@ -224,6 +265,44 @@ fn hint(reason: AuthReason, client: Option<Client>) -> Option<String> {
         Some(client) if is_page(client) => "enter the password in Control UI settings".into(),
         _ => format!("provide gateway auth {what}"),
     })
+}
+
+/// The answer to a call for which the connection lacks a scope: protocol 4 has a code of its own for it.
+#[must_use]
+pub fn missing_scope(scope: KnownScope, dialect: Dialect) -> WireError {
+    let error = WireError::invalid(format!("missing scope: {scope}"));
+    match dialect {
+        Dialect::Three => error,
+        Dialect::Four => WireError {
+            code: "FORBIDDEN".into(),
+            details: Some(json!({
+                "code": "MISSING_SCOPE",
+                "missingScope": scope.as_str(),
+                "requiredScopes": [scope.as_str()],
+            })),
+            ..error
+        },
+    }
+}
+
+/// The answer to a call that another role is for.
+#[must_use]
+pub fn unauthorized_role(role: Role) -> WireError {
+    WireError::invalid(format!("{UNAUTHORIZED_ROLE}{role}"))
+}
+
+/// Whether this is that answer; who hears it too often in a row is closed.
+#[must_use]
+pub fn is_unauthorized_role(error: &WireError) -> bool {
+    error.message.starts_with(UNAUTHORIZED_ROLE)
+}
+
+const UNAUTHORIZED_ROLE: &str = "unauthorized role: ";
+
+/// The answer to a method that no release knows.
+#[must_use]
+pub fn unknown_method(method: &str) -> WireError {
+    WireError::invalid(format!("unknown method: {method}"))
 }
 
 fn cut(text: &str, bytes: usize) -> String {

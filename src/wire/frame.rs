@@ -24,6 +24,12 @@ pub struct Call {
     /// Its params, if any.
     #[serde(default)]
     pub params: Option<Box<RawValue>>,
+    /// Where a trace goes on (protocol 4); nothing is traced here.
+    #[serde(default)]
+    pub traceparent: Option<Short<128>>,
+    /// Whose OpenClaw profile it is meant for (protocol 4); there are none here.
+    #[serde(default, rename = "expectedProfileId")]
+    pub expected_profile_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +48,22 @@ impl TryFrom<String> for Text {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         if text.is_empty() { Err("must NOT have fewer than 1 characters") } else { Ok(Self(text)) }
+    }
+}
+
+/// A string of at most `MOST` characters.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Short<const MOST: usize>(pub String);
+
+impl<const MOST: usize> TryFrom<String> for Short<MOST> {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.chars().count() > MOST {
+            return Err(format!("must NOT have more than {MOST} characters"));
+        }
+        Ok(Self(text))
     }
 }
 
@@ -225,14 +247,36 @@ pub fn response(id: &str, result: &Result<Value, WireError>) -> String {
     }
 }
 
-/// An event frame, as text; a targeted one has no number.
-#[must_use]
-pub fn event(name: &str, payload: &Value, number: Option<u64>) -> String {
-    let mut frame = serde_json::json!({ "type": "event", "event": name, "payload": payload });
-    if let (Some(number), Some(frame)) = (number, frame.as_object_mut()) {
-        frame.insert("seq".to_owned(), number.into());
+/// An event before it has its number: the same for everybody who hears it.
+#[derive(Debug)]
+pub struct Push {
+    name: &'static str,
+    payload: String,
+    versions: Option<(u64, u64)>,
+}
+
+impl Push {
+    /// An event with its payload.
+    #[must_use]
+    pub fn new(name: &'static str, payload: &Value) -> Self {
+        Self { name, payload: payload.to_string(), versions: None }
     }
-    frame.to_string()
+
+    /// The same with the counters of presence and health, so that a client knows what it missed.
+    #[must_use]
+    pub fn at(self, versions: (u64, u64)) -> Self {
+        Self { versions: Some(versions), ..self }
+    }
+
+    /// Its frame, as text; one that is meant for one client only has no number.
+    #[must_use]
+    pub fn frame(&self, number: Option<u64>) -> String {
+        let Self { name, payload, versions } = self;
+        let number = number.map(|number| format!(r#","seq":{number}"#)).unwrap_or_default();
+        let versions =
+            versions.map(|(presence, health)| format!(r#","stateVersion":{{"presence":{presence},"health":{health}}}"#));
+        format!(r#"{{"type":"event","event":"{name}","payload":{payload}{number}{}}}"#, versions.unwrap_or_default())
+    }
 }
 
 /// A request frame, as text.

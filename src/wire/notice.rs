@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::connect::Dialect;
 use super::devices;
 use crate::pairing::{Event, Record, Registry, RequestId};
 
@@ -19,6 +20,15 @@ pub struct Notice {
 /// Every event name a client may hear.
 pub const EVENTS: &[&str] =
     &["connect.challenge", "presence", "tick", "shutdown", "health", "device.pair.requested", "device.pair.resolved"];
+
+/// The payload of `shutdown`: OpenClaw 2026.9.6 leaves out what it does not know.
+#[must_use]
+pub fn shutdown(dialect: Dialect) -> Value {
+    match dialect {
+        Dialect::Three => json!({ "reason": "gateway stopping", "restartExpectedMs": null }),
+        Dialect::Four => json!({ "reason": "gateway stopping" }),
+    }
+}
 
 /// The pushes of a batch. A request that the same batch settles was never worth a look, so only its end is told.
 #[must_use]

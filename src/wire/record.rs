@@ -106,6 +106,11 @@ fn fields(event: &Event) -> Value {
             ("platform_before", text(event.platform_before.as_ref())),
         ]),
         Event::DeviceRemoved(event) => json!({ "device": event.device.to_string() }),
+        Event::DeviceRenamed(event) => members([
+            ("device", Some(event.device.to_string().into())),
+            ("label", Some(event.label.as_str().into())),
+            ("label_before", text(event.label_before.as_ref())),
+        ]),
         Event::TokenIssued(event) => {
             json!({ "device": event.device.to_string(), "role": event.role.as_str(), "scopes": scopes(&event.scopes) })
         }
@@ -220,6 +225,7 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::UnknownDevice => json!({ "number": 11, "retry": false }),
         Refusal::RoleNotHeld(role) => json!({ "number": 12, "retry": false, "role": role.as_str() }),
         Refusal::TokenKeyUnusable => json!({ "number": 13, "retry": false }),
+        Refusal::HeldAlready => json!({ "number": 14, "retry": false }),
     }
 }
 

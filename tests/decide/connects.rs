@@ -240,3 +240,43 @@ fn s14_a_status_check_never_fixes_the_scopes() {
         assert_eq!(world.waiting(), []);
     }
 }
+
+#[test]
+fn a_proxys_word_comes_in_and_is_never_local() {
+    let mut world = World::new();
+    let proxied = |n| visit(n).local().auth(AuthMode::TrustedProxy).asks("read");
+    let told = world.connect(&proxied(1));
+    assert_eq!((told.need().reason, world.registry.device_count()), (Reason::NotPaired, 0));
+    let told = world.connect(&proxied(2).backend());
+    assert_eq!(told.need().reason, Reason::NotPaired);
+    for keyless in [proxied(3).keyless(), proxied(3).keyless().backend()] {
+        let told = world.connect(&keyless);
+        assert_eq!((told.admission().rule, &told.admission().scopes), (Rule::SharedSecret, &ScopeSet::EMPTY));
+    }
+    world.grant(&proxied(4));
+    assert_eq!(world.connect(&proxied(4)).admission().rule, Rule::Paired);
+    for (verdict, reason) in [
+        (SharedVerdict::Missing, AuthReason::TrustedProxyUserMissing),
+        (SharedVerdict::Wrong, AuthReason::TrustedProxyUserNotAllowed),
+        (SharedVerdict::NotConfigured, AuthReason::TrustedProxyUntrustedSource),
+    ] {
+        let told = world.connect(&proxied(4).secret(verdict));
+        assert!(matches!(told.refusal(), Refusal::Unauthorized { reason: found, .. } if *found == reason), "{reason}");
+    }
+}
+
+#[test]
+fn a11_while_nothing_is_compared_nothing_comes_in() {
+    let mut world = World::new();
+    world.pair(1, "read");
+    for spent in [visit(1).asks("read"), visit(2).asks("read"), visit(3).keyless(), visit(1).local(), visit(2).probe()] {
+        let told = world.connect(&spent.secret(SharedVerdict::Spent));
+        assert_eq!(told.names(), REFUSED);
+        let Refusal::Unauthorized { reason, may_retry_with_device_token, .. } = told.refusal() else {
+            panic!("{:?}", told.refusal())
+        };
+        assert_eq!((*reason, *may_retry_with_device_token), (AuthReason::RateLimited, false));
+        assert_eq!(told.sentence(), "unauthorized: too many failed authentication attempts (retry later)");
+    }
+    assert_eq!(world.waiting(), []);
+}

@@ -5,6 +5,7 @@
 mod support;
 
 mod answers;
+mod asking;
 mod conditions;
 mod connects;
 mod described;

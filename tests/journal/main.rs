@@ -969,7 +969,7 @@ fn a_seal_stands_alone_is_true_and_is_the_end() {
 // --- journals kept as files ---------------------------------------------------------------------------------------------
 
 /// The journals in `tests/vectors`, as this program makes them.
-fn vectors() -> [(&'static str, Vec<u8>); 6] {
+fn vectors() -> [(&'static str, Vec<u8>); 7] {
     let Story { bytes, ends, .. } = Story::small();
     let torn = bytes[..bytes.len() - TORN_BYTES].to_vec();
     let mut flipped = bytes.clone();
@@ -977,11 +977,17 @@ fn vectors() -> [(&'static str, Vec<u8>); 6] {
     let reordered = [&bytes[..ends[0]], &bytes[ends[1]..], &bytes[ends[0]..ends[1]]].concat();
     let header = [&bytes[..8], &(VERSION + 1).to_le_bytes(), &bytes[12..ends[0]]].concat();
     let too_new = [summed(header), bytes[ends[0]..].to_vec()].concat();
-    let kinds: Vec<_> = every_kind().into_iter().filter(|record| record.event.kind() != 5).collect();
-    let kinds: Vec<_> = kinds.into_iter().zip(1..).map(|(record, seq)| Record { seq: Seq(seq), ..record }).collect();
+    // The kinds that the format had when it was frozen, at the times that they had then.
+    let (first, later): (Vec<_>, Vec<_>) = every_kind().into_iter().partition(|record| record.event.kind() != 50);
+    let timed = first.into_iter().zip(1..).map(|(record, n)| Record { at: Millis(1_767_225_600_000 + n), ..record });
+    let unsealed = timed.filter(|record| record.event.kind() != 5);
+    let kinds: Vec<_> = unsealed.zip(1..).map(|(record, seq)| Record { seq: Seq(seq), ..record }).collect();
+    let later = later.into_iter().zip(2..).map(|(record, seq)| Record { seq: Seq(seq), ..record }).collect();
+    let renamed = Story::holding(vec![every_kind()[..1].to_vec(), later]).bytes;
     let kinds = Story::holding(kinds.chunks(4).map(<[Record]>::to_vec).collect()).bytes;
     [
         ("every-kind", kinds),
+        ("renamed", renamed),
         ("sound", bytes),
         ("torn-tail", torn),
         ("flipped", flipped),

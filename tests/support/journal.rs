@@ -6,11 +6,11 @@ use openclaw_pairing::journal::{Journal, MemoryVolume, Options};
 use openclaw_pairing::pairing::{
     Act, Actor, Address, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, CommandName, CommandRefused, Condition,
     ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionId, ConnectionRefused, Credential,
-    Described, Description, DeviceId, DeviceMetadataChanged, DeviceRemoved, Digest, Ending, Event, Forwarding, GatewayStarted,
-    GatewayStopped, HistoryArchived, Issue, JournalCreated, JournalId, JournalRepaired, KeyId, KnownScope, Millis,
-    PairingApproved, PairingExpired, PairingNeed, PairingRejected, PairingRequested, PeerUser, Person, Proof, PublicKey, Reason,
-    Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet, SegmentSealed, Seq, SharedVerdict, SignatureForm, Source,
-    TokenIssued, TokenRevoked, TokenRotated, TokenVerdict, WitnessPlaced,
+    Described, Description, DeviceId, DeviceMetadataChanged, DeviceRemoved, DeviceRenamed, Digest, Ending, Event, Forwarding,
+    GatewayStarted, GatewayStopped, HistoryArchived, Issue, JournalCreated, JournalId, JournalRepaired, KeyId, KnownScope,
+    Millis, PairingApproved, PairingExpired, PairingNeed, PairingRejected, PairingRequested, PeerUser, Person, Proof, PublicKey,
+    Reason, Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet, SegmentSealed, Seq, SharedVerdict, SignatureForm,
+    Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict, WitnessPlaced,
 };
 
 /// The journal that the examples belong to.
@@ -89,6 +89,10 @@ pub(crate) fn every_kind() -> Vec<Record> {
                 .into(),
         ),
         (owner(None), DeviceRemoved { device }.into()),
+        (
+            Actor::Device { device, scopes: ScopeSet::cli() },
+            DeviceRenamed { device, label: "Zoë's phone".into(), label_before: Some("phone".into()) }.into(),
+        ),
         (Actor::Rule(Rule::LocalFirstPairing), TokenIssued { device, role, scopes: ScopeSet::cli(), issue: issue(0x51) }.into()),
         (
             Actor::Device { device, scopes: ScopeSet::cli() },

@@ -45,8 +45,9 @@ CODES = {
     "ClientId": {
         1: "webchat-ui", 2: "openclaw-control-ui", 3: "webchat", 4: "cli", 5: "gateway-client", 6: "openclaw-macos",
         7: "openclaw-ios", 8: "openclaw-android", 9: "node-host", 10: "test", 11: "fingerprint", 12: "openclaw-probe",
+        13: "openclaw-tui", 14: "openclaw-linux", 15: "openclaw-watchos", 16: "openclaw-browser-copilot", 17: "openclaw-worker",
     },
-    "ClientMode": {1: "webchat", 2: "cli", 3: "ui", 4: "backend", 5: "node", 6: "probe", 7: "test"},
+    "ClientMode": {1: "webchat", 2: "cli", 3: "ui", 4: "backend", 5: "node", 6: "probe", 7: "test", 8: "worker"},
     "Fault": {
         1: "connection ended before connect", 2: "handshake timeout", 3: "message too large", 4: "not JSON",
         5: "invalid request frame", 6: "first request must be connect", 7: "invalid connect params", 8: "protocol mismatch",
@@ -57,16 +58,17 @@ CODES = {
     "PeerUser": {0: "not asked", 1: "owner", 2: "another user", 3: "unknown", 4: "untold"},
     "Forwarding": {0: "none", 1: "trusted proxy", 2: "untrusted forwarding header"},
     "SignatureForm": {2: "v2", 3: "v3"},
-    "AuthMode": {0: "none", 1: "token", 2: "password"},
-    "SharedVerdict": {0: "missing", 1: "right", 2: "wrong", 3: "not configured"},
+    "AuthMode": {0: "none", 1: "token", 2: "password", 3: "trusted-proxy"},
+    "SharedVerdict": {0: "missing", 1: "right", 2: "wrong", 3: "not configured", 4: "not compared"},
     "TokenVerdict": {0: "missing", 1: "live", 2: "retired", 3: "wrong"},
     "Reason": {1: "not-paired", 2: "metadata-upgrade", 3: "role-upgrade", 4: "scope-upgrade"},
     "AuthReason": {
         1: "token_missing", 2: "token_mismatch", 3: "token_missing_config", 4: "password_missing", 5: "password_mismatch",
         6: "password_missing_config", 7: "bootstrap_token_invalid", 8: "device_token_mismatch",
+        9: "rate_limited", 10: "trusted_proxy_user_missing", 11: "trusted_proxy_user_not_allowed", 12: "trusted_proxy_untrusted_source",
     },
     "Ending": {1: "approved", 2: "rejected", 3: "superseded", 4: "expired", 5: "removed"},
-    "CommandName": {1: "approve", 2: "reject", 3: "remove", 4: "rotate", 5: "revoke"},
+    "CommandName": {1: "approve", 2: "reject", 3: "remove", 4: "rotate", 5: "revoke", 6: "rename", 7: "ask"},
     "Act": {1: "approval", 2: "rotation", 3: "first pairing"},
     "Condition": {
         1: "identity", 2: "devices", 3: "token key", 4: "witness", 5: "clock", 6: "configuration", 7: "unclean stop",
@@ -127,7 +129,7 @@ ACTOR_PARTS = {0: set(), 1: {"device", "scopes"}, 2: {"person"}, 3: {"scopes", "
 # Of number 4, `retry` and `at` may be there.
 REFUSAL_PARTS = {
     1: {"fault"}, 2: set(), 3: set(), 4: {"auth"}, 5: {"need"}, 6: set(), 7: {"scopes"}, 8: set(), 9: set(),
-    10: {"resolution"}, 11: set(), 12: {"role"}, 13: set(),
+    10: {"resolution"}, 11: set(), 12: {"role"}, 13: set(), 14: set(),
 }
 
 KINDS = {
@@ -171,6 +173,7 @@ KINDS = {
         [("device", "bytes 32"), ("platform", "option text"), ("platform_before", "option text")],
     ),
     49: ("DeviceRemoved", [("device", "bytes 32")]),
+    50: ("DeviceRenamed", [("device", "bytes 32"), ("label", "text"), ("label_before", "option text")]),
     64: ("TokenIssued", [("device", "bytes 32"), ("role", "Role"), ("scopes", "Scopes"), ("issue", "Issue")]),
     65: (
         "TokenRotated",

@@ -2,7 +2,7 @@
 
 use super::super::command::{Context, Decision, Ending, Mint, Outcome, Refusal, Resolution};
 use super::super::event::{
-    Act, Actor, CommandName, DeviceRemoved, Event, PairingApproved, PairingExpired, PairingRejected, TokenIssued,
+    Act, Actor, CommandName, DeviceRemoved, DeviceRenamed, Event, PairingApproved, PairingExpired, PairingRejected, TokenIssued,
 };
 use super::super::ids::{DeviceId, RequestId};
 use super::super::policy::Policy;
@@ -78,6 +78,20 @@ pub(super) fn remove(registry: &Registry, device: DeviceId, context: &Context<'_
         return subject.refuse(context, Refusal::UnknownDevice);
     }
     Decision { events: vec![(context.actor.clone(), DeviceRemoved { device }.into())], outcome: Outcome::Removed { device } }
+}
+
+/// Gives a device a name. Giving it the one that it has changes nothing.
+pub(super) fn rename(registry: &Registry, id: DeviceId, label: String, context: &Context<'_>) -> Decision {
+    let subject = Subject::device(CommandName::Rename, id);
+    if let Err(refusal) = Powers::of(registry, &context.actor).check_device(&id) {
+        return subject.refuse(context, refusal);
+    }
+    let Some(device) = registry.device(&id) else { return subject.refuse(context, Refusal::UnknownDevice) };
+    let label_before = device.label.clone();
+    let is_new = label_before.as_ref() != Some(&label);
+    let event = is_new.then(|| DeviceRenamed { device: id, label: label.clone(), label_before });
+    let events = event.into_iter().map(|event| (context.actor.clone(), event.into())).collect();
+    Decision { events, outcome: Outcome::Renamed { device: id, label } }
 }
 
 /// Ends the requests whose time is over, at most so many at once: all that wait could be more than one batch holds.

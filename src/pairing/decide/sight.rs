@@ -45,6 +45,7 @@ pub(crate) fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> b
         Event::PairingExpired(event) => own(&event.device) || hears(&event.request),
         Event::DeviceMetadataChanged(event) => own(&event.device),
         Event::DeviceRemoved(event) => own(&event.device),
+        Event::DeviceRenamed(event) => own(&event.device),
         Event::TokenIssued(event) => own(&event.device),
         Event::TokenRotated(event) => own(&event.device),
         Event::TokenRevoked(event) => own(&event.device),
