@@ -111,8 +111,26 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
     let purpose = if matches!(command, Command::List { .. } | Command::Why { .. }) { Purpose::Look } else { Purpose::Act };
     let mut door = reach.open(world, purpose).await?;
     let done = act(&command, reach, &mut door, world, out).await;
+    let is_owners = door.is_owners();
     door.close().await;
-    done
+    done.map_err(|failure| if is_owners { failure } else { with_owners_way(failure, &command) })
+}
+
+/// Of a scope that this device lacks: the same act, as the owner of the gateway's host can do it without any.
+fn with_owners_way(failure: Failure, command: &Command) -> Failure {
+    let act = match command {
+        Command::Approve { request: Some(request), .. } => format!("approve {request}"),
+        Command::Reject { request, .. } => format!("reject {request}"),
+        Command::Remove { device, .. } => format!("remove {device}"),
+        Command::Revoke { of, .. } => format!("revoke --device {} --role {}", of.device, of.role),
+        Command::Rotate { of, scopes, .. } => {
+            let scopes: String = scopes.iter().map(|scope| format!(" --scope {scope}")).collect();
+            format!("rotate --device {} --role {}{scopes}", of.device, of.role)
+        }
+        _ => return failure,
+    };
+    let note = format!("on the gateway's host, its owner can: openclaw devices {}", quote(&act));
+    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
 }
 
 async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, out: &Output) -> Result<(), Failure> {
