@@ -7,9 +7,17 @@
 
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../support/given.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of decisions, which use the rest")]
+mod given;
+#[path = "../support/home.rs"]
+mod home;
 #[path = "../support/running.rs"]
 mod running;
 
+mod refusals;
 mod requests;
+mod scopes;
+mod tokens;
 mod waiting;
 mod world;

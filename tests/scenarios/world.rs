@@ -12,7 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
 use openclaw_pairing::host::{Host as _, ManualHost};
-use openclaw_pairing::pairing::{Actor, Event, Millis, Record};
+use openclaw_pairing::pairing::{Actor, Event, Millis, Record, Registry};
+use openclaw_pairing::state::StateDir;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::client::{Ask, CLI, Device, Refused, SECRET, Socket, text};
+use crate::home::Home;
 use crate::running::{Running, Stopped};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_openclaw");
@@ -83,8 +85,7 @@ impl World {
     pub(crate) async fn pair(&self, ask: &Ask) -> String {
         let request = self.gateway.request(ask).await;
         self.gateway.owner("device.pair.approve", json!({ "requestId": request })).await.expect("approved");
-        let (_, hello) = self.gateway.admit(ask).await;
-        text(&hello["auth"]["deviceToken"]).to_owned()
+        self.token(ask).await
     }
 
     /// A paired admin, its device and its connection.
@@ -93,6 +94,19 @@ impl World {
         self.pair(&device.afar(CLI)).await;
         let (socket, _) = self.gateway.admit(&device.afar(CLI)).await;
         (device, socket)
+    }
+
+    /// The token that the device of this connect has now.
+    pub(crate) async fn token(&self, ask: &Ask) -> String {
+        let (_, hello) = self.gateway.admit(ask).await;
+        text(&hello["auth"]["deviceToken"]).to_owned()
+    }
+
+    /// What a list says of a paired device.
+    pub(crate) fn device(&self, device: &Device) -> Value {
+        let registry = fold(&self.gateway.records());
+        let id = device.id().parse().expect("an id");
+        openclaw_pairing::wire::devices::paired(registry.device(&id).expect("a paired device"), None)
     }
 
     /// `openclaw ARGS`, run by the owner.
@@ -240,6 +254,34 @@ impl Said {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// The real gateway in a home of its own, with these settings under `gateway`.
+pub(crate) struct Real {
+    pub(crate) home: Home,
+    pub(crate) state: StateDir,
+}
+
+impl Real {
+    pub(crate) fn new(gateway: Value) -> Self {
+        let home = Home::new();
+        let state = StateDir::at(home.state());
+        state.prepare().expect("a state directory");
+        fs::write(state.config(), json!({ "gateway": gateway }).to_string()).expect("written");
+        Self { home, state }
+    }
+
+    /// `openclaw ARGS`, run by the owner.
+    pub(crate) async fn cli(&self, args: &[&str]) -> Said {
+        run(command(self.home.path(), self.home.state(), args)).await
+    }
+}
+
+/// What records come to.
+pub(crate) fn fold(records: &[Record]) -> Registry {
+    let mut registry = Registry::default();
+    records.iter().for_each(|record| registry.apply(record));
+    registry
 }
 
 /// Passes connections on and says from where, as a reverse proxy does.
