@@ -53,6 +53,17 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Give a device a label, for people to tell it by
+    Rename {
+        /// The device
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// The label
+        #[arg(value_name = "LABEL")]
+        label: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Remove every paired device
     Clear {
         /// Do it
@@ -100,6 +111,7 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
         | Command::Approve { reach, .. }
         | Command::Reject { reach, .. }
         | Command::Remove { reach, .. }
+        | Command::Rename { reach, .. }
         | Command::Clear { reach, .. }
         | Command::Rotate { reach, .. }
         | Command::Revoke { reach, .. } => reach,
@@ -167,6 +179,13 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
         Command::Remove { device, .. } => {
             let result = door.call("device.pair.remove", json!({ "deviceId": device })).await?;
             if json { out.json(&result) } else { out.line(format_args!("Removed {}", text(result.get("deviceId")))) }
+        }
+        Command::Rename { device, label, .. } => {
+            let result = door.call("device.pair.rename", json!({ "deviceId": device, "label": label })).await?;
+            if json {
+                return out.json(&result);
+            }
+            out.line(format_args!("Renamed {} to {}", text(result.get("deviceId")), text(result.get("label"))))
         }
         Command::Clear { pending, .. } => clear(*pending, reach, door, world, out).await,
         Command::Rotate { of, scopes, .. } => {
@@ -309,10 +328,11 @@ fn sentence(request: &Value) -> String {
     text(request.get("message"))
 }
 
-/// What a device calls itself, and its id: the first is a claim.
+/// A device's label or, without one, what it calls itself, which is a claim; and its id.
 fn name(entry: &Value) -> String {
     let id = text(entry.get("deviceId"));
-    match entry.get("displayName").and_then(Value::as_str) {
+    let label = entry.get("operatorLabel").or_else(|| entry.get("displayName"));
+    match label.and_then(Value::as_str) {
         Some(name) => format!("{} ({id})", quote(name)),
         None => id,
     }

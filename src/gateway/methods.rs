@@ -14,13 +14,15 @@ use crate::host::Host;
 use crate::journal::Reader;
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, DeviceId, KnownScope, Outcome, Record, Registry, RequestId, Role, ScopeSet, Seq, may_hear_of, may_read,
-    may_see_device, may_see_request,
+    Actor, Command, Device, DeviceId, KnownScope, Outcome, Record, Registry, RequestId, Role, ScopeSet, Seq, may_hear_of,
+    may_read, may_see_device, may_see_request,
 };
 use crate::state::StateDir;
 use crate::views::{self, log_row};
 use crate::wire::connect::Dialect;
-use crate::wire::devices::{self, DeviceParams, Nothing, RequestParams, RoleParams, RotateParams, WhyParams};
+use crate::wire::devices::{
+    self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, WhyParams,
+};
 use crate::wire::error::{
     Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
 };
@@ -82,6 +84,7 @@ enum Method {
     Approve,
     Reject,
     Remove,
+    Rename,
     Rotate,
     Revoke,
     Why,
@@ -107,6 +110,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.approve", PAIRING, Method::Approve),
     ("device.pair.reject", PAIRING, Method::Reject),
     ("device.pair.remove", PAIRING, Method::Remove),
+    ("device.pair.rename", PAIRING, Method::Rename),
     ("device.pair.why", PAIRING, Method::Why),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
@@ -178,6 +182,10 @@ impl Desk {
             Method::Remove => {
                 let device = device_id(&read::<DeviceParams>(method, params)?.device_id)?;
                 self.act(caller, Command::Remove { device }).await
+            }
+            Method::Rename => {
+                let RenameParams { device_id: id, label: Label(label) } = read(method, params)?;
+                self.act(caller, Command::Rename { device: device_id(&id)?, label }).await
             }
             Method::Rotate => {
                 let params = read::<RotateParams>(method, params)?;
@@ -309,13 +317,22 @@ impl Desk {
                 let hears = may_hear_of(&registry, actor, &request);
                 waiting.or(settled).filter(|_| hears).ok_or_else(|| unknown("requestId"))?
             }
-            (Err(_), Err(_)) => return Err(unknown("device, request or label")),
+            (Err(_), Err(_)) => {
+                let named = |device: &&Arc<Device>| device.label.as_deref() == Some(about);
+                let mut named = registry.devices().filter(named).filter(|device| may_see_device(&registry, actor, &device.id));
+                match (named.next(), named.next()) {
+                    (Some(device), None) => device.id,
+                    (None, _) => return Err(unknown("device, request or label")),
+                    (Some(_), Some(_)) => return Err(WireError::invalid("several devices have this label; name one by its id")),
+                }
+            }
         };
         let history = self.history(id, actor, &registry).await?;
         let device = registry.device(&id).filter(|_| may_see_device(&registry, actor, &id)).map(AsRef::as_ref);
         let now = registry.now().max(self.host.wall());
         let why = views::why(&registry, now, id, device, &history, |request| may_see_request(&registry, actor, request));
-        why.map(|why| devices::why(&why)).ok_or_else(|| unknown("deviceId"))
+        let label = device.and_then(|device| device.label.as_deref());
+        why.map(|why| devices::why(&why, label)).ok_or_else(|| unknown("deviceId"))
     }
 
     /// The records about a device that `actor` may read, newest first, as far back as is looked.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::frame::Text;
+use crate::limits;
 use crate::pairing::{
     Activity, Address, Description, Device, DeviceToken, Granted, Policy, PublicKey, Registry, Request, Role, ScopeSet,
 };
@@ -64,6 +65,35 @@ pub struct RotateParams {
     /// Exactly these; without, the token keeps its own.
     #[serde(default)]
     pub scopes: Option<Vec<Text>>,
+}
+
+/// Params of `device.pair.rename` (OpenClaw 2026.9.6).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RenameParams {
+    /// The device.
+    pub device_id: Text,
+    /// Its new name.
+    pub label: Label,
+}
+
+/// A name that an operator gives: not blank, and not longer than [`limits::LABEL_CHARS`]; blanks around it do not count.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Label(pub String);
+
+impl TryFrom<String> for Label {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.trim() {
+            "" => Err("must NOT have fewer than 1 characters".to_owned()),
+            name if name.chars().count() > limits::LABEL_CHARS => {
+                Err(format!("must NOT have more than {} characters", limits::LABEL_CHARS))
+            }
+            name => Ok(Self(name.to_owned())),
+        }
+    }
 }
 
 /// A key as clients send it: raw 32 bytes in base64url or base64, padded or not, or PEM.
@@ -146,6 +176,9 @@ pub fn paired(device: &Device, activity: Option<&Activity>) -> Value {
     entry.insert("deviceId".into(), device.id.to_string().into());
     entry.insert("publicKey".into(), public_key_text(&device.key).into());
     describe(&mut entry, &device.description);
+    if let Some(label) = &device.label {
+        entry.insert("operatorLabel".into(), label.clone().into());
+    }
     entry.insert("clientId".into(), device.client.id.as_str().into());
     entry.insert("clientMode".into(), device.client.mode.as_str().into());
     let roles: Vec<_> = device.grants.keys().map(|role| role.as_str()).collect();
@@ -203,9 +236,12 @@ pub fn approved(request: &str, device: &Device, activity: Option<&Activity>, bef
 
 /// Result of `device.pair.why`, a method of ours: the sentence that matters, what led to it, and the next command.
 #[must_use]
-pub fn why(why: &Why) -> Value {
+pub fn why(why: &Why, label: Option<&str>) -> Value {
     let mut result = json!({ "deviceId": why.device.to_string(), "state": why.state });
     if let Some(result) = result.as_object_mut() {
+        if let Some(label) = label {
+            result.insert("operatorLabel".to_owned(), label.into());
+        }
         if let Some(request) = why.request {
             result.insert("requestId".to_owned(), request.to_string().into());
         }

@@ -73,6 +73,7 @@ type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Ask {
     key: Option<SigningKey>,
+    protocol: u8,
     form: &'static str,
     client: (&'static str, &'static str),
     role: &'static str,
@@ -91,6 +92,7 @@ impl Ask {
     pub(crate) fn new(scopes: &[&str]) -> Self {
         Self {
             key: None,
+            protocol: 3,
             form: "v3",
             client: ("cli", "cli"),
             role: "operator",
@@ -107,6 +109,11 @@ impl Ask {
 
     pub(crate) fn auth(self, auth: Value) -> Self {
         Self { auth, ..self }
+    }
+
+    /// In the dialect of OpenClaw 2026.9.6.
+    pub(crate) fn four(self) -> Self {
+        Self { protocol: 4, ..self }
     }
 
     pub(crate) fn client(self, id: &'static str, mode: &'static str) -> Self {
@@ -176,8 +183,8 @@ impl Ask {
     pub(crate) fn params(&self, nonce: &str, now_ms: u64) -> Value {
         let (id, mode) = self.client;
         let mut params = json!({
-            "minProtocol": 3,
-            "maxProtocol": 3,
+            "minProtocol": self.protocol,
+            "maxProtocol": self.protocol,
             "client": { "id": id, "version": "0.0.0-test", "platform": self.platform, "mode": mode },
             "caps": [],
             "role": self.role,
@@ -238,11 +245,15 @@ pub(crate) struct Refused {
 }
 
 impl Tried {
-    /// It has to be let in; the socket and hello-ok.
-    pub(crate) fn admitted(self) -> (Socket, Value) {
+    /// It has to be let in; the socket and hello-ok. In protocol 3 the state of health comes right behind it.
+    pub(crate) async fn admitted(mut self) -> (Socket, Value) {
         match self.heard {
             Heard::Frame(frame) if frame["ok"] == true && frame["payload"]["type"] == "hello-ok" => {
-                (self.socket, frame["payload"].clone())
+                let hello = frame["payload"].clone();
+                if hello["protocol"] == 3 {
+                    assert_eq!(self.socket.push("health").await["ok"], true);
+                }
+                (self.socket, hello)
             }
             heard => panic!("refused: {heard:?}"),
         }

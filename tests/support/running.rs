@@ -76,9 +76,9 @@ impl Running {
         ask.connect(self.address, self.host.wall().0).await
     }
 
-    /// A connect that has to be let in; the socket and hello-ok.
+    /// A connect that has to be let in; the socket and hello-ok. In protocol 3 the state of health comes right behind it.
     pub(crate) async fn admit(&self, ask: &Ask) -> (Socket, Value) {
-        self.connect(ask).await.admitted()
+        self.connect(ask).await.admitted().await
     }
 
     /// A connect that has to be refused.
