@@ -10,9 +10,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::client::{ADMIN, Ask, Device, Heard, PAIRING, READ, SECRET, Socket, id_of};
+use super::client::{ADMIN, Ask, Device, Heard, PAIRING, READ, Refused, SECRET, Socket, id_of};
 use super::recorded;
-use super::running::{Refused, Running};
+use super::running::Running;
 
 /// Refused as in the recording; our details may say more.
 #[track_caller]
