@@ -10,13 +10,13 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::limits;
 use crate::pairing::{
-    Actor, ClientMode, ConnectionId, DeviceId, Event, KnownScope, Millis, Record, Registry, RequestId, Role, Rule, ScopeSet, Seq,
+    Actor, ClientMode, ConnectionId, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, Rule, ScopeSet, Seq,
     may_hear_of, may_read_of,
 };
 use crate::views;
 use crate::wire::connect::Dialect;
 use crate::wire::frame::Push;
-use crate::wire::notice;
+use crate::wire::notice::{self, About};
 
 /// How a connection ends when the gateway does.
 pub(super) const GOING_DOWN: (u16, &str) = (1012, "service restart");
@@ -243,7 +243,7 @@ impl Hub {
         }
         for notice in notice::notices(records, after) {
             let (push, number) = (Push::new(notice.event, &notice.payload), self.number());
-            for peer in peers.values_mut().filter(|peer| peer.may_hear(after, &notice.request)) {
+            for peer in peers.values_mut().filter(|peer| peer.may_hear(after, notice.about)) {
                 peer.push(&push, number);
             }
         }
@@ -276,10 +276,14 @@ impl Peer {
         self.admitted.as_ref().map(|admitted| admitted.dialect).unwrap_or_default()
     }
 
-    fn may_hear(&self, registry: &Registry, request: &RequestId) -> bool {
+    fn may_hear(&self, registry: &Registry, about: About) -> bool {
         let may = |admitted: &Admitted| {
             let answers = admitted.role == Role::Operator && admitted.scopes.allows(KnownScope::Pairing);
-            answers && may_hear_of(registry, &admitted.actor, request)
+            answers
+                && match about {
+                    About::Request(request) => may_hear_of(registry, &admitted.actor, &request),
+                    About::Device(device) => may_read_of(registry, &admitted.actor, &device),
+                }
         };
         self.listens && self.admitted.as_ref().is_some_and(may)
     }

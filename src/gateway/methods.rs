@@ -20,7 +20,7 @@ use crate::pairing::{
 use crate::state::StateDir;
 use crate::views::log_row;
 use crate::wire::connect::Dialect;
-use crate::wire::devices::{self, DeviceParams, Nothing, RequestParams, RoleParams, RotateParams};
+use crate::wire::devices::{self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams};
 use crate::wire::error::{
     Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
 };
@@ -82,6 +82,7 @@ enum Method {
     Approve,
     Reject,
     Remove,
+    Rename,
     Rotate,
     Revoke,
     Tail,
@@ -106,6 +107,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.approve", PAIRING, Method::Approve),
     ("device.pair.reject", PAIRING, Method::Reject),
     ("device.pair.remove", PAIRING, Method::Remove),
+    ("device.pair.rename", PAIRING, Method::Rename),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
 ];
@@ -173,6 +175,10 @@ impl Desk {
             Method::Remove => {
                 let device = device_id(&read::<DeviceParams>(method, params)?.device_id)?;
                 self.act(caller, Command::Remove { device }).await
+            }
+            Method::Rename => {
+                let RenameParams { device_id: id, label: Label(label) } = read(method, params)?;
+                self.act(caller, Command::Rename { device: device_id(&id)?, label }).await
             }
             Method::Rotate => {
                 let params = read::<RotateParams>(method, params)?;

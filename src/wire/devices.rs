@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::frame::Text;
+use crate::limits;
 use crate::pairing::{
     Activity, Address, Description, Device, DeviceToken, Granted, Policy, PublicKey, Refusal, Registry, Request, Role, ScopeSet,
     what_is_needed,
@@ -57,6 +58,35 @@ pub struct RotateParams {
     /// Exactly these; without, the token keeps its own.
     #[serde(default)]
     pub scopes: Option<Vec<Text>>,
+}
+
+/// Params of `device.pair.rename` (OpenClaw 2026.9.6).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RenameParams {
+    /// The device.
+    pub device_id: Text,
+    /// Its new name.
+    pub label: Label,
+}
+
+/// A name that an operator gives: not blank, and not longer than [`limits::LABEL_CHARS`]; blanks around it do not count.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Label(pub String);
+
+impl TryFrom<String> for Label {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.trim() {
+            "" => Err("must NOT have fewer than 1 characters".to_owned()),
+            name if name.chars().count() > limits::LABEL_CHARS => {
+                Err(format!("must NOT have more than {} characters", limits::LABEL_CHARS))
+            }
+            name => Ok(Self(name.to_owned())),
+        }
+    }
 }
 
 /// A key as clients send it: raw 32 bytes in base64url or base64, padded or not, or PEM.
@@ -140,6 +170,9 @@ pub fn paired(device: &Device, activity: Option<&Activity>) -> Value {
     entry.insert("deviceId".into(), device.id.to_string().into());
     entry.insert("publicKey".into(), public_key_text(&device.key).into());
     describe(&mut entry, &device.description);
+    if let Some(label) = &device.label {
+        entry.insert("operatorLabel".into(), label.clone().into());
+    }
     entry.insert("clientId".into(), device.client.id.as_str().into());
     entry.insert("clientMode".into(), device.client.mode.as_str().into());
     let roles: Vec<_> = device.grants.keys().map(|role| role.as_str()).collect();

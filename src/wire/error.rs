@@ -163,11 +163,12 @@ fn faulty(fault: Fault, subject: Subject<'_>) -> Answer {
         Fault::NotConnect => answered("invalid handshake: first request must be connect".into(), None),
         Fault::InvalidParams => answered(format!("{}: {}", fault.as_str(), subject.complaint.unwrap_or_default()), None),
         Fault::Protocol => {
-            // Who speaks neither is told in the words of both.
+            // Who speaks neither is told in the words of both, and the nearest.
             let (min, max) = subject.protocols.unzip();
+            let is_old = max.is_some_and(|max| max < u64::from(Dialect::Three.number()));
             let details = json!({
                 "code": "PROTOCOL_MISMATCH",
-                "expectedProtocol": Dialect::NEWEST.number(),
+                "expectedProtocol": if is_old { Dialect::Three } else { Dialect::NEWEST }.number(),
                 "minimumProbeProtocol": Dialect::Three.number(),
                 "clientMinProtocol": min,
                 "clientMaxProtocol": max,

@@ -72,6 +72,7 @@ type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Ask {
     key: Option<SigningKey>,
+    protocol: u8,
     form: &'static str,
     client: (&'static str, &'static str),
     role: &'static str,
@@ -89,6 +90,7 @@ impl Ask {
     pub(crate) fn new(scopes: &[&str]) -> Self {
         Self {
             key: None,
+            protocol: 3,
             form: "v3",
             client: ("cli", "cli"),
             role: "operator",
@@ -104,6 +106,11 @@ impl Ask {
 
     pub(crate) fn auth(self, auth: Value) -> Self {
         Self { auth, ..self }
+    }
+
+    /// In the dialect of OpenClaw 2026.9.6.
+    pub(crate) fn four(self) -> Self {
+        Self { protocol: 4, ..self }
     }
 
     pub(crate) fn client(self, id: &'static str, mode: &'static str) -> Self {
@@ -160,8 +167,8 @@ impl Ask {
     pub(crate) fn params(&self, nonce: &str, now_ms: u64) -> Value {
         let (id, mode) = self.client;
         let mut params = json!({
-            "minProtocol": 3,
-            "maxProtocol": 3,
+            "minProtocol": self.protocol,
+            "maxProtocol": self.protocol,
             "client": { "id": id, "version": "0.0.0-test", "platform": self.platform, "mode": mode },
             "caps": [],
             "role": self.role,

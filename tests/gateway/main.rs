@@ -6,6 +6,7 @@ mod client;
 mod clock;
 mod conditions;
 mod crowd;
+mod dialects;
 mod http;
 mod life;
 mod pairing;
