@@ -280,6 +280,10 @@ impl Desk {
             },
             "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
             "connections": self.hub.connected(),
+            // What OpenClaw runs, and we do not: `status --json` of a 2026.9.6 client fails without.
+            "channelSummary": [],
+            "queuedSystemEvents": [],
+            "sessions": { "paths": [], "count": 0, "defaults": {}, "recent": [], "byAgent": [] },
         })
     }
 
