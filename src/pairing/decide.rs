@@ -8,7 +8,7 @@ mod conditions;
 mod sight;
 mod tokens;
 
-pub(crate) use sight::{may_hear_of, may_read, may_read_of};
+pub(crate) use sight::{may_hear_of, may_read, may_read_all, may_read_of};
 
 pub use asking::what_is_needed;
 
@@ -28,10 +28,10 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
         Command::Close { admission, code } => Decision::noted(context, ConnectionClosed { admission, code }),
         Command::Approve { request } => approval::approve(registry, policy, request, context),
         Command::Reject { request } => approval::reject(registry, policy, request, context),
-        Command::Remove { device } => approval::remove(registry, device, context),
+        Command::Remove { device } => approval::remove(registry, policy, device, context),
         Command::Rotate { device, role, scopes } => tokens::rotate(registry, policy, device, role, scopes, context),
-        Command::Revoke { device, role } => tokens::revoke(registry, device, role, context),
-        Command::Rename { device, label } => approval::rename(registry, device, label, context),
+        Command::Revoke { device, role } => tokens::revoke(registry, policy, device, role, context),
+        Command::Rename { device, label } => approval::rename(registry, policy, device, label, context),
         Command::Ask { scopes, address } => asking::ask(registry, policy, scopes, address, context),
         Command::Expire => approval::expire(registry, policy, context),
         Command::Start(event) => conditions::start(registry, event, context),
@@ -51,7 +51,7 @@ pub fn takes_away(registry: &Registry, actor: &Actor, command: &Command) -> bool
         }
         _ => false,
     };
-    narrows && Powers::of(registry, actor).is_all()
+    narrows && Powers::of(registry, registry.policy(), actor).is_all()
 }
 
 impl Decision {
@@ -94,39 +94,55 @@ impl Subject {
 enum Powers {
     /// Everything: the owner, and whoever holds `operator.admin`.
     All,
-    /// What these scopes reach, and a device's own things.
-    Within(ScopeSet, Option<DeviceId>),
+    /// Grant what these scopes reach, to whom its reach says.
+    Within(ScopeSet, Reach),
+}
+
+/// To whom.
+enum Reach {
+    /// To this device alone, beyond answering requests.
+    Own(DeviceId),
+    /// To everybody: a local rule that would give `operator.admin` to whoever asks for it lets in the person at this host. That
+    /// its client asked for less bounds what it grants and not whom it sees (the OpenClaw 2026.9.6 CLI asks for what a command
+    /// grants).
+    Everybody,
+    /// To nobody.
+    Nobody,
 }
 
 impl Powers {
     /// What `actor` may do now: what its connection was given, as far as it is still held.
-    fn of(registry: &Registry, actor: &Actor) -> Self {
-        let (scopes, device) = match actor {
+    fn of(registry: &Registry, policy: &Policy, actor: &Actor) -> Self {
+        let (scopes, reach) = match actor {
             Actor::Owner(_) => return Self::All,
             Actor::Device { device, scopes } => {
                 let held = registry.device(device).map(|device| device.held(Role::Operator)).unwrap_or_default();
-                (scopes.within(Role::Operator, &held), Some(*device))
+                (scopes.within(Role::Operator, &held), Reach::Own(*device))
             }
-            Actor::SharedSecret { scopes, .. } => (scopes.clone(), None),
-            Actor::Peer | Actor::Rule(_) | Actor::System => (ScopeSet::EMPTY, None),
+            Actor::SharedSecret { rule, scopes } if policy.lets_in_the_host(*rule) => (scopes.clone(), Reach::Everybody),
+            Actor::SharedSecret { scopes, .. } => (scopes.clone(), Reach::Nobody),
+            Actor::Peer | Actor::Rule(_) | Actor::System => (ScopeSet::EMPTY, Reach::Nobody),
         };
-        if scopes.contains(KnownScope::Admin) { Self::All } else { Self::Within(scopes, device) }
+        if scopes.contains(KnownScope::Admin) { Self::All } else { Self::Within(scopes, reach) }
     }
 
     fn is_all(&self) -> bool {
         matches!(self, Self::All)
     }
 
+    /// Whether it may know of everybody.
+    fn sees_all(&self) -> bool {
+        matches!(self, Self::All | Self::Within(_, Reach::Everybody))
+    }
+
     fn owns(&self, id: &DeviceId) -> bool {
-        matches!(self, Self::Within(_, Some(own)) if own == id)
+        matches!(self, Self::Within(_, Reach::Own(own)) if own == id)
     }
 
     /// Whether it may answer requests at all, and if so whether `scopes` of `role` are within its own.
     fn check(&self, role: Role, scopes: &ScopeSet) -> Result<(), Refusal> {
         let Self::Within(own, _) = self else { return Ok(()) };
-        if !own.allows(KnownScope::Pairing) {
-            return Err(Refusal::MissingScope([KnownScope::Pairing].into_iter().collect()));
-        }
+        self.check_pairing()?;
         if role != Role::Operator {
             return Err(Refusal::NeedsAdmin);
         }
@@ -134,26 +150,40 @@ impl Powers {
         if missing.is_empty() { Ok(()) } else { Err(Refusal::MissingScope(missing)) }
     }
 
+    /// Whether it may turn down a request for these scopes: that grants nothing, so whoever acts for everybody may.
+    fn check_reject(&self, role: Role, scopes: &ScopeSet) -> Result<(), Refusal> {
+        if self.sees_all() { self.check_pairing() } else { self.check(role, scopes) }
+    }
+
     /// Whether it may act on `device` beyond answering requests.
     fn check_device(&self, device: &DeviceId) -> Result<(), Refusal> {
-        self.check(Role::Operator, &ScopeSet::EMPTY)?;
-        if self.is_all() || self.owns(device) { Ok(()) } else { Err(Refusal::NeedsAdmin) }
+        self.check_pairing()?;
+        if self.sees_all() || self.owns(device) { Ok(()) } else { Err(Refusal::NeedsAdmin) }
+    }
+
+    fn check_pairing(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Within(own, _) if !own.allows(KnownScope::Pairing) => {
+                Err(Refusal::MissingScope([KnownScope::Pairing].into_iter().collect()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it may know of a request for these scopes of this device.
     fn may_see(&self, device: &DeviceId, role: Role, scopes: &ScopeSet) -> bool {
-        self.owns(device) || self.check(role, scopes).is_ok()
+        self.sees_all() || self.owns(device) || self.check(role, scopes).is_ok()
     }
 }
 
 /// Whether `actor` may see what concerns a request, by the same rule that `decide` answers by.
 pub(crate) fn may_see_request(registry: &Registry, actor: &Actor, request: &Request) -> bool {
-    Powers::of(registry, actor).may_see(&request.device, request.role, &request.scopes)
+    Powers::of(registry, registry.policy(), actor).may_see(&request.device, request.role, &request.scopes)
 }
 
 /// Whether `actor` may see a paired device.
 pub(crate) fn may_see_device(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
-    Powers::of(registry, actor).check_device(device).is_ok()
+    Powers::of(registry, registry.policy(), actor).check_device(device).is_ok()
 }
 
 /// The true answer about a request that was settled, or the one for all that the actor may not know of.

@@ -3,10 +3,10 @@
 
 use serde::Deserialize;
 
-use super::event::{AuthMode, Client, ClientId, ClientMode, Credential, Forwarding, PeerUser, SharedVerdict, Source};
+use super::event::{AuthMode, Client, ClientId, ClientMode, Credential, Forwarding, PeerUser, Rule, SharedVerdict, Source};
 use super::identity::{SignatureForm, normal, platform_family};
 use super::ids::Millis;
-use super::scopes::{Role, ScopeSet};
+use super::scopes::{KnownScope, Role, ScopeSet};
 use crate::limits;
 
 /// The policy of a new journal: every key at its default, spelled out.
@@ -146,6 +146,18 @@ impl Policy {
     #[must_use]
     pub fn gives_backend(&self, client: Client, scopes: &ScopeSet) -> Option<ScopeSet> {
         self.local_backend.0.as_ref().filter(|_| client == BACKEND).map(|rule| rule.scopes.limit(Role::Operator, scopes))
+    }
+
+    /// Whether this local rule gives everything to whoever asks for it, so that it lets in the person at this host.
+    #[must_use]
+    pub fn lets_in_the_host(&self, rule: Rule) -> bool {
+        let admin: ScopeSet = [KnownScope::Admin].into_iter().collect();
+        let gives = match rule {
+            Rule::LocalCli => &self.local_cli,
+            Rule::LocalBackend => &self.local_backend,
+            _ => return false,
+        };
+        gives.0.as_ref().is_some_and(|gives| gives.scopes.limit(Role::Operator, &admin) == admin)
     }
 
     /// Whether a device may sign in this form.

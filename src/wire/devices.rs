@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::frame::Text;
+use crate::limits;
 use crate::pairing::{
-    Activity, Address, Description, Device, DeviceToken, Granted, Policy, PublicKey, Refusal, Registry, Request, Role, ScopeSet,
-    what_is_needed,
+    Activity, Address, Description, Device, DeviceToken, Ending, Granted, Policy, PublicKey, Refusal, Registry, Request,
+    Resolution, Role, ScopeSet, what_is_needed,
 };
 use crate::views;
 
@@ -57,6 +58,62 @@ pub struct RotateParams {
     /// Exactly these; without, the token keeps its own.
     #[serde(default)]
     pub scopes: Option<Vec<Text>>,
+}
+
+/// Params of `device.pair.rename` (OpenClaw 2026.9.6).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RenameParams {
+    /// The device.
+    pub device_id: Text,
+    /// Its new name.
+    pub label: Label,
+}
+
+/// A name that an operator gives: not blank, and not longer than [`limits::LABEL_CHARS`]; blanks around it do not count.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Label(pub String);
+
+impl TryFrom<String> for Label {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.trim() {
+            "" => Err("must NOT have fewer than 1 characters".to_owned()),
+            name if name.chars().count() > limits::LABEL_CHARS => {
+                Err(format!("must NOT have more than {} characters", limits::LABEL_CHARS))
+            }
+            name => Ok(Self(name.to_owned())),
+        }
+    }
+}
+
+/// Params of `device.scopes.requestUpgrade` (OpenClaw 2026.9.6).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct UpgradeParams {
+    /// All that the device wants to hold.
+    pub scopes: UpgradeScopes,
+}
+
+/// From one scope to [`limits::UPGRADE_SCOPES`].
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Vec<Text>")]
+pub struct UpgradeScopes(pub ScopeSet);
+
+impl TryFrom<Vec<Text>> for UpgradeScopes {
+    type Error = String;
+
+    fn try_from(texts: Vec<Text>) -> Result<Self, Self::Error> {
+        if texts.is_empty() {
+            return Err("must NOT have fewer than 1 items".to_owned());
+        }
+        if texts.len() > limits::UPGRADE_SCOPES {
+            return Err(format!("must NOT have more than {} items", limits::UPGRADE_SCOPES));
+        }
+        ScopeSet::parse(texts.iter().map(|text| &*text.0)).map(Self).map_err(|error| error.to_string())
+    }
 }
 
 /// A key as clients send it: raw 32 bytes in base64url or base64, padded or not, or PEM.
@@ -140,6 +197,9 @@ pub fn paired(device: &Device, activity: Option<&Activity>) -> Value {
     entry.insert("deviceId".into(), device.id.to_string().into());
     entry.insert("publicKey".into(), public_key_text(&device.key).into());
     describe(&mut entry, &device.description);
+    if let Some(label) = &device.label {
+        entry.insert("operatorLabel".into(), label.clone().into());
+    }
     entry.insert("clientId".into(), device.client.id.as_str().into());
     entry.insert("clientMode".into(), device.client.mode.as_str().into());
     let roles: Vec<_> = device.grants.keys().map(|role| role.as_str()).collect();
@@ -208,6 +268,30 @@ pub fn rotated(token: &Granted, text: Option<&DeviceToken>) -> Value {
     result.insert("rotatedAtMs".into(), token.at.0.into());
     let delivery = if text.is_some() { "in-band" } else { "withheld-cross-device" };
     result.insert("tokenDelivery".into(), delivery.into());
+    Value::Object(result)
+}
+
+/// Result of `device.scopes.waitUpgrade`: how the request ended; where it was granted, what the device's token carries now, and
+/// the token, since its own device asks.
+#[must_use]
+pub fn upgraded(request: &str, resolution: &Resolution, token: Option<(&Granted, Option<DeviceToken>)>) -> Value {
+    let status = match resolution.ending {
+        Ending::Approved => "approved",
+        Ending::Expired => "expired",
+        Ending::Rejected | Ending::Superseded | Ending::Removed => "rejected",
+    };
+    let mut result = Map::new();
+    result.insert("status".into(), status.into());
+    result.insert("requestId".into(), request.into());
+    if let Some((successor, _)) = &resolution.successor {
+        result.insert("supersededBy".into(), successor.to_string().into());
+    }
+    if let (Ending::Approved, Some((granted, text))) = (resolution.ending, token) {
+        result.insert("scopes".into(), granted.scopes.sorted().into());
+        if let Some(text) = text {
+            result.insert("deviceToken".into(), text.reveal().into());
+        }
+    }
     Value::Object(result)
 }
 

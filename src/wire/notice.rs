@@ -4,22 +4,39 @@ use serde_json::{Value, json};
 
 use super::connect::Dialect;
 use super::devices;
-use crate::pairing::{Event, Record, Registry, RequestId};
+use crate::pairing::{DeviceId, Event, Record, Registry, RequestId};
 
-/// A push about pairing: role operator with `operator.pairing` or `operator.admin` may hear it, if it may see the request.
+/// A push about pairing: role operator with `operator.pairing` or `operator.admin` may hear it, if it may see what it is about.
 #[derive(Debug)]
 pub struct Notice {
-    /// The request it is about.
-    pub request: RequestId,
+    /// What it is about.
+    pub about: About,
     /// The event's name on the wire.
     pub event: &'static str,
     /// Its payload.
     pub payload: Value,
 }
 
+/// What a notice is about.
+#[derive(Clone, Copy, Debug)]
+pub enum About {
+    /// A request.
+    Request(RequestId),
+    /// A device.
+    Device(DeviceId),
+}
+
 /// Every event name a client may hear.
-pub const EVENTS: &[&str] =
-    &["connect.challenge", "presence", "tick", "shutdown", "health", "device.pair.requested", "device.pair.resolved"];
+pub const EVENTS: &[&str] = &[
+    "connect.challenge",
+    "presence",
+    "tick",
+    "shutdown",
+    "health",
+    "device.pair.requested",
+    "device.pair.resolved",
+    "device.pair.changed",
+];
 
 /// The payload of `shutdown`: OpenClaw 2026.9.6 leaves out what it does not know.
 #[must_use]
@@ -36,7 +53,7 @@ pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
     let mut notices = vec![];
     for record in records {
         let resolved = |request: RequestId, device: String, decision: &str| Notice {
-            request,
+            about: About::Request(request),
             event: "device.pair.resolved",
             payload: json!({ "requestId": request.to_string(), "deviceId": device, "decision": decision, "ts": record.at.0 }),
         };
@@ -47,7 +64,7 @@ pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
                 }
                 if let Some(request) = after.request(&event.request) {
                     let payload = devices::pending(after, request);
-                    notices.push(Notice { request: event.request, event: "device.pair.requested", payload });
+                    notices.push(Notice { about: About::Request(event.request), event: "device.pair.requested", payload });
                 }
             }
             Event::PairingApproved(event) => {
@@ -57,6 +74,10 @@ pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
             }
             Event::PairingRejected(event) => notices.push(resolved(event.request, event.device.to_string(), "rejected")),
             Event::PairingExpired(event) => notices.push(resolved(event.request, event.device.to_string(), "rejected")),
+            // OpenClaw 2026.9.6 says only that something changed.
+            Event::DeviceRenamed(event) => {
+                notices.push(Notice { about: About::Device(event.device), event: "device.pair.changed", payload: json!({}) });
+            }
             _ => {}
         }
     }

@@ -22,7 +22,7 @@ fn who_may_answer_what() {
         (by(9, "pairing write"), [yes(), lacks("admin"), admin()]),
         (by(9, "pairing"), [lacks("read"), lacks("admin"), admin()]),
         (by(9, "read write"), [lacks("pairing"), lacks("pairing"), lacks("pairing")]),
-        (helper("pairing read", Rule::LocalCli), [yes(), lacks("admin"), admin()]),
+        (helper("pairing read", Rule::SharedSecret), [yes(), lacks("admin"), admin()]),
         (helper("", Rule::SharedSecret), [lacks("pairing"), lacks("pairing"), lacks("pairing")]),
         (Actor::Peer, [lacks("pairing"), lacks("pairing"), lacks("pairing")]),
         (Actor::Rule(Rule::Paired), [lacks("pairing"), lacks("pairing"), lacks("pairing")]),
@@ -300,4 +300,43 @@ fn t01_the_fold_never_turns_time_back() {
     world.now = Millis(0);
     world.note(Actor::System, GatewayStopped { cause: "SIGTERM".to_owned() }.into());
     assert_eq!(world.registry.now(), START.plus(60_000));
+}
+
+/// The OpenClaw 2026.9.6 CLI on its own host sends no device and asks for the scopes that its command grants.
+#[test]
+fn who_acts_for_the_host_sees_everybody_and_grants_what_it_asked_for() {
+    let here = |names: &str| Actor::SharedSecret { rule: Rule::LocalCli, scopes: scopes(names) };
+    let mut world = World::new();
+    world.pair(1, ALL);
+    world.grant(&visit(2).node());
+    let [read, admin, node] =
+        [visit(3).asks("read"), visit(4).asks("admin"), visit(5).node()].map(|ask| world.connect(&ask).request());
+    assert_eq!(world.approve(here("pairing"), read).refusal(), &Refusal::MissingScope(scopes("read")));
+    assert_eq!(world.approve(here("pairing read write"), admin).refusal(), &Refusal::MissingScope(scopes("admin")));
+    assert_eq!(world.approve(here("pairing read write"), node).refusal(), &Refusal::NeedsAdmin);
+    assert_eq!(world.rotate(here("pairing"), 1, None).refusal(), &Refusal::MissingScope(scopes("admin read write approvals")));
+    assert!(!world.approve(here("pairing read"), read).is_refused());
+    // What only takes away needs no more than the scope of the method.
+    assert!(!world.reject(here("pairing"), admin).is_refused() && !world.reject(here("pairing"), node).is_refused());
+    assert!(!world.tell(here("pairing"), Command::Rename { device: device(1), label: "mine".into() }).is_refused());
+    assert!(!world.revoke(here("pairing"), 1).is_refused());
+    assert!(!world.remove(here("pairing"), 1).is_refused() && !world.remove(here("pairing"), 2).is_refused());
+    assert_eq!(world.remove(here("read"), 3).refusal(), &Refusal::MissingScope(scopes("pairing")));
+}
+
+#[test]
+fn where_a_local_rule_gives_less_than_everything_it_lets_in_no_host() {
+    for (policy, rule) in [
+        ("{ version: 1, localCli: { scopes: ['operator.pairing', 'operator.write'] } }", Rule::LocalCli),
+        ("{ version: 1, localCli: false }", Rule::LocalCli),
+        ("{ version: 1 }", Rule::SharedSecret),
+        ("{ version: 1 }", Rule::Probe),
+    ] {
+        let mut world = World::under(policy);
+        world.pair(1, "read");
+        let actor = Actor::SharedSecret { rule, scopes: scopes("pairing write") };
+        assert_eq!(world.remove(actor.clone(), 1).refusal(), &Refusal::NeedsAdmin, "{policy} {rule}");
+        let admin = world.connect(&visit(4).asks("admin")).request();
+        assert_eq!(world.reject(actor, admin).refusal(), &Refusal::MissingScope(scopes("admin")), "{policy} {rule}");
+    }
 }

@@ -127,8 +127,6 @@ async fn params_that_do_not_fit_are_named_with_their_place() {
         ("signedat-float", ask().edit(|params| params["device"]["signedAt"] = 1.5.into())),
         ("invalid-role", ask().edit(|params| params["role"] = "superuser".into())),
         ("protocol-too-old", ask().edit(|params| (params["minProtocol"], params["maxProtocol"]) = (1.into(), 2.into()))),
-        ("protocol-too-new", ask().edit(|params| (params["minProtocol"], params["maxProtocol"]) = (5.into(), 9.into()))),
-        ("protocol-inverted", ask().edit(|params| (params["minProtocol"], params["maxProtocol"]) = (4.into(), 3.into()))),
     ] {
         assert_like(name, &gateway.refuse(&ask).await);
     }

@@ -72,6 +72,7 @@ type Edit = Arc<dyn Fn(&mut Value) + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Ask {
     key: Option<SigningKey>,
+    protocol: u8,
     form: &'static str,
     client: (&'static str, &'static str),
     role: &'static str,
@@ -89,6 +90,7 @@ impl Ask {
     pub(crate) fn new(scopes: &[&str]) -> Self {
         Self {
             key: None,
+            protocol: 3,
             form: "v3",
             client: ("cli", "cli"),
             role: "operator",
@@ -104,6 +106,11 @@ impl Ask {
 
     pub(crate) fn auth(self, auth: Value) -> Self {
         Self { auth, ..self }
+    }
+
+    /// In the dialect of OpenClaw 2026.9.6.
+    pub(crate) fn four(self) -> Self {
+        Self { protocol: 4, ..self }
     }
 
     pub(crate) fn client(self, id: &'static str, mode: &'static str) -> Self {
@@ -160,8 +167,8 @@ impl Ask {
     pub(crate) fn params(&self, nonce: &str, now_ms: u64) -> Value {
         let (id, mode) = self.client;
         let mut params = json!({
-            "minProtocol": 3,
-            "maxProtocol": 3,
+            "minProtocol": self.protocol,
+            "maxProtocol": self.protocol,
             "client": { "id": id, "version": "0.0.0-test", "platform": self.platform, "mode": mode },
             "caps": [],
             "role": self.role,
@@ -228,6 +235,8 @@ pub(crate) struct Socket {
     pub(crate) nonce: String,
     /// Pushes that came while something else was awaited.
     pub(crate) events: VecDeque<Value>,
+    /// Of presence, which is told whenever it is convenient, each push that came meanwhile.
+    presence: VecDeque<Value>,
     calls: u32,
 }
 
@@ -249,7 +258,7 @@ impl Socket {
             request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"));
         }
         let (stream, _) = tokio_tungstenite::client_async(request, tcp).await.expect("upgraded");
-        let mut socket = Self { stream, nonce: String::new(), events: VecDeque::new(), calls: 0 };
+        let mut socket = Self { stream, nonce: String::new(), events: VecDeque::new(), presence: VecDeque::new(), calls: 0 };
         let Heard::Frame(challenge) = socket.hear().await else { panic!("no challenge") };
         assert_eq!(challenge["event"], "connect.challenge");
         socket.nonce = challenge["payload"]["nonce"].as_str().expect("a nonce").to_owned();
@@ -273,6 +282,35 @@ impl Socket {
     }
 
     pub(crate) async fn hear(&mut self) -> Heard {
+        loop {
+            match self.next().await {
+                Heard::Frame(frame) if frame["event"] == "presence" => self.presence.push_back(frame),
+                heard => return heard,
+            }
+        }
+    }
+
+    /// The next push of presence, whole; other pushes on the way are kept.
+    pub(crate) async fn presence(&mut self) -> Value {
+        loop {
+            if let Some(frame) = self.presence.pop_front() {
+                return frame;
+            }
+            match self.next().await {
+                Heard::Frame(frame) if frame["event"] == "presence" => return frame,
+                Heard::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
+                other => panic!("{other:?} instead of presence"),
+            }
+        }
+    }
+
+    /// The pushes of presence that came so far.
+    pub(crate) async fn presence_so_far(&mut self) -> Vec<Value> {
+        self.get("health", json!({})).await;
+        self.presence.drain(..).collect()
+    }
+
+    async fn next(&mut self) -> Heard {
         loop {
             match tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("the gateway answers in time") {
                 Some(Ok(Message::Text(text))) => return Heard::Frame(serde_json::from_str(&text).expect("JSON")),

@@ -1,11 +1,13 @@
 //! The gateway as clients meet it: real sockets on free ports, a small client of the tests' own, frames compared with those
 //! that OpenClaw 2026.3.13 sent. What can be seen lower (decisions, bytes on disk) is tested there.
 
+mod auth;
 mod bad_input;
 mod client;
 mod clock;
 mod conditions;
 mod crowd;
+mod dialects;
 mod http;
 mod life;
 mod pairing;
@@ -13,3 +15,4 @@ mod recorded;
 mod running;
 mod sight;
 mod surface;
+mod upgrade;

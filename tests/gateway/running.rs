@@ -88,11 +88,15 @@ impl Running {
         (socket, heard)
     }
 
-    /// A connect that has to be let in; the socket and hello-ok.
+    /// A connect that has to be let in; the socket and hello-ok. In protocol 3 the state of health comes right behind it.
     pub(crate) async fn admit(&self, ask: &Ask) -> (Socket, Value) {
         match self.connect(ask).await {
-            (socket, Heard::Frame(frame)) if frame["ok"] == true && frame["payload"]["type"] == "hello-ok" => {
-                (socket, frame["payload"].clone())
+            (mut socket, Heard::Frame(frame)) if frame["ok"] == true && frame["payload"]["type"] == "hello-ok" => {
+                let hello = frame["payload"].clone();
+                if hello["protocol"] == 3 {
+                    assert_eq!(socket.push("health").await["ok"], true);
+                }
+                (socket, hello)
             }
             (_, heard) => panic!("refused: {heard:?}"),
         }

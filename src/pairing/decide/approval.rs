@@ -13,7 +13,7 @@ use crate::limits;
 
 /// Grants what the request shows. Approving again what is approved changes nothing and says who did it.
 pub(super) fn approve(registry: &Registry, policy: &Policy, id: RequestId, context: &Context<'_>) -> Decision {
-    let powers = Powers::of(registry, &context.actor);
+    let powers = Powers::of(registry, policy, &context.actor);
     let subject = Subject::request(CommandName::Approve, id);
     let request = match open_request(registry, policy, &powers, id, context) {
         Ok(request) => request,
@@ -54,13 +54,13 @@ pub(super) fn grant(registry: &Registry, request: &Request, act: Act, actor: &Ac
 
 /// Turns a request down.
 pub(super) fn reject(registry: &Registry, policy: &Policy, id: RequestId, context: &Context<'_>) -> Decision {
-    let powers = Powers::of(registry, &context.actor);
+    let powers = Powers::of(registry, policy, &context.actor);
     let subject = Subject::request(CommandName::Reject, id);
     let request = match open_request(registry, policy, &powers, id, context) {
         Ok(request) => request,
         Err(closed) => return closed.refuse(subject, context),
     };
-    if let Err(refusal) = powers.check(request.role, &request.scopes) {
+    if let Err(refusal) = powers.check_reject(request.role, &request.scopes) {
         return subject.refuse(context, refusal);
     }
     let event = PairingRejected { request: id, device: request.device };
@@ -69,9 +69,9 @@ pub(super) fn reject(registry: &Registry, policy: &Policy, id: RequestId, contex
 }
 
 /// Takes away a device and all that it holds.
-pub(super) fn remove(registry: &Registry, device: DeviceId, context: &Context<'_>) -> Decision {
+pub(super) fn remove(registry: &Registry, policy: &Policy, device: DeviceId, context: &Context<'_>) -> Decision {
     let subject = Subject::device(CommandName::Remove, device);
-    if let Err(refusal) = Powers::of(registry, &context.actor).check_device(&device) {
+    if let Err(refusal) = Powers::of(registry, policy, &context.actor).check_device(&device) {
         return subject.refuse(context, refusal);
     }
     if registry.device(&device).is_none() {
@@ -81,9 +81,9 @@ pub(super) fn remove(registry: &Registry, device: DeviceId, context: &Context<'_
 }
 
 /// Gives a device a name. Giving it the one that it has changes nothing.
-pub(super) fn rename(registry: &Registry, id: DeviceId, label: String, context: &Context<'_>) -> Decision {
+pub(super) fn rename(registry: &Registry, policy: &Policy, id: DeviceId, label: String, context: &Context<'_>) -> Decision {
     let subject = Subject::device(CommandName::Rename, id);
-    if let Err(refusal) = Powers::of(registry, &context.actor).check_device(&id) {
+    if let Err(refusal) = Powers::of(registry, policy, &context.actor).check_device(&id) {
         return subject.refuse(context, refusal);
     }
     let Some(device) = registry.device(&id) else { return subject.refuse(context, Refusal::UnknownDevice) };

@@ -7,21 +7,26 @@ use super::Powers;
 
 /// Whether `actor` may hear of a request, waiting or answered.
 pub(crate) fn may_hear_of(registry: &Registry, actor: &Actor, request: &RequestId) -> bool {
-    hears_of(registry, &Powers::of(registry, actor), request)
+    hears_of(registry, &Powers::of(registry, registry.policy(), actor), request)
 }
 
 /// Whether `actor` may read what concerns this device alone, such as that it is here.
 pub(crate) fn may_read_of(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
-    let powers = Powers::of(registry, actor);
-    powers.is_all() || powers.owns(device)
+    let powers = Powers::of(registry, registry.policy(), actor);
+    powers.sees_all() || powers.owns(device)
+}
+
+/// Whether `actor` may read whatever concerns any device.
+pub(crate) fn may_read_all(registry: &Registry, actor: &Actor) -> bool {
+    Powers::of(registry, registry.policy(), actor).sees_all()
 }
 
 /// Whether `actor` may read this record.
 pub(crate) fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
-    let powers = Powers::of(registry, actor);
+    let powers = Powers::of(registry, registry.policy(), actor);
     let own = |device: &DeviceId| powers.owns(device);
     let hears = |request: &RequestId| hears_of(registry, &powers, request);
-    if powers.is_all() {
+    if powers.sees_all() {
         return true;
     }
     match &record.event {
@@ -56,6 +61,6 @@ fn hears_of(registry: &Registry, powers: &Powers, request: &RequestId) -> bool {
     match (registry.request(request), registry.settled(request)) {
         (Some(request), _) => powers.may_see(&request.device, request.role, &request.scopes),
         (None, Some(settled)) => powers.may_see(&settled.device, settled.role, &settled.scopes),
-        (None, None) => powers.is_all(),
+        (None, None) => powers.sees_all(),
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn rotate(
     scopes: Option<ScopeSet>,
     context: &Context<'_>,
 ) -> Decision {
-    let powers = Powers::of(registry, &context.actor);
+    let powers = Powers::of(registry, policy, &context.actor);
     let subject = Subject { role: Some(role), scopes: scopes.clone(), ..Subject::device(CommandName::Rotate, id) };
     let device = registry.device(&id);
     let before = device.map(|device| device.held(role)).unwrap_or_default();
@@ -57,9 +57,9 @@ pub(super) fn rotate(
 }
 
 /// Takes a role away. Doing it again changes nothing.
-pub(super) fn revoke(registry: &Registry, id: DeviceId, role: Role, context: &Context<'_>) -> Decision {
+pub(super) fn revoke(registry: &Registry, policy: &Policy, id: DeviceId, role: Role, context: &Context<'_>) -> Decision {
     let subject = Subject { role: Some(role), ..Subject::device(CommandName::Revoke, id) };
-    if let Err(refusal) = Powers::of(registry, &context.actor).check_device(&id) {
+    if let Err(refusal) = Powers::of(registry, policy, &context.actor).check_device(&id) {
         return subject.refuse(context, refusal);
     }
     let Some(device) = registry.device(&id) else { return subject.refuse(context, Refusal::UnknownDevice) };
