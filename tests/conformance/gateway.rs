@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     host: Arc<ManualHost>,
+    owed_ms: u64,
     state: StateDir,
     _scratch: TempDir,
     turns: mpsc::UnboundedSender<(Duration, oneshot::Sender<()>)>,
@@ -44,19 +45,25 @@ impl Gateway {
             move || run(state, host, turned, stopped, &tell)
         });
         let address = told.recv().expect("it starts");
-        Self { address, host, state, _scratch: scratch, turns, stop: Some(stop), thread: Some(thread) }
+        Self { address, host, owed_ms: 0, state, _scratch: scratch, turns, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
         self.host.wall().0
     }
 
-    /// Lets time pass.
-    pub(crate) async fn turn(&self, ms: u64) {
+    /// Lets time pass: for what it reads off a clock, and, where that is a pause, for what it waits for.
+    pub(crate) async fn turn(&mut self, ms: u64, is_pause: bool) {
         self.host.advance(ms);
-        let (done, turned) = oneshot::channel();
-        self.turns.send((Duration::from_millis(ms), done)).expect("it runs");
-        turned.await.expect("it runs");
+        self.owed_ms += ms;
+        if is_pause {
+            let (done, turned) = oneshot::channel();
+            let passed = Duration::from_millis(std::mem::take(&mut self.owed_ms));
+            // One that has stopped needs no time.
+            if self.turns.send((passed, done)).is_ok() {
+                let _stopped = turned.await;
+            }
+        }
     }
 
     /// Tells it to stop, and does not wait for it.

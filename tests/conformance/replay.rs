@@ -81,11 +81,12 @@ pub(crate) fn replay(recording: &Recording) -> Vec<Difference> {
         let mut now = recording.lines.first().map_or(0, |line| line.at_ms);
         for (index, line) in recording.lines.iter().enumerate() {
             replay.line = index;
-            if line.at_ms > now.saturating_add(PAUSE_MS) {
+            let passed = line.at_ms.saturating_sub(now);
+            if passed > PAUSE_MS {
                 replay.settle().await;
-                replay.gateway.turn(line.at_ms - now).await;
-                now = line.at_ms;
             }
+            replay.gateway.turn(passed, passed > PAUSE_MS).await;
+            now = now.max(line.at_ms);
             replay.play(line).await;
         }
         replay.end().await;
@@ -129,12 +130,16 @@ impl Replay {
     /// Brings about what an earlier recording had left behind: a request from a page, which is never approved by rule, and which
     /// the owner may have approved.
     async fn before(&mut self, left: &Value) {
+        self.gateway.turn(1, false).await;
         self.open("before", &json!({ "path": "/", "headers": { "origin": "http://127.0.0.1:<gateway>" } })).await;
         let key = left["publicKey"].as_str().expect("a key").to_owned();
         let mut client =
             json!({ "id": left["clientId"], "mode": left["clientMode"], "version": "0.0.0-rec", "platform": left["platform"] });
         if let Some(name) = left.get("displayName") {
             client["displayName"] = name.clone();
+        }
+        if let Some(family) = left.get("deviceFamily") {
+            client["deviceFamily"] = family.clone();
         }
         let device = json!({
             "id": key.replace("key", "device"),
