@@ -70,15 +70,25 @@ fn members(at: &str, path: &str, theirs: &Value, ours: &Value, found: &mut Vec<D
                 members(at, &format!("{path}/{index}"), theirs, ours, found);
             }
         }
-        (Value::String(theirs), Value::String(ours)) if misfit(theirs).is_some() && misfit(theirs) == misfit(ours) => {}
+        (Value::String(theirs), Value::String(ours)) if misfits_alike(theirs, ours) => {}
         (theirs, ours) if theirs == ours => {}
         _ => found.push(Difference::new(at, path, Some(theirs), Some(ours))),
     }
 }
 
-/// What does not fit, and where; the rest of such a text is a validator's own.
-fn misfit(text: &str) -> Option<(&str, &str)> {
-    static MISFIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(invalid [a-zA-Z. ]+): (?:at (\S+): )?").expect("a pattern"));
-    let found = MISFIT.captures(text)?;
-    Some((found.get(1)?.as_str(), found.get(2).map_or("root", |path| path.as_str())))
+/// Whether two texts name the same thing that does not fit, and a place of it that both name: how many they name, and in which
+/// words, is each validator's own.
+fn misfits_alike(theirs: &str, ours: &str) -> bool {
+    static MISFIT: LazyLock<Regex> = LazyLock::new(|| Regex::new("^(invalid [a-zA-Z. ]+): (.+)").expect("a pattern"));
+    let places = |text: &str| -> Option<(String, Vec<String>)> {
+        let found = MISFIT.captures(text)?;
+        let place = |part: &str| {
+            part.strip_prefix("at ").and_then(|part| part.split_once(':')).map_or("root", |(place, _)| place).to_owned()
+        };
+        Some((found[1].to_owned(), found[2].split("; ").map(place).collect()))
+    };
+    match (places(theirs), places(ours)) {
+        (Some((theirs, there)), Some((ours, here))) => theirs == ours && here.first().is_some_and(|place| there.contains(place)),
+        _ => false,
+    }
 }

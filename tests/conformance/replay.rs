@@ -127,11 +127,15 @@ impl Replay {
         }
     }
 
-    /// Brings about what an earlier recording had left behind: a request from a page, which is never approved by rule, and which
-    /// the owner may have approved.
+    /// Brings about what an earlier recording had left behind: a request from afar or from a page, neither of which is approved by
+    /// rule, and which the owner may have approved.
     async fn before(&mut self, left: &Value) {
         self.gateway.turn(1, false).await;
-        self.open("before", &json!({ "path": "/", "headers": { "origin": "http://127.0.0.1:<gateway>" } })).await;
+        let mut headers = json!({ "origin": "http://127.0.0.1:<gateway>" });
+        if let Some(address) = left.get("remoteIp") {
+            headers["x-forwarded-for"] = address.clone();
+        }
+        self.open("before", &json!({ "path": "/", "headers": headers })).await;
         let key = left["publicKey"].as_str().expect("a key").to_owned();
         let mut client =
             json!({ "id": left["clientId"], "mode": left["clientMode"], "version": "0.0.0-rec", "platform": left["platform"] });

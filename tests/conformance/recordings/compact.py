@@ -157,7 +157,7 @@ class Recording:
             entry = STRANGER | entry | {"publicKey": f"<key {n}>"}
         else:
             self.learn_key(entry["publicKey"])
-        frame = {key: entry[key] for key in ("publicKey", "displayName", "platform", "deviceFamily", "clientId", "clientMode", "role", "scopes") if key in entry}
+        frame = {key: entry[key] for key in ("publicKey", "displayName", "platform", "deviceFamily", "clientId", "clientMode", "role", "scopes", "remoteIp") if key in entry}
         frame["paired"] = "requestId" not in entry
         if "requestId" in entry:
             frame["requestId"] = self.name("uuid", entry["requestId"])
