@@ -170,6 +170,12 @@ impl Powers {
         }
     }
 
+    /// Whether it is this device, and what its connection was given covers `scopes`: another token for them gives it nothing.
+    fn replaces_its_own(&self, id: &DeviceId, role: Role, scopes: &ScopeSet) -> bool {
+        let Self::Within(own, _) = self else { return false };
+        role == Role::Operator && self.owns(id) && own.covers(role, scopes)
+    }
+
     /// Whether it may know of a request for these scopes of this device.
     fn may_see(&self, device: &DeviceId, role: Role, scopes: &ScopeSet) -> bool {
         self.sees_all() || self.owns(device) || self.check(role, scopes).is_ok()

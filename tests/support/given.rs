@@ -10,7 +10,7 @@ use openclaw_pairing::pairing::{
     Millis, Mint, Outcome, PairingNeed, PeerUser, Person, Proof, PublicKey, Record, Refusal, Registry, RequestId, Role, Salt,
     ScopeSet, SharedVerdict, SignatureForm, Source, TokenKey, TokenVerdict, check, decide,
 };
-use openclaw_pairing::views::refusal_sentence;
+use openclaw_pairing::views::{About, refusal_sentence};
 
 /// When every world begins.
 pub const START: Millis = Millis(1_800_000_000_000);
@@ -384,7 +384,7 @@ impl Told {
 
     /// The refusal in the words that every reader gets.
     pub fn sentence(&self) -> String {
-        refusal_sentence(self.refusal(), None)
+        refusal_sentence(self.refusal(), About::default())
     }
 
     pub fn is_refused(&self) -> bool {

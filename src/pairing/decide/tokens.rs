@@ -22,7 +22,9 @@ pub(super) fn rotate(
     let device = registry.device(&id);
     let before = device.map(|device| device.held(role)).unwrap_or_default();
     let target = scopes.unwrap_or_else(|| before.clone());
-    if let Err(refusal) = powers.check(role, &target).and_then(|()| powers.check_device(&id)) {
+    if !powers.replaces_its_own(&id, role, &target)
+        && let Err(refusal) = powers.check(role, &target).and_then(|()| powers.check_device(&id))
+    {
         return subject.refuse(context, refusal);
     }
     let Some(device) = device else { return subject.refuse(context, Refusal::UnknownDevice) };
