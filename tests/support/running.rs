@@ -72,22 +72,13 @@ impl Running {
         Socket::open(self.address).await
     }
 
-    async fn connect(&self, ask: &Ask) -> Tried {
+    pub(crate) async fn connect(&self, ask: &Ask) -> Tried {
         ask.connect(self.address, self.host.wall().0).await
     }
 
     /// A connect that has to be let in; the socket and hello-ok. In protocol 3 the state of health comes right behind it.
     pub(crate) async fn admit(&self, ask: &Ask) -> (Socket, Value) {
         self.connect(ask).await.admitted().await
-    }
-
-    /// A connect that may be let in or not.
-    pub(crate) async fn try_admit(&self, ask: &Ask) -> Result<Value, Value> {
-        match self.connect(ask).await {
-            (_, Heard::Frame(frame)) if frame["ok"] == true => Ok(frame["payload"].clone()),
-            (_, Heard::Frame(frame)) => Err(frame["error"].clone()),
-            (_, end) => panic!("{end:?} instead of an answer"),
-        }
     }
 
     /// A connect that has to be refused.
