@@ -55,6 +55,19 @@ pub const RESERVED_DESCRIPTORS: u64 = 16;
 /// Sockets open at once.
 pub const CONNECTIONS: usize = 12_000;
 
+// --- budgets of one address -----------------------------------------------------------------------------------
+
+/// Wrong credentials within [`FAILURE_WINDOW_MS`] after which nothing is compared (OpenClaw 2026.3.13 and 2026.9.6).
+pub const FAILURES: u32 = 10;
+/// Milliseconds from the first of them.
+pub const FAILURE_WINDOW_MS: u64 = 60_000;
+/// Milliseconds for which nothing is compared then.
+pub const FAILURE_REST_MS: u64 = 300_000;
+/// Sockets of one address that have not said who they are (OpenClaw 2026.9.6).
+pub const NEWCOMERS: u32 = 32;
+/// Addresses counted one by one; those beyond are counted together, so that many addresses cost no memory.
+pub const COUNTED: usize = 4_096;
+
 // --- what a client may say ----------------------------------------------------------------------------------
 
 /// Bytes kept of any free string a client sends.
@@ -89,6 +102,9 @@ pub const JSON5_DEPTH: usize = 32;
 pub const SETTINGS_BYTES: u64 = 1024 * 1024;
 /// First retry hint of a refused device, and the longest; it doubles with each attempt of the same request.
 pub const RETRY_AFTER_MS: (u64, u64) = (1_000, 60_000);
+
+/// Records that `device.pair.why` looks back over for those of one device: some tens of megabytes, read in less than a second.
+pub const WHY_RECORDS: u64 = 65_536;
 
 // --- the authority ------------------------------------------------------------------------------------------
 

@@ -83,6 +83,8 @@ pub struct Settings {
     pub takes_real_ip: bool,
     /// In the auth mode `trusted-proxy`: how such a proxy names its user.
     pub vouching: Option<Vouching>,
+    /// How many sockets of one address may be open before they have said who they are (OpenClaw 2026.9.6).
+    pub newcomers: u32,
     /// Origins of pages that may connect, beside our own.
     pub allowed_origins: Vec<String>,
     /// Where the shared secret stands, and whether it was made just now.
@@ -115,6 +117,7 @@ impl Settings {
             vouching: vouching(&config, mode, &trusted_proxies)?,
             trusted_proxies,
             takes_real_ip: config.value.pointer("/gateway/allowRealIpFallback") == Some(&Value::Bool(true)),
+            newcomers: newcomers()?,
             allowed_origins: config.texts("/gateway/controlUi/allowedOrigins"),
             secret_at,
             retention: retention(state)?,
@@ -386,6 +389,14 @@ fn secret(state: &StateDir, flags: &Flags, config: &mut Config, host: &dyn Host)
     };
     let (text, path) = chosen;
     Ok((mode, Some(SharedSecret::new(text)), path.map(|path| (path, false))))
+}
+
+fn newcomers() -> Result<u32, SettingsError> {
+    const KEY: &str = "OPENCLAW_MAX_PREAUTH_CONNECTIONS_PER_IP";
+    let Some(text) = environment(KEY) else { return Ok(limits::NEWCOMERS) };
+    let most = u32::try_from(limits::CONNECTIONS).unwrap_or(u32::MAX);
+    let number = text.trim().parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or(SettingsError::Value { key: KEY, found: text, expected: "a number from 1 to 12000" })
 }
 
 fn environment(name: &str) -> Option<String> {

@@ -18,7 +18,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as End, WebSocke
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::Gateway;
-use super::handshake::{Arrival, Handshake, Judged};
+use super::budget::Newcomer;
+use super::handshake::{Arrival, Handshake, Judged, Moment};
 use super::hub::{GOING_DOWN, Inbox, Outbox, Outgoing, actor, queue};
 use super::methods::{self, Caller};
 use crate::limits;
@@ -29,7 +30,7 @@ use crate::wire::frame::{self, Malformed, Push, parse_call};
 use crate::wire::notice::EVENTS;
 
 /// Serves one upgraded stream until it ends.
-pub(super) async fn serve<S>(gateway: Arc<Gateway>, stream: S, arrival: Arrival)
+pub(super) async fn serve<S>(gateway: Arc<Gateway>, stream: S, arrival: Arrival, newcomer: Newcomer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -44,7 +45,7 @@ where
     let socket = WebSocketStream::from_raw_socket(metered, End::Server, Some(config)).await;
     let id = ConnectionId(gateway.desk.host.uuid());
     let mut connection = Connection { gateway, socket, id };
-    connection.run(arrival, &allowance).await;
+    connection.run(arrival, newcomer, &allowance).await;
 }
 
 struct Connection<S> {
@@ -54,16 +55,19 @@ struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    async fn run(&mut self, arrival: Arrival, allowance: &Allowance) {
+    async fn run(&mut self, arrival: Arrival, newcomer: Newcomer, allowance: &Allowance) {
         let gateway = Arc::clone(&self.gateway);
         let nonce = uuid::Uuid::from_bytes(gateway.desk.host.uuid()).to_string();
         let auth = gateway.settings.auth;
         let secret = gateway.settings.secret.as_ref();
-        let handshake = Handshake { connection: self.id, arrival, nonce, auth, secret };
+        let handshake = Handshake { connection: self.id, arrival, nonce, auth, secret, budgets: &gateway.budgets };
         let (outbox, mut inbox) = queue();
         gateway.desk.hub.arrive(self.id, outbox.clone());
         let code = match self.shake_hands(&handshake, &mut inbox, allowance).await {
-            Some(caller) => self.converse(&Arc::new(caller), &outbox, &mut inbox).await,
+            Some(caller) => {
+                drop(newcomer);
+                self.converse(&Arc::new(caller), &outbox, &mut inbox).await
+            }
             None => 1000,
         };
         if let Some(admission) = gateway.desk.hub.leave(&self.id) {
@@ -83,7 +87,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         } else {
             tokio::select! {
                 message = timeout_at(deadline, self.first_message()) => match message {
-                    Ok(Ok(message)) => handshake.judge(&message, host.wall()),
+                    Ok(Ok(message)) => {
+                        let registry = self.gateway.desk.authority.registry();
+                        handshake.judge(&message, Moment { wall: host.wall(), monotonic: host.monotonic(), registry: &registry })
+                    }
                     Ok(Err(fault)) => handshake.failed(fault),
                     Err(_) => handshake.failed(Fault::Timeout),
                 },
@@ -94,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 }
             }
         };
-        let Judged { attempt, key, presented, request, complaint, protocols, asked, says } = judged;
+        let Judged { attempt, key, presented, request, complaint, rest_ms, protocols, asked, says } = judged;
         let fault = attempt.fault;
         let (client, ask, proof) = (attempt.client, attempt.ask.clone(), attempt.proof);
         let dialect = Dialect::of(attempt.protocol);
@@ -130,6 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     ask: ask.as_ref(),
                     roles: &roles,
                     complaint: complaint.as_deref(),
+                    rest_ms,
+                    request: None,
                     dialect,
                     protocols,
                     is_direct: source.peer.is_loopback() && source.forwarding == Forwarding::None,

@@ -1,6 +1,7 @@
 //! Who is connected right now? Listeners, sockets and the owner channel around one authority. It knows neither the bytes on
 //! disk nor how a decision is made.
 
+mod budget;
 mod conditions;
 mod connection;
 mod copies;
@@ -39,6 +40,7 @@ use crate::limits;
 use crate::pairing::{Actor, Command, Condition, DeviceId, GatewayStarted, GatewayStopped};
 use crate::settings::{Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
+use budget::Budgets;
 use conditions::Look;
 
 /// Why a gateway does not run.
@@ -86,6 +88,7 @@ pub struct Gateway {
     listeners: Vec<SocketAddr>,
     owner: u32,
     places: Arc<Semaphore>,
+    budgets: Arc<Budgets>,
 }
 
 /// A gateway that is ready to run.
@@ -165,7 +168,8 @@ impl Ready {
         }
         let listeners = tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
-        let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places });
+        let budgets = Arc::new(Budgets::new(settings.newcomers));
+        let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places, budgets });
         Ok(Self { gateway, tcp, look, owner_channel, writing })
     }
 
