@@ -1,6 +1,7 @@
 //! The table of methods: name, what it needs, what it does. The feature list is read off it, so a method is announced exactly
 //! when it is served. The same table serves sockets, the owner channel and commands on a stopped gateway's journal.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
@@ -14,13 +15,15 @@ use crate::host::Host;
 use crate::journal::Reader;
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, DeviceId, KnownScope, Outcome, Record, RequestId, Role, ScopeSet, Seq, may_read, may_see_device,
-    may_see_request,
+    Actor, Address, Command, Device, DeviceId, KnownScope, Outcome, Person, Record, Refusal, Registry, RequestId, Role, ScopeSet,
+    Seq, may_hear_of, may_read, may_see_device, may_see_request,
 };
 use crate::state::StateDir;
-use crate::views::log_row;
+use crate::views::{self, log_row};
 use crate::wire::connect::Dialect;
-use crate::wire::devices::{self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams};
+use crate::wire::devices::{
+    self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams, WhyParams,
+};
 use crate::wire::error::{
     Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
 };
@@ -57,9 +60,22 @@ pub struct Caller {
     pub scopes: ScopeSet,
     /// The protocol it speaks.
     pub dialect: Dialect,
+    /// Where it is.
+    pub address: Address,
 }
 
 impl Caller {
+    /// Whoever owns the state directory, on this host.
+    pub(super) fn owner(person: Person) -> Self {
+        Self {
+            actor: Actor::Owner(person),
+            role: Role::Operator,
+            scopes: ScopeSet::cli(),
+            dialect: Dialect::NEWEST,
+            address: IpAddr::V6(Ipv6Addr::LOCALHOST).into(),
+        }
+    }
+
     fn is_owner(&self) -> bool {
         matches!(self.actor, Actor::Owner(_))
     }
@@ -69,6 +85,7 @@ impl Caller {
 #[derive(Clone, Copy)]
 pub(super) enum Need {
     Open,
+    Operator,
     Scope(KnownScope),
     Node,
 }
@@ -85,6 +102,9 @@ enum Method {
     Rename,
     Rotate,
     Revoke,
+    Ask,
+    Wait,
+    Why,
     Tail,
 }
 
@@ -108,8 +128,12 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.reject", PAIRING, Method::Reject),
     ("device.pair.remove", PAIRING, Method::Remove),
     ("device.pair.rename", PAIRING, Method::Rename),
+    ("device.pair.why", PAIRING, Method::Why),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
+    // Whoever lacks scopes needs none to ask for them.
+    ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
+    ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
 ];
 
 /// The names of all methods served.
@@ -147,8 +171,11 @@ impl Desk {
         let served = METHODS.iter().find(|(name, ..)| *name == method);
         let known = upstream::need(method);
         let need = served.map(|(_, need, _)| *need).or(known).unwrap_or(ADMIN);
-        if !caller.is_owner() {
-            gate(caller, need)?;
+        if !caller.is_owner()
+            && let Err(refusal) = gate(caller, need)
+            && !rotates_its_own(caller, method, params)
+        {
+            return Err(refusal);
         }
         let Some((_, _, served)) = served else {
             return Err(match known {
@@ -159,7 +186,7 @@ impl Desk {
         match served {
             Method::Health => Ok(self.health()),
             Method::Status => Ok(self.status(caller)),
-            Method::Presence => Ok(self.hub.presence(&self.authority.registry(), &caller.actor).0.into()),
+            Method::Presence => Ok(self.presence(caller).0.into()),
             Method::List => {
                 read::<Nothing>(method, params)?;
                 Ok(self.list(caller))
@@ -193,6 +220,15 @@ impl Desk {
                 let params = read::<RoleParams>(method, params)?;
                 self.act(caller, Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)? }).await
             }
+            Method::Ask => {
+                let scopes = read::<UpgradeParams>(method, params)?.scopes.0;
+                self.act(caller, Command::Ask { scopes, address: caller.address }).await
+            }
+            Method::Wait => {
+                let request = request_id(&read::<RequestParams>(method, params)?.request_id)?;
+                self.wait(caller, request).await
+            }
+            Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
         }
     }
@@ -212,6 +248,15 @@ impl Desk {
             "agents": [],
             "sessions": { "path": "", "count": 0, "recent": [] },
         })
+    }
+
+    /// Who is here, as far as the caller may read it, and how often presence and health changed.
+    #[must_use]
+    pub(super) fn presence(&self, caller: &Caller) -> (Vec<Value>, (u64, u64)) {
+        let may_read = caller.is_owner() || caller.role == Role::Operator && caller.scopes.allows(KnownScope::Read);
+        let (seen, versions) = self.hub.presence(&self.authority.registry(), &caller.actor);
+        let seen = seen.into_iter().filter(|_| may_read);
+        (seen.map(|entry| entry.shown.clone()).collect(), versions)
     }
 
     /// How long the gateway has been up, in milliseconds.
@@ -260,11 +305,19 @@ impl Desk {
     }
 
     async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
+        let request = match &command {
+            Command::Approve { request } | Command::Reject { request } => Some(*request),
+            _ => None,
+        };
         let outcome = self.authority.ask(command, caller.actor.clone()).await;
         let registry = self.authority.registry();
         match outcome {
-            Err(_) => Err(journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))),
-            Ok(Outcome::Refused(refusal)) => Err(command_refused(&refusal, Subject::default())),
+            Err(_) => Err(unrecorded()),
+            Ok(Outcome::Refused(refusal)) => {
+                let settled = request.and_then(|request| registry.settled(&request));
+                let device = settled.map(|settled| &settled.device);
+                Err(command_refused(&refusal, Subject { device, request: request.as_ref(), ..Subject::default() }))
+            }
             Ok(Outcome::Approved { device, request, before }) => {
                 let before = before.map(|(actor, at)| devices::approved_before(&actor, at));
                 match registry.device(&device) {
@@ -291,6 +344,76 @@ impl Desk {
             Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),
             Ok(Outcome::Admitted(_) | Outcome::Noted) => Ok(Value::Null),
         }
+    }
+
+    /// Waits until a request of the caller's own device has ended; its time to live bounds that.
+    async fn wait(&self, caller: &Caller, request: RequestId) -> Result<Value, WireError> {
+        let Actor::Device { device, .. } = &caller.actor else {
+            return Err(command_refused(&Refusal::DeviceRequired, Subject::default()));
+        };
+        let mut changes = self.authority.changes();
+        loop {
+            {
+                let registry = changes.borrow_and_update();
+                if let Some(settled) = registry.settled(&request).filter(|settled| settled.device == *device) {
+                    let token = registry.device(device).and_then(|device| device.token(settled.role));
+                    let told = token.as_ref().map(|token| (token, self.authority.token(token)));
+                    return Ok(devices::upgraded(&request.to_string(), &settled.resolution, told));
+                }
+                if registry.request(&request).is_none_or(|request| request.device != *device) {
+                    return Err(command_refused(&Refusal::UnknownRequest, Subject::default()));
+                }
+            }
+            if changes.changed().await.is_err() {
+                return Err(unrecorded());
+            }
+        }
+    }
+
+    /// Why a device is where it is. A request names its device; what the caller may not see is not there.
+    async fn why(&self, caller: &Caller, about: &str) -> Result<Value, WireError> {
+        let registry = self.authority.registry();
+        let (actor, unknown) = (&caller.actor, |what: &str| WireError::invalid(format!("unknown {what}")));
+        let id = match (about.parse::<DeviceId>(), about.parse::<RequestId>()) {
+            (Ok(device), _) => device,
+            (Err(_), Ok(request)) => {
+                let waiting = registry.request(&request).map(|request| request.device);
+                let settled = registry.settled(&request).map(|settled| settled.device);
+                let hears = may_hear_of(&registry, actor, &request);
+                waiting.or(settled).filter(|_| hears).ok_or_else(|| unknown("requestId"))?
+            }
+            (Err(_), Err(_)) => {
+                let named = |device: &&Arc<Device>| device.label.as_deref() == Some(about);
+                let mut named = registry.devices().filter(named).filter(|device| may_see_device(&registry, actor, &device.id));
+                match (named.next(), named.next()) {
+                    (Some(device), None) => device.id,
+                    (None, _) => return Err(unknown("device, request or label")),
+                    (Some(_), Some(_)) => return Err(WireError::invalid("several devices have this label; name one by its id")),
+                }
+            }
+        };
+        let history = self.history(id, actor, &registry).await?;
+        let device = registry.device(&id).filter(|_| may_see_device(&registry, actor, &id)).map(AsRef::as_ref);
+        let now = registry.now().max(self.host.wall());
+        let why = views::why(&registry, now, id, device, &history, |request| may_see_request(&registry, actor, request));
+        let label = device.and_then(|device| device.label.as_deref());
+        why.map(|why| devices::why(&why, label)).ok_or_else(|| unknown("deviceId"))
+    }
+
+    /// The records about a device that `actor` may read, newest first, as far back as is looked.
+    async fn history(&self, id: DeviceId, actor: &Actor, registry: &Registry) -> Result<Vec<Record>, WireError> {
+        let head = registry.head();
+        let first = Seq(head.0.saturating_sub(limits::WHY_RECORDS)).next();
+        let (mut found, mut from) = (vec![], first);
+        while from <= head {
+            let records = self.records(from, limits::READ_RECORDS, head).await?;
+            let Some(last) = records.last() else { break };
+            from = last.seq.next();
+            found.extend(records.into_iter().filter(|record| views::whose(&record.event) == Some(id)));
+        }
+        found.retain(|record| may_read(registry, actor, record));
+        found.reverse();
+        Ok(found)
     }
 
     /// Lines after the cursor, oldest first and none left out that the caller may read; without one, the newest.
@@ -348,13 +471,30 @@ impl Desk {
 
 fn gate(caller: &Caller, need: Need) -> Result<(), WireError> {
     let needed = match (need, caller.role) {
-        (Need::Open, _) | (Need::Node, Role::Node) => return Ok(()),
-        (Need::Node, role) | (Need::Scope(_), role @ Role::Node) => {
+        (Need::Open, _) | (Need::Node, Role::Node) | (Need::Operator, Role::Operator) => return Ok(()),
+        (Need::Node, role) | (Need::Operator | Need::Scope(_), role @ Role::Node) => {
             return Err(unauthorized_role(role));
         }
         (Need::Scope(scope), Role::Operator) => scope,
     };
     if caller.scopes.allows(needed) { Ok(()) } else { Err(missing_scope(needed, caller.dialect)) }
+}
+
+/// Whether a call may take as long as a person does; what comes behind it does not wait for it.
+#[must_use]
+pub(super) fn waits(method: &str) -> bool {
+    METHODS.iter().any(|(name, _, served)| *name == method && matches!(served, Method::Wait))
+}
+
+fn unrecorded() -> WireError {
+    journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
+}
+
+/// Whether a device asks for another token in place of its own, which needs no scope: how far it may, is decided.
+fn rotates_its_own(caller: &Caller, method: &str, params: Option<&RawValue>) -> bool {
+    let named = || parse_params::<RotateParams>(params).ok()?.device_id.0.parse().ok();
+    let is_operator = caller.role == Role::Operator && method == "device.token.rotate";
+    is_operator && named().is_some_and(|device| caller.actor.is_device(&device))
 }
 
 fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
@@ -379,7 +519,7 @@ mod tests {
 
     fn caller(role: Role, scopes: &[&str]) -> Caller {
         let scopes = ScopeSet::parse(scopes.iter().copied()).expect("scopes");
-        Caller { actor: Actor::Peer, role, scopes, dialect: Dialect::Three }
+        Caller { actor: Actor::Peer, role, scopes, dialect: Dialect::Three, address: IpAddr::V6(Ipv6Addr::LOCALHOST).into() }
     }
 
     #[test]

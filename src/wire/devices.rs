@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use super::frame::Text;
 use crate::limits;
 use crate::pairing::{
-    Activity, Address, Description, Device, DeviceToken, Granted, Policy, PublicKey, Refusal, Registry, Request, Role, ScopeSet,
-    what_is_needed,
+    Activity, Address, Description, Device, DeviceToken, Ending, Granted, Policy, PublicKey, Registry, Request, Resolution, Role,
+    ScopeSet,
 };
-use crate::views;
+use crate::views::{self, Why};
 
 /// No params at all.
 #[derive(Debug, Deserialize)]
@@ -35,6 +35,14 @@ pub struct RequestParams {
 pub struct DeviceParams {
     /// The device.
     pub device_id: Text,
+}
+
+/// Params of `device.pair.why`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhyParams {
+    /// A device, a request, or a label.
+    pub about: Text,
 }
 
 /// Params that name a device's role.
@@ -86,6 +94,33 @@ impl TryFrom<String> for Label {
             }
             name => Ok(Self(name.to_owned())),
         }
+    }
+}
+
+/// Params of `device.scopes.requestUpgrade` (OpenClaw 2026.9.6).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct UpgradeParams {
+    /// All that the device wants to hold.
+    pub scopes: UpgradeScopes,
+}
+
+/// From one scope to [`limits::UPGRADE_SCOPES`].
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Vec<Text>")]
+pub struct UpgradeScopes(pub ScopeSet);
+
+impl TryFrom<Vec<Text>> for UpgradeScopes {
+    type Error = String;
+
+    fn try_from(texts: Vec<Text>) -> Result<Self, Self::Error> {
+        if texts.is_empty() {
+            return Err("must NOT have fewer than 1 items".to_owned());
+        }
+        if texts.len() > limits::UPGRADE_SCOPES {
+            return Err(format!("must NOT have more than {} items", limits::UPGRADE_SCOPES));
+        }
+        ScopeSet::parse(texts.iter().map(|text| &*text.0)).map(Self).map_err(|error| error.to_string())
     }
 }
 
@@ -141,8 +176,7 @@ pub fn pending(registry: &Registry, request: &Request) -> Value {
     entry.insert("reason".into(), request.reason.as_str().into());
     entry.insert("approvedScopes".into(), scopes(&held));
     entry.insert("missingScopes".into(), scopes(&request.scopes.missing_from(request.role, &held)));
-    let sentence = views::refusal_sentence(&Refusal::PairingRequired(what_is_needed(registry, request)), Some(&request.device));
-    entry.insert("message".into(), sentence.into());
+    entry.insert("message".into(), views::pending(registry, request).into());
     entry.insert("attempts".into(), request.attempts.into());
     entry.insert("expiresAtMs".into(), expiry(registry.policy(), request).into());
     if let Some(device) = device {
@@ -228,6 +262,25 @@ pub fn approved(request: &str, device: &Device, activity: Option<&Activity>, bef
     result
 }
 
+/// Result of `device.pair.why`, a method of ours: the sentence that matters, what led to it, and the next command.
+#[must_use]
+pub fn why(why: &Why, label: Option<&str>) -> Value {
+    let mut result = json!({ "deviceId": why.device.to_string(), "state": why.state });
+    if let Some(result) = result.as_object_mut() {
+        if let Some(label) = label {
+            result.insert("operatorLabel".to_owned(), label.into());
+        }
+        if let Some(request) = why.request {
+            result.insert("requestId".to_owned(), request.to_string().into());
+        }
+        let mut sentences = why.sentences.iter();
+        result.insert("message".to_owned(), sentences.next().cloned().into());
+        result.insert("because".to_owned(), sentences.cloned().collect::<Vec<_>>().into());
+        result.insert("next".to_owned(), why.next.clone().into());
+    }
+    result
+}
+
 /// Result of `device.token.rotate`; the token only where its own device asks.
 #[must_use]
 pub fn rotated(token: &Granted, text: Option<&DeviceToken>) -> Value {
@@ -241,6 +294,30 @@ pub fn rotated(token: &Granted, text: Option<&DeviceToken>) -> Value {
     result.insert("rotatedAtMs".into(), token.at.0.into());
     let delivery = if text.is_some() { "in-band" } else { "withheld-cross-device" };
     result.insert("tokenDelivery".into(), delivery.into());
+    Value::Object(result)
+}
+
+/// Result of `device.scopes.waitUpgrade`: how the request ended; where it was granted, what the device's token carries now, and
+/// the token, since its own device asks.
+#[must_use]
+pub fn upgraded(request: &str, resolution: &Resolution, token: Option<(&Granted, Option<DeviceToken>)>) -> Value {
+    let status = match resolution.ending {
+        Ending::Approved => "approved",
+        Ending::Expired => "expired",
+        Ending::Rejected | Ending::Superseded | Ending::Removed => "rejected",
+    };
+    let mut result = Map::new();
+    result.insert("status".into(), status.into());
+    result.insert("requestId".into(), request.into());
+    if let Some((successor, _)) = &resolution.successor {
+        result.insert("supersededBy".into(), successor.to_string().into());
+    }
+    if let (Ending::Approved, Some((granted, text))) = (resolution.ending, token) {
+        result.insert("scopes".into(), granted.scopes.sorted().into());
+        if let Some(text) = text {
+            result.insert("deviceToken".into(), text.reveal().into());
+        }
+    }
     Value::Object(result)
 }
 

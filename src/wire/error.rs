@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::connect::Dialect;
 use super::frame::WireError;
 use crate::limits;
-use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, KnownScope, Refusal, Role};
+use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, KnownScope, Refusal, RequestId, Role};
 use crate::views;
 
 /// How a connect is refused: a response, unless there was no request to respond to, then a close.
@@ -20,7 +20,7 @@ pub struct Answer {
     pub reason: String,
 }
 
-/// What of a connect its refusal speaks about.
+/// What a refusal speaks about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
     /// The client.
@@ -33,12 +33,22 @@ pub struct Subject<'a> {
     pub roles: &'a [Role],
     /// What does not fit, for a malformed connect.
     pub complaint: Option<&'a str>,
+    /// For how many milliseconds nothing of it is compared.
+    pub rest_ms: Option<u64>,
+    /// The request that was to be answered.
+    pub request: Option<&'a RequestId>,
     /// The protocol that it agreed on.
     pub dialect: Dialect,
     /// The lowest and the highest protocol that the client speaks.
     pub protocols: Option<(u64, u64)>,
     /// Whether it came from this host, past no proxy.
     pub is_direct: bool,
+}
+
+impl<'a> Subject<'a> {
+    fn about(self) -> views::About<'a> {
+        views::About { device: self.device, role: self.ask.map(|ask| ask.role), request: self.request }
+    }
 }
 
 /// The answer to a connect that was refused.
@@ -50,7 +60,7 @@ pub fn connect_refused(refusal: &Refusal, subject: Subject<'_>) -> Answer {
     let error = command_refused(refusal, subject);
     let reason = match refusal {
         Refusal::Unauthorized { .. } => error.message.clone(),
-        _ => views::close_reason(refusal, subject.device),
+        _ => views::close_reason(refusal, subject.about()),
     };
     Answer { error: Some(error), code: 1008, reason: cut(&reason, limits::CLOSE_REASON_BYTES) }
 }
@@ -58,7 +68,7 @@ pub fn connect_refused(refusal: &Refusal, subject: Subject<'_>) -> Answer {
 /// The error of a refused command, and of a refused connect that was well-formed.
 #[must_use]
 pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
-    let sentence = views::refusal_sentence(refusal, subject.device);
+    let sentence = views::refusal_sentence(refusal, subject.about());
     let invalid = |message: String, details: Option<Value>| WireError { details, ..WireError::invalid(message) };
     match refusal {
         Refusal::ControlUiNeedsDevice => invalid(sentence, Some(json!({ "code": "CONTROL_UI_DEVICE_IDENTITY_REQUIRED" }))),
@@ -77,7 +87,8 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
                 Some(hint) => format!("{sentence} ({hint})"),
                 None => sentence,
             };
-            invalid(message, Some(details))
+            let retryable = subject.rest_ms.map(|_| true);
+            WireError { retryable, retry_after_ms: subject.rest_ms, ..invalid(message, Some(details)) }
         }
         Refusal::PairingRequired(need) => {
             let asked = subject.ask.map(|ask| ask.scopes.iter().collect::<Vec<_>>()).unwrap_or_default();
@@ -95,6 +106,13 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
             if let (false, Some(details)) = (subject.roles.is_empty(), details.as_object_mut()) {
                 let roles: Vec<_> = subject.roles.iter().map(|role| role.as_str()).collect();
                 details.insert("approvedRoles".into(), roles.into());
+            }
+            // A Control UI of 2026.9.6 stays where it is and tries again, if it is told to.
+            let is_control_ui = subject.client.is_some_and(|client| matches!(client.id, ClientId::ControlUi | ClientId::Tui));
+            if let (Dialect::Four, true, Some(details)) = (subject.dialect, is_control_ui, details.as_object_mut()) {
+                details.insert("recommendedNextStep".into(), "wait_then_retry".into());
+                details.insert("retryable".into(), true.into());
+                details.insert("pauseReconnect".into(), false.into());
             }
             WireError { retry_after_ms: Some(need.retry_after_ms), ..not_paired(sentence, details) }
         }
@@ -291,6 +309,17 @@ pub fn is_unauthorized_role(error: &WireError) -> bool {
 }
 
 const UNAUTHORIZED_ROLE: &str = "unauthorized role: ";
+
+/// The answer to a call that would wait beside too many others of its connection.
+#[must_use]
+pub fn too_many_wait() -> WireError {
+    WireError {
+        code: "UNAVAILABLE".into(),
+        retryable: Some(true),
+        retry_after_ms: Some(limits::RETRY_AFTER_MS.0),
+        ..WireError::invalid("too many calls of this connection wait already")
+    }
+}
 
 /// The answer to a method that no release knows.
 #[must_use]
