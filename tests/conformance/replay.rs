@@ -172,7 +172,8 @@ impl Replay {
         assert!(request.is_string(), "no request came of what was there before: {refused}");
         self.peers.remove("before");
         if left["paired"] == true {
-            self.gateway.owner("device.pair.approve", json!({ "requestId": request })).await;
+            let approved = self.gateway.owner("device.pair.approve", json!({ "requestId": request })).await;
+            assert_eq!(approved.expect("it runs")["ok"], true, "what was there before is approved");
         } else {
             self.words.learn(&left["requestId"], &request);
         }

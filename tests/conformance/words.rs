@@ -32,7 +32,7 @@ fn pattern(text: &str) -> Regex {
 static UUID: LazyLock<Regex> = LazyLock::new(|| pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"));
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| pattern("^[A-Za-z0-9_-]{43}$"));
 static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"));
-static NUMBERED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^<(uuid|token) \d+>$"));
+static NUMBERED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^<(uuid|token|cursor) \d+>$"));
 static KEY: LazyLock<Regex> = LazyLock::new(|| pattern(r"<(key|device) (\d+)( upper| pem| base64)?>"));
 
 impl Words {
@@ -66,6 +66,9 @@ impl Words {
         if let Some(offset) = text.strip_prefix("<now").and_then(|rest| rest.strip_suffix('>')) {
             let offset = offset.parse().expect("milliseconds");
             return challenge.ts.checked_add_signed(offset).expect("a time").into();
+        }
+        if let Some(cursor) = self.ours.get(text).filter(|_| text.starts_with("<cursor")) {
+            return cursor.parse::<u64>().expect("a number").into();
         }
         if NUMBERED.is_match(text) {
             return self.ours.get(text).cloned().unwrap_or_else(|| format!("never heard: {text}")).into();
@@ -153,6 +156,9 @@ impl Words {
                     }
                     self.ours.insert(word.clone(), ours.clone());
                 }
+            }
+            (Value::String(word), Value::Number(ours)) if word.starts_with("<cursor") => {
+                self.ours.insert(word.clone(), ours.to_string());
             }
             _ => {}
         }

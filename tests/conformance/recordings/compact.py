@@ -6,6 +6,7 @@ secret or dated in here, and a difference can be read:
 <device N>, <key N>   the N-th key of the recording and its id; `upper`, `pem`, `base64` behind it: in that spelling
 <uuid N>, <token N>   the N-th request or connection id, and device token, that the gateway gave out; the same N is the same value
 <nonce>               what the gateway sent in this connection's challenge
+<cursor N>            where the N-th answer to logs.tail ended
 <now+N>               N ms after that challenge
 <time>, <any>         a time of the gateway; a value that is not compared: bodies of health, presence and lists of OpenClaw's own
 <gateway>             the port of the gateway
@@ -93,7 +94,7 @@ def find_signature(params, keys, challenge):
 class Recording:
     def __init__(self, lines, known):
         self.lines, self.known = lines, known
-        self.keys, self.names, self.calls, self.ids, self.challenge = {}, {}, {}, {}, {}
+        self.keys, self.names, self.calls, self.ids, self.challenge, self.cursors = {}, {}, {}, {}, {}, {}
 
     def name(self, kind, value):
         if value not in self.names:
@@ -123,14 +124,19 @@ class Recording:
     def compact(self):
         for device in self.devices_that_connect():
             self.learn_key(device.get("publicKey", ""))
-        before = list(self.before())
+        before = sorted(self.before(), key=lambda left: left["frame"].pop("at"))
         out = before + [self.line(line) for line in self.lines]
         return [line for line in out if line is not None]
 
     def before(self):
         """What the recording acts on and did not bring about itself."""
-        made, ended = set(self.names), set()
+        made = set(self.names)
         calls = {}
+        # A device that was paired when it connects here for the first time.
+        begin = next((line["frame"]["payload"]["ts"] for line in self.lines if line["kind"] == "text" and line["dir"] == "s2c"), 0)
+        for device in {device.get("id"): None for device in self.devices_that_connect()}:
+            if self.known.get(device, {}).get("approvedAtMs", begin) < begin:
+                yield self.left_behind(device)
         for line in self.lines:
             frame = line["frame"]
             if line["kind"] != "text" or not isinstance(frame, dict):
@@ -158,6 +164,7 @@ class Recording:
         else:
             self.learn_key(entry["publicKey"])
         frame = {key: entry[key] for key in ("publicKey", "displayName", "platform", "deviceFamily", "clientId", "clientMode", "role", "scopes", "remoteIp") if key in entry}
+        frame["at"] = entry.get("ts", entry.get("approvedAtMs", 0))
         frame["paired"] = "requestId" not in entry
         if "requestId" in entry:
             frame["requestId"] = self.name("uuid", entry["requestId"])
@@ -203,6 +210,8 @@ class Recording:
         if isinstance(params, dict):
             if isinstance(params.get("device"), dict):
                 self.device(params, conn)
+            if params.get("cursor") in self.cursors:
+                params["cursor"] = self.cursors[params["cursor"]]
             if isinstance(params.get("client"), dict) and UUID.fullmatch(str(params["client"].get("instanceId"))):
                 params["client"]["instanceId"] = "an instance"
         return self.renamed(frame)
@@ -242,7 +251,9 @@ class Recording:
             for part in ("pending", "paired"):
                 payload[part] = [entry for entry in payload[part] if entry.get("deviceId") in self.names]
         elif method == "logs.tail" and frame.get("ok"):
+            self.cursors[payload["cursor"]] = f"<cursor {len(self.cursors) + 1}>"
             frame["payload"] = {key: value if key in ("truncated", "reset") else "<any>" for key, value in payload.items()}
+            frame["payload"]["cursor"] = self.cursors[payload["cursor"]]
         if "error" in frame and "retryAfterMs" in frame["error"]:
             frame["error"]["retryAfterMs"] = "<any>"
         return self.renamed(self.bound(frame))
@@ -311,7 +322,8 @@ def main(raw):
         recordings = {path: lines_of(path) for path in sorted((raw / release).rglob("*.jsonl"))}
         known = {}
         for key, entry in itertools.chain.from_iterable(map(entries, recordings.values())):
-            if "publicKey" not in known.get(key, {}):
+            seen = known.get(key, {})
+            if "publicKey" not in seen or entry.get("approvedAtMs", 0) < seen.get("approvedAtMs", 0):
                 known[key] = entry
         for path, lines in recordings.items():
             target = pathlib.Path(__file__).parent / path.relative_to(raw)
