@@ -136,7 +136,7 @@ class Recording:
         begin = next((line["frame"]["payload"]["ts"] for line in self.lines if line["kind"] == "text" and line["dir"] == "s2c"), 0)
         for device in {device.get("id"): None for device in self.devices_that_connect()}:
             if self.known.get(device, {}).get("approvedAtMs", begin) < begin:
-                yield self.left_behind(device)
+                yield from self.left_behind(device)
         for line in self.lines:
             frame = line["frame"]
             if line["kind"] != "text" or not isinstance(frame, dict):
@@ -153,10 +153,11 @@ class Recording:
                 for target in (params.get("requestId"), params.get("deviceId")):
                     if call.get("method", "").startswith("device.") and target and target not in made and target in self.known:
                         made.add(target)
-                        yield self.left_behind(target)
+                        yield from self.left_behind(target)
 
     def left_behind(self, target):
-        entry = self.known[target]
+        entry = dict(entries(self.lines)).get(target, {})
+        entry = entry if "publicKey" in entry else self.known[target]
         if "publicKey" not in entry:
             n = self.keys[entry["deviceId"]] = len(self.keys) + 1
             self.names[entry["deviceId"]] = f"<device {n}>"
@@ -169,7 +170,13 @@ class Recording:
         if "requestId" in entry:
             frame["requestId"] = self.name("uuid", entry["requestId"])
         frame["publicKey"] = self.names.get(entry["publicKey"], entry["publicKey"])
-        return {"t_ms": 0, "kind": "before", "frame": frame}
+        if "operatorLabel" in entry:
+            frame["label"] = entry["operatorLabel"]
+        for role in entry.get("roles", [entry["role"]]) if frame["paired"] else [entry["role"]]:
+            scopes = entry.get("scopes", []) if role == "operator" else []
+            is_rotated = any(token["role"] == role and "rotatedAtMs" in token for token in entry.get("tokens", []))
+            more = {"role": role, "scopes": scopes} | ({"rotated": True} if is_rotated else {})
+            yield {"t_ms": 0, "kind": "before", "frame": frame | more}
 
     def line(self, line):
         frame, kind, conn = line["frame"], line["kind"], line.get("conn")
@@ -250,6 +257,7 @@ class Recording:
         elif method == "device.pair.list" and frame.get("ok"):
             for part in ("pending", "paired"):
                 payload[part] = [entry for entry in payload[part] if entry.get("deviceId") in self.names]
+            payload["pending"] = [entry for entry in payload["pending"] if entry["requestId"] in self.names]
         elif method == "logs.tail" and frame.get("ok"):
             self.cursors[payload["cursor"]] = f"<cursor {len(self.cursors) + 1}>"
             frame["payload"] = {key: value if key in ("truncated", "reset") else "<any>" for key, value in payload.items()}
