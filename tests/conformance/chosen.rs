@@ -401,10 +401,6 @@ pub(crate) const ROWS: &[Row] = &[
     row(BOTH, ["3.13/protocol-range-ok", "c1 *", "*", "*", "*"]),
     row(BOTH, ["3.13/scopes-matrix", "* device.pair.rename", "/error/message", "*", "*"]),
     row(BOTH, ["3.13/live-scope-upgrade", "* device.*", "*", "*", "*"]),
-    row(
-        NODE_TOKENS,
-        ["*/scopes-matrix", "c1 connect", "/payload/auth", "-", r#"{"deviceToken":"<token>","role":"operator","scopes":[],*"#],
-    ),
     row(BOTH, ["3.13/local-by-client", "c8 connect|c9 connect", "/error/code|/error/details", "*", "*"]),
     row(NO_KEY, ["*/same-id-different-key", "c8 connect|c8 close", "*", r#""device*signature*""#, r#""device*id*""#]),
     row(
@@ -430,7 +426,39 @@ pub(crate) const ROWS: &[Row] = &[
         ["3.13/cli-clear", "c5 connect|c6 connect", "", r#"{"hello-ok":*"#, r#"{"code":"NOT_PAIRED",*"reason":"not-paired",*"#],
     ),
     // Budgets.
-    row(BUDGET, ["3.13/x-rate-limit", "* connect|* close", "*", "*", "*"]),
+    row(BUDGET, ["3.13/x-rate-limit", "* connect", "/error/retryable", "-", "true"]),
+    row(
+        BUDGET,
+        [
+            "3.13/x-rate-limit",
+            "c13 connect",
+            "",
+            r#"{"hello-ok":*"#,
+            r#"{"code":"INVALID_REQUEST","message":"unauthorized: too many *"#,
+        ],
+    ),
+    row(
+        BUDGET,
+        [
+            "3.13/x-rate-limit",
+            "* connect|* close",
+            "/error/message|/reason",
+            r#""unauthorized: gateway token mismatch *"#,
+            r#""unauthorized: too many *"#,
+        ],
+    ),
+    row(BUDGET, ["3.13/x-rate-limit", "* connect", "/error/details/code", r#""AUTH_TOKEN_MISMATCH""#, r#""AUTH_RATE_LIMITED""#]),
+    row(BUDGET, ["3.13/x-rate-limit", "* connect", "/error/details/authReason", r#""token_mismatch""#, r#""rate_limited""#]),
+    row(
+        BUDGET,
+        [
+            "3.13/x-rate-limit",
+            "* connect",
+            "/error/details/recommendedNextStep",
+            r#""update_auth_credentials""#,
+            r#""wait_then_retry""#,
+        ],
+    ),
     // Pages.
     row(NO_PAGE, ["*/http", "http http GET *", "/status", "*", "404"]),
     row(NO_PAGE, ["*/http", "http http GET *", "/headers/content-type|/headers/cache-control|/headers/allow|/body", "*", "*"]),

@@ -69,6 +69,11 @@ impl Gateway {
         }
     }
 
+    /// Whether nobody told it to stop.
+    pub(crate) fn is_running(&self) -> bool {
+        self.stop.is_some()
+    }
+
     /// Tells it to stop, and does not wait for it.
     pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {
