@@ -32,6 +32,8 @@ pub struct Target {
     pub password: Option<String>,
     /// A device token, in a field of its own.
     pub device_token: Option<String>,
+    /// The scopes to ask for; without, those of the OpenClaw 2026.3.13 CLI.
+    pub scopes: Option<Vec<String>>,
 }
 
 /// Why a gateway could not be asked.
@@ -93,7 +95,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Dials `target` as `device` and asks for what the OpenClaw 2026.3.13 CLI asks for. Each step may take `limit`.
+    /// Dials `target` as `device`. Each step may take `limit`.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -211,7 +213,7 @@ fn local_address(url: &str) -> Result<(String, u16), ClientError> {
 
 /// Params of `connect`, signed in the v3 form (OpenClaw 2026.3.13).
 fn connect_params(target: &Target, device: &OwnDevice, nonce: &str, now: Millis) -> Value {
-    let scopes: Vec<_> = ScopeSet::cli().iter().map(str::to_owned).collect();
+    let scopes = target.scopes.clone().unwrap_or_else(|| ScopeSet::cli().iter().map(str::to_owned).collect());
     let id = device.id().to_string();
     let platform = std::env::consts::OS;
     let text = SignedText {

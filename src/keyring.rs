@@ -145,6 +145,12 @@ impl TokenFile {
         self.tokens.get(role.as_str()).map(|stored| stored.token.as_str())
     }
 
+    /// What that token carries, as far as its gateway said.
+    #[must_use]
+    pub fn scopes(&self, role: Role) -> Option<&[String]> {
+        self.tokens.get(role.as_str()).map(|stored| stored.scopes.as_slice())
+    }
+
     /// Keeps a token, in the file too.
     ///
     /// # Errors
@@ -157,7 +163,7 @@ impl TokenFile {
         scopes: &[String],
         now: Millis,
     ) -> Result<(), KeyringError> {
-        if self.token(role) == Some(token) {
+        if self.token(role) == Some(token) && self.scopes(role) == Some(scopes) {
             return Ok(());
         }
         let token = Zeroizing::new(token.to_owned());

@@ -103,6 +103,9 @@ pub const SETTINGS_BYTES: u64 = 1024 * 1024;
 /// First retry hint of a refused device, and the longest; it doubles with each attempt of the same request.
 pub const RETRY_AFTER_MS: (u64, u64) = (1_000, 60_000);
 
+/// Records that `device.pair.why` looks back over for those of one device: some tens of megabytes, read in less than a second.
+pub const WHY_RECORDS: u64 = 65_536;
+
 // --- the authority ------------------------------------------------------------------------------------------
 
 /// Commands waiting for the writer; when full, callers wait.

@@ -18,6 +18,14 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Tell why a device is where it is, and what would change that
+    Why {
+        /// A device, a request, or a label
+        #[arg(value_name = "DEVICE|REQUEST|LABEL")]
+        about: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// Approve a request; without an id the one that waits
     Approve {
         /// The request
@@ -42,6 +50,17 @@ pub(super) enum Command {
         /// The device
         #[arg(value_name = "DEVICE")]
         device: String,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Give a device a label, for people to tell it by
+    Rename {
+        /// The device
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// The label
+        #[arg(value_name = "LABEL")]
+        label: String,
         #[command(flatten)]
         reach: Reach,
     },
@@ -88,9 +107,11 @@ pub(super) struct RoleOf {
 pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
     let reach = match &command {
         Command::List { reach }
+        | Command::Why { reach, .. }
         | Command::Approve { reach, .. }
         | Command::Reject { reach, .. }
         | Command::Remove { reach, .. }
+        | Command::Rename { reach, .. }
         | Command::Clear { reach, .. }
         | Command::Rotate { reach, .. }
         | Command::Revoke { reach, .. } => reach,
@@ -99,11 +120,29 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
     if let Command::Clear { yes: false, .. } = command {
         return Err(Failure::new(Exit::Failed, "Refusing to clear pairing table without --yes"));
     }
-    let purpose = if matches!(command, Command::List { .. }) { Purpose::Look } else { Purpose::Act };
+    let purpose = if matches!(command, Command::List { .. } | Command::Why { .. }) { Purpose::Look } else { Purpose::Act };
     let mut door = reach.open(world, purpose).await?;
     let done = act(&command, reach, &mut door, world, out).await;
+    let is_owners = door.is_owners();
     door.close().await;
-    done
+    done.map_err(|failure| if is_owners { failure } else { with_owners_way(failure, &command) })
+}
+
+/// Of a scope that this device lacks: the same act, as the owner of the gateway's host can do it without any.
+fn with_owners_way(failure: Failure, command: &Command) -> Failure {
+    let act = match command {
+        Command::Approve { request: Some(request), .. } => format!("approve {request}"),
+        Command::Reject { request, .. } => format!("reject {request}"),
+        Command::Remove { device, .. } => format!("remove {device}"),
+        Command::Revoke { of, .. } => format!("revoke --device {} --role {}", of.device, of.role),
+        Command::Rotate { of, scopes, .. } => {
+            let scopes: String = scopes.iter().map(|scope| format!(" --scope {scope}")).collect();
+            format!("rotate --device {} --role {}{scopes}", of.device, of.role)
+        }
+        _ => return failure,
+    };
+    let note = format!("on the gateway's host, its owner can: openclaw devices {}", quote(&act));
+    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
 }
 
 async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, out: &Output) -> Result<(), Failure> {
@@ -112,6 +151,10 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
         Command::List { .. } => {
             let list = door.call("device.pair.list", json!({})).await?;
             if json { out.json(&list) } else { show_list(&list, world, out) }
+        }
+        Command::Why { about, .. } => {
+            let why = door.call("device.pair.why", json!({ "about": about })).await?;
+            if json { out.json(&why) } else { show_why(&why, out) }
         }
         Command::Approve { request, latest, .. } => {
             let request = match request {
@@ -136,6 +179,13 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
         Command::Remove { device, .. } => {
             let result = door.call("device.pair.remove", json!({ "deviceId": device })).await?;
             if json { out.json(&result) } else { out.line(format_args!("Removed {}", text(result.get("deviceId")))) }
+        }
+        Command::Rename { device, label, .. } => {
+            let result = door.call("device.pair.rename", json!({ "deviceId": device, "label": label })).await?;
+            if json {
+                return out.json(&result);
+            }
+            out.line(format_args!("Renamed {} to {}", text(result.get("deviceId")), text(result.get("label"))))
         }
         Command::Clear { pending, .. } => clear(*pending, reach, door, world, out).await,
         Command::Rotate { of, scopes, .. } => {
@@ -244,6 +294,16 @@ fn show_list(list: &Value, world: &World, out: &Output) -> Result<(), Failure> {
     out.table(&["Device", "Roles", "Scopes", "Tokens", "IP"], paired.iter().map(row).collect())
 }
 
+/// A sentence a line, then the command that would change it.
+fn show_why(why: &Value, out: &Output) -> Result<(), Failure> {
+    out.line(sentence(why))?;
+    strings(why.get("because")).iter().try_for_each(|line| out.line(line))?;
+    match why.get("next").and_then(Value::as_str) {
+        Some(next) => out.line(format_args!("Next: {}", quote(next))),
+        None => Ok(()),
+    }
+}
+
 /// A table to look at, then a sentence for each request, which ends with the command that approves it.
 fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
     out.line(format_args!("Pending ({})", pending.len()))?;
@@ -268,10 +328,11 @@ fn sentence(request: &Value) -> String {
     text(request.get("message"))
 }
 
-/// What a device calls itself, and its id: the first is a claim.
+/// A device's label or, without one, what it calls itself, which is a claim; and its id.
 fn name(entry: &Value) -> String {
     let id = text(entry.get("deviceId"));
-    match entry.get("displayName").and_then(Value::as_str) {
+    let label = entry.get("operatorLabel").or_else(|| entry.get("displayName"));
+    match label.and_then(Value::as_str) {
         Some(name) => format!("{} ({id})", quote(name)),
         None => id,
     }

@@ -85,12 +85,14 @@ impl Reach {
             let message = format!("gateway url override requires explicit credentials: give --token or --password for {url}");
             return Err(Failure::new(Exit::Failed, message));
         }
-        Ok(Some(Target { url, token, password, device_token: None }))
+        Ok(Some(Target { url, token, password, ..Target::default() }))
     }
 
     async fn dial(&self, world: &World, mut target: Target) -> Result<Client, Failure> {
         let device = OwnDevice::load_or_new(&world.state, &*world.host)?;
         let mut tokens = TokenFile::load(&world.state, &device.id())?;
+        // A device that holds less than a CLI asks for at first must not ask for more with each command.
+        target.scopes = tokens.scopes(Role::Operator).filter(|scopes| !scopes.is_empty()).map(<[_]>::to_vec);
         let limit = Duration::from_millis(self.timeout);
         let mut dialled = Client::connect(&target, &device, world.host.wall(), limit).await;
         if let Err(ClientError::Refused(error)) = &dialled
@@ -140,6 +142,11 @@ fn detail<'a>(error: &'a WireError, key: &str) -> Option<&'a Value> {
 }
 
 impl Door {
+    /// Whether it leads to a gateway of this machine's owner, who may do all.
+    pub(super) fn is_owners(&self) -> bool {
+        !matches!(self, Self::Named(_))
+    }
+
     /// Asks for a method.
     pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
         match self {

@@ -86,6 +86,8 @@ struct Failure {
     exit: Exit,
     message: String,
     details: Option<Value>,
+    /// What to know besides, or to do next.
+    note: Option<String>,
 }
 
 /// What every command works with.
@@ -146,7 +148,7 @@ fn profile_name(text: &str) -> Result<String, String> {
 
 impl Failure {
     fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), details: None }
+        Self { exit, message: message.into(), details: None, note: None }
     }
 }
 
@@ -156,7 +158,9 @@ impl From<WireError> for Failure {
         let clocks = error.details.as_ref().and_then(|details| details.get("clocks")).and_then(Value::as_str).map(quote);
         let message = clocks.map_or_else(|| error.message.clone(), |clocks| format!("{}: {clocks}", error.message));
         let details = json!({ "code": error.code, "details": error.details });
-        Self { exit: Exit::Failed, message, details: Some(details) }
+        let code = error.details.as_ref().and_then(|details| details.get("code")).and_then(Value::as_str);
+        let note = (code == Some("PAIRING_REQUIRED")).then(|| "the gateway is running and refused this device".to_owned());
+        Self { exit: Exit::Failed, message, details: Some(details), note }
     }
 }
 

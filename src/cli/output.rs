@@ -76,6 +76,9 @@ impl Output {
         }
         if self.json.get() {
             let mut error = json!({ "message": failure.message, "exitCode": failure.exit as u8 });
+            if let (Some(note), Some(error)) = (&failure.note, error.as_object_mut()) {
+                error.insert("note".to_owned(), note.clone().into());
+            }
             if let (Some(error), Some(Value::Object(details))) = (error.as_object_mut(), &failure.details) {
                 error.extend(
                     details.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())),
@@ -84,6 +87,9 @@ impl Output {
             let _ = self.json(&json!({ "ok": false, "error": error }));
         }
         self.note(format_args!("error: {}", failure.message));
+        if let Some(note) = &failure.note {
+            self.note(format_args!("note: {note}"));
+        }
         failure.exit
     }
 }

@@ -138,6 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     roles: &roles,
                     complaint: complaint.as_deref(),
                     rest_ms,
+                    request: None,
                     dialect,
                     protocols,
                     is_direct: source.peer.is_loopback() && source.forwarding == Forwarding::None,

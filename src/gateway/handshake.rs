@@ -151,7 +151,8 @@ impl Handshake<'_> {
         judged.asked = params.scopes.iter().map(|scope| scope.0.clone()).take(limits::SCOPES).collect();
         judged.says = description(params);
         let unsaid = Described { like: None, here: None };
-        judged.attempt.ask = Some(Ask { role, scopes, described: unsaid });
+        // Until somebody proved anything a scope that no release knows is a text of theirs, and is not recorded.
+        judged.attempt.ask = Some(Ask { role, scopes: scopes.known(), described: unsaid });
         let none = AuthParams::default();
         let auth = params.auth.as_ref().unwrap_or(&none);
         if let Some(device) = &params.device {
@@ -180,6 +181,10 @@ impl Handshake<'_> {
             judged.rest_ms = Some(rest);
             (SharedVerdict::Spent, None)
         });
+        let has_secret = shared == SharedVerdict::Right && self.auth != AuthMode::None;
+        if let (true, Some(ask)) = (has_secret || judged.attempt.proof.is_some(), &mut judged.attempt.ask) {
+            ask.scopes = scopes;
+        }
         judged.attempt.credential = Some(Credential {
             mode: self.auth,
             shared,

@@ -89,9 +89,7 @@ fn host_is_ours(headers: &HeaderMap, local: SocketAddr) -> bool {
 /// Any path upgrades (OpenClaw 2026.3.13), but only a request in exactly the form of RFC 6455, section 4.2.1.
 fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Reply {
     let Some(key) = websocket_key(&request) else {
-        let mut reply = plain(StatusCode::BAD_REQUEST, "Bad Request");
-        reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        return reply;
+        return turned_away(StatusCode::BAD_REQUEST, "Bad Request");
     };
     let accept = derive_accept_key(key.as_bytes());
     let user = peer::user_of(peer, local, gateway.owner);
@@ -110,10 +108,10 @@ fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: SocketA
         counted,
     };
     let Some(newcomer) = gateway.budgets.newcomer(arrival.counted.clone()) else {
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "Too many unauthenticated sockets");
+        return turned_away(StatusCode::SERVICE_UNAVAILABLE, "Too many unauthenticated sockets");
     };
     let Some(place) = gateway.take_place() else {
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "Too many sockets");
+        return turned_away(StatusCode::SERVICE_UNAVAILABLE, "Too many sockets");
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let gateway = Arc::clone(gateway);
@@ -151,6 +149,13 @@ fn websocket_key(request: &Request<Incoming>) -> Option<String> {
         && once(header::HOST).is_some();
     let key = once(header::SEC_WEBSOCKET_KEY)?;
     (is_plain && wants && key.len() == 24).then(|| key.to_owned())
+}
+
+/// An upgrade that does not happen ends its connection, so that no proxy takes it for a tunnel.
+fn turned_away(status: StatusCode, text: &'static str) -> Reply {
+    let mut reply = plain(status, text);
+    reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    reply
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Reply {

@@ -15,14 +15,14 @@ use crate::host::Host;
 use crate::journal::Reader;
 use crate::limits;
 use crate::pairing::{
-    Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Record, Refusal, RequestId, Role, ScopeSet, Seq, may_read,
-    may_see_device, may_see_request,
+    Actor, Address, Command, Device, DeviceId, KnownScope, Outcome, Person, Record, Refusal, Registry, RequestId, Role, ScopeSet,
+    Seq, may_hear_of, may_read, may_see_device, may_see_request,
 };
 use crate::state::StateDir;
-use crate::views::log_row;
+use crate::views::{self, log_row};
 use crate::wire::connect::Dialect;
 use crate::wire::devices::{
-    self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams,
+    self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams, WhyParams,
 };
 use crate::wire::error::{
     Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
@@ -104,6 +104,7 @@ enum Method {
     Revoke,
     Ask,
     Wait,
+    Why,
     Tail,
 }
 
@@ -127,6 +128,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.reject", PAIRING, Method::Reject),
     ("device.pair.remove", PAIRING, Method::Remove),
     ("device.pair.rename", PAIRING, Method::Rename),
+    ("device.pair.why", PAIRING, Method::Why),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
     // Whoever lacks scopes needs none to ask for them.
@@ -169,8 +171,11 @@ impl Desk {
         let served = METHODS.iter().find(|(name, ..)| *name == method);
         let known = upstream::need(method);
         let need = served.map(|(_, need, _)| *need).or(known).unwrap_or(ADMIN);
-        if !caller.is_owner() {
-            gate(caller, need)?;
+        if !caller.is_owner()
+            && let Err(refusal) = gate(caller, need)
+            && !rotates_its_own(caller, method, params)
+        {
+            return Err(refusal);
         }
         let Some((_, _, served)) = served else {
             return Err(match known {
@@ -223,6 +228,7 @@ impl Desk {
                 let request = request_id(&read::<RequestParams>(method, params)?.request_id)?;
                 self.wait(caller, request).await
             }
+            Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
         }
     }
@@ -274,6 +280,10 @@ impl Desk {
             },
             "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
             "connections": self.hub.connected(),
+            // What OpenClaw runs, and we do not: `status --json` of a 2026.9.6 client fails without.
+            "channelSummary": [],
+            "queuedSystemEvents": [],
+            "sessions": { "paths": [], "count": 0, "defaults": {}, "recent": [], "byAgent": [] },
         })
     }
 
@@ -295,11 +305,19 @@ impl Desk {
     }
 
     async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
+        let request = match &command {
+            Command::Approve { request } | Command::Reject { request } => Some(*request),
+            _ => None,
+        };
         let outcome = self.authority.ask(command, caller.actor.clone()).await;
         let registry = self.authority.registry();
         match outcome {
             Err(_) => Err(unrecorded()),
-            Ok(Outcome::Refused(refusal)) => Err(command_refused(&refusal, Subject::default())),
+            Ok(Outcome::Refused(refusal)) => {
+                let settled = request.and_then(|request| registry.settled(&request));
+                let device = settled.map(|settled| &settled.device);
+                Err(command_refused(&refusal, Subject { device, request: request.as_ref(), ..Subject::default() }))
+            }
             Ok(Outcome::Approved { device, request, before }) => {
                 let before = before.map(|(actor, at)| devices::approved_before(&actor, at));
                 match registry.device(&device) {
@@ -350,6 +368,52 @@ impl Desk {
                 return Err(unrecorded());
             }
         }
+    }
+
+    /// Why a device is where it is. A request names its device; what the caller may not see is not there.
+    async fn why(&self, caller: &Caller, about: &str) -> Result<Value, WireError> {
+        let registry = self.authority.registry();
+        let (actor, unknown) = (&caller.actor, |what: &str| WireError::invalid(format!("unknown {what}")));
+        let id = match (about.parse::<DeviceId>(), about.parse::<RequestId>()) {
+            (Ok(device), _) => device,
+            (Err(_), Ok(request)) => {
+                let waiting = registry.request(&request).map(|request| request.device);
+                let settled = registry.settled(&request).map(|settled| settled.device);
+                let hears = may_hear_of(&registry, actor, &request);
+                waiting.or(settled).filter(|_| hears).ok_or_else(|| unknown("requestId"))?
+            }
+            (Err(_), Err(_)) => {
+                let named = |device: &&Arc<Device>| device.label.as_deref() == Some(about);
+                let mut named = registry.devices().filter(named).filter(|device| may_see_device(&registry, actor, &device.id));
+                match (named.next(), named.next()) {
+                    (Some(device), None) => device.id,
+                    (None, _) => return Err(unknown("device, request or label")),
+                    (Some(_), Some(_)) => return Err(WireError::invalid("several devices have this label; name one by its id")),
+                }
+            }
+        };
+        let history = self.history(id, actor, &registry).await?;
+        let device = registry.device(&id).filter(|_| may_see_device(&registry, actor, &id)).map(AsRef::as_ref);
+        let now = registry.now().max(self.host.wall());
+        let why = views::why(&registry, now, id, device, &history, |request| may_see_request(&registry, actor, request));
+        let label = device.and_then(|device| device.label.as_deref());
+        why.map(|why| devices::why(&why, label)).ok_or_else(|| unknown("deviceId"))
+    }
+
+    /// The records about a device that `actor` may read, newest first, as far back as is looked.
+    async fn history(&self, id: DeviceId, actor: &Actor, registry: &Registry) -> Result<Vec<Record>, WireError> {
+        let head = registry.head();
+        let first = Seq(head.0.saturating_sub(limits::WHY_RECORDS)).next();
+        let (mut found, mut from) = (vec![], first);
+        while from <= head {
+            let records = self.records(from, limits::READ_RECORDS, head).await?;
+            let Some(last) = records.last() else { break };
+            from = last.seq.next();
+            found.extend(records.into_iter().filter(|record| views::whose(&record.event) == Some(id)));
+        }
+        found.retain(|record| may_read(registry, actor, record));
+        found.reverse();
+        Ok(found)
     }
 
     /// Lines after the cursor, oldest first and none left out that the caller may read; without one, the newest.
@@ -424,6 +488,13 @@ pub(super) fn waits(method: &str) -> bool {
 
 fn unrecorded() -> WireError {
     journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
+}
+
+/// Whether a device asks for another token in place of its own, which needs no scope: how far it may, is decided.
+fn rotates_its_own(caller: &Caller, method: &str, params: Option<&RawValue>) -> bool {
+    let named = || parse_params::<RotateParams>(params).ok()?.device_id.0.parse().ok();
+    let is_operator = caller.role == Role::Operator && method == "device.token.rotate";
+    is_operator && named().is_some_and(|device| caller.actor.is_device(&device))
 }
 
 fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {

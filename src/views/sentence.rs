@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::limits;
 use crate::pairing::{
     Act, Actor, Attempt, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Forwarding, Millis, PairingNeed, Reason,
-    Record, Refusal, Resolution,
+    Record, Refusal, RequestId, Resolution, Role, ScopeSet,
 };
 
 /// A time as RFC 3339 in UTC, to the millisecond.
@@ -44,15 +44,26 @@ pub fn who(actor: &Actor) -> String {
     }
 }
 
+/// What a refusal is about, as far as it is known and not said beside it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct About<'a> {
+    /// The device that was refused, or whose request it is.
+    pub device: Option<&'a DeviceId>,
+    /// The role that it asked for.
+    pub role: Option<Role>,
+    /// The request that was to be answered.
+    pub request: Option<&'a RequestId>,
+}
+
 /// What a refusal says to the one who got it, with what to do next.
 #[must_use]
-pub fn refusal_sentence(refusal: &Refusal, device: Option<&DeviceId>) -> String {
+pub fn refusal_sentence(refusal: &Refusal, about: About<'_>) -> String {
     match refusal {
         Refusal::Fault(fault) => fault.as_str().to_owned(),
         Refusal::ControlUiNeedsDevice => "control ui requires device identity (use HTTPS or localhost secure context)".to_owned(),
         Refusal::DeviceRequired => "device identity required".to_owned(),
         Refusal::Unauthorized { reason, rotated_at, .. } => unauthorized(*reason, *rotated_at),
-        Refusal::PairingRequired(need) => pairing_required(need, device),
+        Refusal::PairingRequired(need) => pairing_required(need, about),
         Refusal::PendingTableFull => {
             "too many pairing requests are waiting, so this one was not kept; the owner can reject some: openclaw devices list"
                 .to_owned()
@@ -62,7 +73,7 @@ pub fn refusal_sentence(refusal: &Refusal, device: Option<&DeviceId>) -> String 
             "missing scope: operator.admin (acting on another device, or on a role that is not operator, needs it)".to_owned()
         }
         Refusal::UnknownRequest => "unknown requestId".to_owned(),
-        Refusal::Resolved(resolution) => resolved(resolution),
+        Refusal::Resolved(resolution) => resolved(resolution, about),
         Refusal::UnknownDevice => "unknown deviceId".to_owned(),
         Refusal::RoleNotHeld(role) => {
             format!("unknown deviceId/role: the device holds no {role} role, and a rotation never creates one")
@@ -74,10 +85,10 @@ pub fn refusal_sentence(refusal: &Refusal, device: Option<&DeviceId>) -> String 
 
 /// What the close frame says: short enough for one, names what a person would search for.
 #[must_use]
-pub fn close_reason(refusal: &Refusal, device: Option<&DeviceId>) -> String {
+pub fn close_reason(refusal: &Refusal, about: About<'_>) -> String {
     let text = match refusal {
         Refusal::PairingRequired(need) => format!("pairing required: {}, request {}", need.reason, need.request),
-        _ => refusal_sentence(refusal, device),
+        _ => refusal_sentence(refusal, about),
     };
     cut(&text, limits::CLOSE_REASON_BYTES).to_owned()
 }
@@ -128,8 +139,10 @@ pub fn event_sentence(record: &Record) -> String {
             format!("connection admitted: {} with {} by rule {}", attempt(&event.attempt), event.scopes, event.rule)
         }
         Event::ConnectionRefused(event) => {
-            let device = event.attempt.proof.map(|proof| proof.device);
-            format!("connection refused: {}: {}", attempt(&event.attempt), refusal_sentence(&event.refusal, device.as_ref()))
+            let proof = event.attempt.proof.as_ref();
+            let role = event.attempt.ask.as_ref().map(|ask| ask.role);
+            let about = About { device: proof.map(|proof| &proof.device), role, request: None };
+            format!("connection refused: {}: {}", attempt(&event.attempt), refusal_sentence(&event.refusal, about))
         }
         Event::ConnectionClosed(event) => {
             format!("connection admitted at seq {} closed with code {}", event.admission, event.code)
@@ -208,9 +221,8 @@ fn next_step(condition: Condition) -> &'static str {
     }
 }
 
-fn pairing_required(need: &PairingNeed, device: Option<&DeviceId>) -> String {
-    let device = device.map_or_else(|| "the device".to_owned(), |device| format!("device {device}"));
-    let mut text = format!("pairing required: {}: {device} ", need.reason);
+fn pairing_required(need: &PairingNeed, about: About<'_>) -> String {
+    let mut text = format!("pairing required: {}: {} ", need.reason, device(about, "the device"));
     // Writing to a string cannot fail.
     let _ = match need.reason {
         Reason::NotPaired => write!(text, "is not paired and asks for {}", need.missing),
@@ -226,23 +238,45 @@ fn pairing_required(need: &PairingNeed, device: Option<&DeviceId>) -> String {
     };
     let _ = write!(text, "; approve with: openclaw devices approve {}", need.request);
     if need.token_is_narrow {
-        text.push_str(" (or give its token other scopes with: openclaw devices rotate)");
+        let scopes = need.held.union(&need.missing);
+        let _ = write!(text, " (or give its token other scopes with: {})", rotate_command(about, &scopes));
     }
     text
 }
 
-fn resolved(resolution: &Resolution) -> String {
+/// The command that gives a role's token these scopes.
+pub(super) fn rotate_command(about: About<'_>, scopes: &ScopeSet) -> String {
+    let mut command = "openclaw devices rotate".to_owned();
+    if let (Some(device), Some(role)) = (about.device, about.role) {
+        let _ = write!(command, " --device {device} --role {role}");
+        for scope in scopes.iter() {
+            let _ = write!(command, " --scope {}", quote(scope));
+        }
+    }
+    command
+}
+
+fn device(about: About<'_>, otherwise: &str) -> String {
+    about.device.map_or_else(|| otherwise.to_owned(), |device| format!("device {device}"))
+}
+
+fn resolved(resolution: &Resolution, about: About<'_>) -> String {
     let (at, by) = (time_text(resolution.at), who(&resolution.by));
+    let request = about.request.map_or_else(|| "the request".to_owned(), |request| format!("request {request}"));
     match (resolution.ending, &resolution.successor) {
         (Ending::Superseded, Some((next, more))) => {
             let more = if more.is_empty() { "other details".to_owned() } else { format!("+{more}") };
             format!(
-                "the request was superseded at {at} by request {next} ({more}); approve that one instead: openclaw devices approve {next}"
+                "{request} was superseded at {at} by request {next} ({more}); approve that one instead: openclaw devices approve {next}"
             )
         }
-        (Ending::Expired, _) => format!("the request expired at {at}; the device must reconnect to ask again"),
-        (Ending::Removed, _) => format!("the request ended at {at} when its device was removed by {by}"),
-        (ending, _) => format!("the request was already {ending} at {at} by {by}"),
+        (Ending::Expired, _) => {
+            format!("{request} expired at {at}; {} must reconnect to ask again", device(about, "the device"))
+        }
+        (Ending::Removed, _) => {
+            format!("{request} ended at {at} when {} was removed by {by}", device(about, "its device"))
+        }
+        (ending, _) => format!("{request} was already {ending} at {at} by {by}"),
     }
 }
 
@@ -278,7 +312,7 @@ fn command_refused(event: &CommandRefused, by: &str) -> String {
     for part in parts.into_iter().flatten() {
         let _ = write!(text, ", {part}");
     }
-    let _ = write!(text, ": {}", refusal_sentence(&event.refusal, event.device.as_ref()));
+    let _ = write!(text, ": {}", refusal_sentence(&event.refusal, About { device: event.device.as_ref(), ..About::default() }));
     text
 }
 
@@ -317,7 +351,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pairing::{GatewayStarted, RequestId, ScopeSet, Seq};
+    use crate::pairing::{GatewayStarted, Seq};
 
     #[test]
     fn a_close_reason_fits_its_frame_and_names_reason_and_request() {
@@ -330,7 +364,7 @@ mod tests {
             revoked: None,
             retry_after_ms: 0,
         };
-        let text = close_reason(&Refusal::PairingRequired(need), None);
+        let text = close_reason(&Refusal::PairingRequired(need), About::default());
         assert!(text.len() <= limits::CLOSE_REASON_BYTES);
         assert_eq!(text, "pairing required: metadata-upgrade, request aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa");
     }

@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use super::frame::Text;
 use crate::limits;
 use crate::pairing::{
-    Activity, Address, Description, Device, DeviceToken, Ending, Granted, Policy, PublicKey, Refusal, Registry, Request,
-    Resolution, Role, ScopeSet, what_is_needed,
+    Activity, Address, Description, Device, DeviceToken, Ending, Granted, Policy, PublicKey, Registry, Request, Resolution, Role,
+    ScopeSet,
 };
-use crate::views;
+use crate::views::{self, Why};
 
 /// No params at all.
 #[derive(Debug, Deserialize)]
@@ -35,6 +35,14 @@ pub struct RequestParams {
 pub struct DeviceParams {
     /// The device.
     pub device_id: Text,
+}
+
+/// Params of `device.pair.why`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhyParams {
+    /// A device, a request, or a label.
+    pub about: Text,
 }
 
 /// Params that name a device's role.
@@ -168,8 +176,7 @@ pub fn pending(registry: &Registry, request: &Request) -> Value {
     entry.insert("reason".into(), request.reason.as_str().into());
     entry.insert("approvedScopes".into(), scopes(&held));
     entry.insert("missingScopes".into(), scopes(&request.scopes.missing_from(request.role, &held)));
-    let sentence = views::refusal_sentence(&Refusal::PairingRequired(what_is_needed(registry, request)), Some(&request.device));
-    entry.insert("message".into(), sentence.into());
+    entry.insert("message".into(), views::pending(registry, request).into());
     entry.insert("attempts".into(), request.attempts.into());
     entry.insert("expiresAtMs".into(), expiry(registry.policy(), request).into());
     if let Some(device) = device {
@@ -251,6 +258,25 @@ pub fn approved(request: &str, device: &Device, activity: Option<&Activity>, bef
     let mut result = json!({ "requestId": request, "device": paired(device, activity) });
     if let (Some(before), Some(result)) = (before, result.as_object_mut()) {
         result.insert("note".to_owned(), before.into());
+    }
+    result
+}
+
+/// Result of `device.pair.why`, a method of ours: the sentence that matters, what led to it, and the next command.
+#[must_use]
+pub fn why(why: &Why, label: Option<&str>) -> Value {
+    let mut result = json!({ "deviceId": why.device.to_string(), "state": why.state });
+    if let Some(result) = result.as_object_mut() {
+        if let Some(label) = label {
+            result.insert("operatorLabel".to_owned(), label.into());
+        }
+        if let Some(request) = why.request {
+            result.insert("requestId".to_owned(), request.to_string().into());
+        }
+        let mut sentences = why.sentences.iter();
+        result.insert("message".to_owned(), sentences.next().cloned().into());
+        result.insert("because".to_owned(), sentences.cloned().collect::<Vec<_>>().into());
+        result.insert("next".to_owned(), why.next.clone().into());
     }
     result
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::connect::Dialect;
 use super::frame::WireError;
 use crate::limits;
-use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, KnownScope, Refusal, Role};
+use crate::pairing::{Ask, AuthReason, Client, ClientId, ClientMode, DeviceId, Fault, KnownScope, Refusal, RequestId, Role};
 use crate::views;
 
 /// How a connect is refused: a response, unless there was no request to respond to, then a close.
@@ -20,7 +20,7 @@ pub struct Answer {
     pub reason: String,
 }
 
-/// What of a connect its refusal speaks about.
+/// What a refusal speaks about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
     /// The client.
@@ -35,12 +35,20 @@ pub struct Subject<'a> {
     pub complaint: Option<&'a str>,
     /// For how many milliseconds nothing of it is compared.
     pub rest_ms: Option<u64>,
+    /// The request that was to be answered.
+    pub request: Option<&'a RequestId>,
     /// The protocol that it agreed on.
     pub dialect: Dialect,
     /// The lowest and the highest protocol that the client speaks.
     pub protocols: Option<(u64, u64)>,
     /// Whether it came from this host, past no proxy.
     pub is_direct: bool,
+}
+
+impl<'a> Subject<'a> {
+    fn about(self) -> views::About<'a> {
+        views::About { device: self.device, role: self.ask.map(|ask| ask.role), request: self.request }
+    }
 }
 
 /// The answer to a connect that was refused.
@@ -52,7 +60,7 @@ pub fn connect_refused(refusal: &Refusal, subject: Subject<'_>) -> Answer {
     let error = command_refused(refusal, subject);
     let reason = match refusal {
         Refusal::Unauthorized { .. } => error.message.clone(),
-        _ => views::close_reason(refusal, subject.device),
+        _ => views::close_reason(refusal, subject.about()),
     };
     Answer { error: Some(error), code: 1008, reason: cut(&reason, limits::CLOSE_REASON_BYTES) }
 }
@@ -60,7 +68,7 @@ pub fn connect_refused(refusal: &Refusal, subject: Subject<'_>) -> Answer {
 /// The error of a refused command, and of a refused connect that was well-formed.
 #[must_use]
 pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
-    let sentence = views::refusal_sentence(refusal, subject.device);
+    let sentence = views::refusal_sentence(refusal, subject.about());
     let invalid = |message: String, details: Option<Value>| WireError { details, ..WireError::invalid(message) };
     match refusal {
         Refusal::ControlUiNeedsDevice => invalid(sentence, Some(json!({ "code": "CONTROL_UI_DEVICE_IDENTITY_REQUIRED" }))),

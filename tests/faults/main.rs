@@ -6,6 +6,7 @@ mod calls;
 mod client;
 mod descriptors;
 mod disk;
+#[path = "../support/home.rs"]
 mod home;
 mod kill;
 mod ledger;

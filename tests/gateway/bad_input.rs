@@ -10,9 +10,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::client::{ADMIN, Ask, Device, Heard, PAIRING, READ, SECRET, Socket, id_of};
+use super::client::{ADMIN, Ask, Device, Heard, PAIRING, READ, Refused, SECRET, Socket, id_of};
 use super::recorded;
-use super::running::{Refused, Running};
+use super::running::Running;
 
 /// Refused as in the recording; our details may say more.
 #[track_caller]
@@ -245,6 +245,7 @@ async fn a02_every_signed_field_is_covered() {
         &[|params| params["client"]["platform"] = "ios".into(), |params| params["client"]["deviceFamily"] = "mac".into()];
     for form in ["v3", "v2"] {
         for change in changes {
+            gateway.host.advance(limits::FAILURE_WINDOW_MS);
             assert_like("bad-signature", &gateway.refuse(&device.asks(READ).form(form).edit(change)).await);
         }
         // The id and the nonce are checked before the signature that covers them.

@@ -14,9 +14,10 @@ async fn recorded(gateway: &Running, event: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_devices_connect_at_once_and_each_is_on_record() {
+async fn as_many_devices_as_one_address_may_have_connect_at_once_and_each_is_on_record() {
     let gateway = Running::start().await;
-    let devices: Vec<_> = (1..=64).map(Device::new).collect();
+    let devices: Vec<_> = (1..=32).map(Device::new).collect();
+    assert_eq!(limits::NEWCOMERS, 32);
     let admitted = join_all(devices.iter().map(|device| {
         let (ask, gateway) = (device.asks(READ), &gateway);
         async move { gateway.admit(&ask).await }
@@ -25,12 +26,12 @@ async fn sixty_four_devices_connect_at_once_and_each_is_on_record() {
     let mut tokens: Vec<_> = sockets.iter().map(|(_, hello)| text(&hello["auth"]["deviceToken"]).to_owned()).collect();
     tokens.sort();
     tokens.dedup();
-    assert_eq!(tokens.len(), 64);
+    assert_eq!(tokens.len(), 32);
     join_all(sockets.iter_mut().map(|(socket, _)| socket.get("health", json!({})))).await;
     for event in ["PairingRequested", "PairingApproved", "TokenIssued", "ConnectionAdmitted"] {
-        assert_eq!(recorded(&gateway, event).await, 64, "{event}");
+        assert_eq!(recorded(&gateway, event).await, 32, "{event}");
     }
-    assert_eq!(gateway.owner("status", json!({})).await.expect("a status")["connections"], 64);
+    assert_eq!(gateway.owner("status", json!({})).await.expect("a status")["connections"], 32);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,7 +59,7 @@ async fn a13_of_those_who_answer_at_once_one_wins_and_the_others_hear_the_truth(
             match answer {
                 Ok(done) if done.get("note").is_some() => assert_eq!((*method, winners[0].0), (*method, "device.pair.approve")),
                 Ok(_) => {}
-                Err(error) => assert!(text(&error["message"]).starts_with("the request was already "), "{error}"),
+                Err(error) => assert!(text(&error["message"]).contains(" was already "), "{error}"),
             }
         }
         let log = gateway.log().await;

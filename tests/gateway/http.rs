@@ -11,7 +11,7 @@ use super::client::{Ask, Device, PATIENCE, READ, SECRET};
 use super::running::Running;
 
 /// Sends these lines as a request and returns what comes back until the connection ends.
-async fn answer(address: SocketAddr, lines: &[&str]) -> String {
+pub(crate) async fn answer(address: SocketAddr, lines: &[&str]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     stream.write_all(format!("{}\r\n\r\n", lines.join("\r\n")).as_bytes()).await.expect("sent");
     let mut answer = String::new();

@@ -3,6 +3,8 @@
 
 mod auth;
 mod bad_input;
+mod budgets;
+#[path = "../support/client.rs"]
 mod client;
 mod clock;
 mod conditions;
@@ -12,7 +14,10 @@ mod http;
 mod life;
 mod pairing;
 mod recorded;
+#[path = "../support/running.rs"]
 mod running;
+mod secrets;
 mod sight;
 mod surface;
+mod threats;
 mod upgrade;

@@ -11,6 +11,7 @@ use super::super::policy::{Policy, differs};
 use super::super::registry::{Device, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
+use super::fresh;
 
 /// Decides an attempt. `key` is the proved key; it has to be there where there is a proof.
 pub(super) fn connect(
@@ -151,7 +152,7 @@ impl Try<'_> {
         let mut token = device.token(role);
         if token.is_none()
             && !self.is_probe()
-            && let Some(issue) = self.asking.context.mint.mint(&device.id, role)
+            && let Some(issue) = fresh(self.asking.registry, self.asking.context, &device.id, role)
         {
             let event = TokenIssued { device: device.id, role, scopes: held.clone(), issue };
             events.push((Actor::Rule(Rule::Paired), event.into()));
@@ -198,7 +199,7 @@ impl Try<'_> {
         let approved = PairingApproved { device, role, scopes: scopes.clone(), act, request };
         events.extend([(Actor::Peer, requested.into()), (rule.clone(), approved.into())]);
         let mut token = None;
-        if let Some(issue) = self.asking.context.mint.mint(&device, role) {
+        if let Some(issue) = fresh(self.asking.registry, self.asking.context, &device, role) {
             events.push((rule, TokenIssued { device, role, scopes: scopes.clone(), issue }.into()));
             token = Some(granted(device, role, scopes.clone(), issue, self.asking.context.now));
         }

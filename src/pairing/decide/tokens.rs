@@ -6,7 +6,7 @@ use super::super::ids::DeviceId;
 use super::super::policy::Policy;
 use super::super::registry::Registry;
 use super::super::scopes::{Role, ScopeSet};
-use super::{Powers, Subject, approval};
+use super::{Powers, Subject, approval, fresh};
 
 /// Replaces the token of a role that is held. Without `scopes` the new one carries what the old one did.
 pub(super) fn rotate(
@@ -22,7 +22,9 @@ pub(super) fn rotate(
     let device = registry.device(&id);
     let before = device.map(|device| device.held(role)).unwrap_or_default();
     let target = scopes.unwrap_or_else(|| before.clone());
-    if let Err(refusal) = powers.check(role, &target).and_then(|()| powers.check_device(&id)) {
+    if !powers.replaces_its_own(&id, role, &target)
+        && let Err(refusal) = powers.check(role, &target).and_then(|()| powers.check_device(&id))
+    {
         return subject.refuse(context, refusal);
     }
     let Some(device) = device else { return subject.refuse(context, Refusal::UnknownDevice) };
@@ -35,7 +37,7 @@ pub(super) fn rotate(
     if !beyond.is_empty() && !powers.is_all() {
         return subject.refuse(context, Refusal::MissingScope(beyond));
     }
-    let Some(issue) = context.mint.mint(&id, role) else { return subject.refuse(context, Refusal::TokenKeyUnusable) };
+    let Some(issue) = fresh(registry, context, &id, role) else { return subject.refuse(context, Refusal::TokenKeyUnusable) };
 
     // A request that only lacked what the new token carries is settled by this act; what it offers, only a person approves.
     let settles = registry.waiting(&id, role).filter(|request| {

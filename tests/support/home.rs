@@ -1,4 +1,5 @@
 //! Processes of the real binary, in a home of their own. Nothing here waits for longer than `PATIENCE`.
+#![allow(dead_code, reason = "each test binary includes all of it and uses a part")]
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -1,4 +1,5 @@
 //! A gateway of the library on a free port, with a state directory and a clock of its own.
+#![allow(dead_code, reason = "each test binary includes all of it and uses a part")]
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -19,7 +20,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::client::{Ask, Heard, PATIENCE, SECRET, Socket};
+use super::client::{Ask, PATIENCE, Refused, SECRET, Socket, Tried};
 
 /// Whether we are root; where not, what needs it is skipped, and said past the test's captured output.
 pub(crate) fn is_root(what: &str) -> bool {
@@ -47,14 +48,6 @@ pub(crate) struct Stopped {
     scratch: Option<TempDir>,
 }
 
-/// A connect that was refused.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    /// The response's error; null where there was no response.
-    pub(crate) error: Value,
-    pub(crate) close: (u16, String),
-}
-
 impl Running {
     /// With the shared token and nothing else configured.
     pub(crate) async fn start() -> Self {
@@ -79,58 +72,28 @@ impl Running {
         Socket::open(self.address).await
     }
 
-    /// Sends this connect on a new socket, and returns the socket and the response, if one came before the close.
-    async fn connect(&self, ask: &Ask) -> (Socket, Heard) {
-        let mut socket = ask.open(self.address).await;
-        let params = ask.params(&socket.nonce, self.host.wall().0);
-        socket.request("connect", "connect", &params).await;
-        let heard = socket.hear().await;
-        (socket, heard)
+    async fn connect(&self, ask: &Ask) -> Tried {
+        ask.connect(self.address, self.host.wall().0).await
     }
 
     /// A connect that has to be let in; the socket and hello-ok. In protocol 3 the state of health comes right behind it.
     pub(crate) async fn admit(&self, ask: &Ask) -> (Socket, Value) {
-        match self.connect(ask).await {
-            (mut socket, Heard::Frame(frame)) if frame["ok"] == true && frame["payload"]["type"] == "hello-ok" => {
-                let hello = frame["payload"].clone();
-                if hello["protocol"] == 3 {
-                    assert_eq!(socket.push("health").await["ok"], true);
-                }
-                (socket, hello)
-            }
-            (_, heard) => panic!("refused: {heard:?}"),
-        }
+        self.connect(ask).await.admitted().await
     }
 
     /// A connect that has to be refused.
     pub(crate) async fn refuse(&self, ask: &Ask) -> Refused {
-        match self.connect(ask).await {
-            (mut socket, Heard::Frame(frame)) => {
-                assert_eq!((&frame["id"], &frame["ok"]), (&json!("connect"), &json!(false)), "{frame}");
-                Refused { error: frame["error"].clone(), close: socket.end().await }
-            }
-            (_, Heard::Closed(code, reason)) => Refused { error: Value::Null, close: (code, reason) },
-            (_, Heard::Gone) => panic!("no close frame"),
-        }
+        self.connect(ask).await.refused().await
     }
 
     /// A connect that has to need a person; the id of its request.
     pub(crate) async fn request(&self, ask: &Ask) -> String {
-        let refused = self.refuse(ask).await;
-        assert_eq!(refused.error["details"]["code"], "PAIRING_REQUIRED", "{refused:?}");
-        refused.error["details"]["requestId"].as_str().expect("an id").to_owned()
+        self.refuse(ask).await.request()
     }
 
     /// One call over the owner channel.
     pub(crate) async fn owner(&self, method: &str, params: Value) -> Result<Value, Value> {
-        let stream = UnixStream::connect(self.state.owner_socket()).await.expect("the owner channel");
-        let mut stream = BufReader::new(stream);
-        let call = json!({ "type": "req", "id": "1", "method": method, "params": params });
-        stream.write_all(format!("{call}\n").as_bytes()).await.expect("sent");
-        let mut line = String::new();
-        tokio::time::timeout(PATIENCE, stream.read_line(&mut line)).await.expect("in time").expect("a line");
-        let frame: Value = serde_json::from_str(&line).expect("JSON");
-        if frame["ok"] == true { Ok(frame["payload"].clone()) } else { Err(frame["error"].clone()) }
+        owner(&self.state, method, params).await
     }
 
     /// Everything that is on record so far.
@@ -180,7 +143,20 @@ impl Stopped {
     }
 }
 
-fn records(state: &StateDir) -> Vec<Record> {
+/// One call over the owner channel of the gateway that runs on this state.
+pub(crate) async fn owner(state: &StateDir, method: &str, params: Value) -> Result<Value, Value> {
+    let stream = UnixStream::connect(state.owner_socket()).await.expect("the owner channel");
+    let mut stream = BufReader::new(stream);
+    let call = json!({ "type": "req", "id": "1", "method": method, "params": params });
+    stream.write_all(format!("{call}\n").as_bytes()).await.expect("sent");
+    let mut line = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_line(&mut line)).await.expect("in time").expect("a line");
+    let frame: Value = serde_json::from_str(&line).expect("JSON");
+    if frame["ok"] == true { Ok(frame["payload"].clone()) } else { Err(frame["error"].clone()) }
+}
+
+/// Everything that is on record.
+pub(crate) fn records(state: &StateDir) -> Vec<Record> {
     let mut reader = Reader::open(&state.journal()).expect("a journal");
     let mut records = vec![];
     loop {

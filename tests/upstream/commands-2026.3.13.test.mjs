@@ -1,7 +1,10 @@
 // The real client's devices commands: exit codes and what they print are as recorded from the real gateway.
 import assert from 'node:assert/strict';
+import { OLDER } from './kit/cli.mjs';
 import { story } from './kit/story.mjs';
-import { recording, sameAsRecorded } from './kit/recordings.mjs';
+import { recordingsOf, sameAsRecorded } from './kit/recordings.mjs';
+
+const recording = recordingsOf(OLDER);
 
 const UNKNOWN = '00000000-0000-4000-8000-000000000000';
 const WRITE = ['operator.read', 'operator.write'];

@@ -1,7 +1,10 @@
 // Looking at a gateway must not change it.
 import assert from 'node:assert/strict';
+import { OLDER } from './kit/cli.mjs';
 import { story } from './kit/story.mjs';
-import { recording, sameShape } from './kit/recordings.mjs';
+import { recordingsOf, sameShape } from './kit/recordings.mjs';
+
+const recording = recordingsOf(OLDER);
 
 story('the real health, gateway probe and status, before anything else, pair nothing', async (s, t) => {
   await t.test('health is as recorded', async () => {

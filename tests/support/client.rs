@@ -1,4 +1,5 @@
 //! A client written from the protocol alone, so that a mistake shared with the gateway's own parsing cannot hide.
+#![allow(dead_code, reason = "each test binary includes all of it and uses a part")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -78,6 +79,7 @@ pub(crate) struct Ask {
     role: &'static str,
     scopes: Vec<String>,
     platform: &'static str,
+    family: Option<&'static str>,
     auth: Value,
     clock_ahead_ms: i64,
     headers: Vec<(&'static str, String)>,
@@ -96,6 +98,7 @@ impl Ask {
             role: "operator",
             scopes: scopes.iter().map(ToString::to_string).collect(),
             platform: "linux",
+            family: None,
             auth: json!({ "token": SECRET }),
             clock_ahead_ms: 0,
             headers: vec![],
@@ -123,6 +126,10 @@ impl Ask {
 
     pub(crate) fn platform(self, platform: &'static str) -> Self {
         Self { platform, ..self }
+    }
+
+    pub(crate) fn family(self, family: &'static str) -> Self {
+        Self { family: Some(family), ..self }
     }
 
     pub(crate) fn form(self, form: &'static str) -> Self {
@@ -163,6 +170,15 @@ impl Ask {
         Socket::upgrade(tcp, address, &self.headers).await
     }
 
+    /// Sends this connect on a new socket, signed at `now_ms`.
+    pub(crate) async fn connect(&self, address: SocketAddr, now_ms: u64) -> Tried {
+        let mut socket = self.open(address).await;
+        let params = self.params(&socket.nonce, now_ms);
+        socket.request("connect", "connect", &params).await;
+        let heard = socket.hear().await;
+        Tried { socket, heard }
+    }
+
     /// The params of `connect` for this challenge.
     pub(crate) fn params(&self, nonce: &str, now_ms: u64) -> Value {
         let (id, mode) = self.client;
@@ -175,6 +191,9 @@ impl Ask {
             "scopes": self.scopes,
             "auth": self.auth,
         });
+        if let Some(family) = self.family {
+            params["client"]["deviceFamily"] = family.into();
+        }
         if let Some(key) = &self.key {
             params["device"] = self.device(key, nonce, now_ms);
         }
@@ -202,9 +221,62 @@ impl Ask {
         let (scopes, credential) = (self.scopes.join(","), credential.unwrap_or_default());
         let common = format!("{form}|{device}|{id}|{mode}|{role}|{scopes}|{signed_at}|{credential}|{nonce}");
         match *form {
-            "v3" => format!("{common}|{platform}|"),
+            "v3" => {
+                let normal = |text: &str| text.trim().to_ascii_lowercase();
+                format!("{common}|{}|{}", normal(platform), normal(self.family.unwrap_or_default()))
+            }
             _ => common,
         }
+    }
+}
+
+/// What came of a connect: the socket, and the response if one came before the close.
+pub(crate) struct Tried {
+    pub(crate) socket: Socket,
+    pub(crate) heard: Heard,
+}
+
+/// A connect that was refused.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The response's error; null where there was no response.
+    pub(crate) error: Value,
+    pub(crate) close: (u16, String),
+}
+
+impl Tried {
+    /// It has to be let in; the socket and hello-ok. In protocol 3 the state of health comes right behind it.
+    pub(crate) async fn admitted(mut self) -> (Socket, Value) {
+        match self.heard {
+            Heard::Frame(frame) if frame["ok"] == true && frame["payload"]["type"] == "hello-ok" => {
+                let hello = frame["payload"].clone();
+                if hello["protocol"] == 3 {
+                    assert_eq!(self.socket.push("health").await["ok"], true);
+                }
+                (self.socket, hello)
+            }
+            heard => panic!("refused: {heard:?}"),
+        }
+    }
+
+    /// It has to be refused.
+    pub(crate) async fn refused(mut self) -> Refused {
+        match self.heard {
+            Heard::Frame(frame) => {
+                assert_eq!((&frame["id"], &frame["ok"]), (&json!("connect"), &json!(false)), "{frame}");
+                Refused { error: frame["error"].clone(), close: self.socket.end().await }
+            }
+            Heard::Closed(code, reason) => Refused { error: Value::Null, close: (code, reason) },
+            Heard::Gone => panic!("no close frame"),
+        }
+    }
+}
+
+impl Refused {
+    /// It has to need a person; the id of its request.
+    pub(crate) fn request(&self) -> String {
+        assert_eq!(self.error["details"]["code"], "PAIRING_REQUIRED", "{self:?}");
+        text(&self.error["details"]["requestId"]).to_owned()
     }
 }
 

@@ -1,8 +1,11 @@
 // The real client's logs: its lines come out of our journal, in the shape that it knows.
 import assert from 'node:assert/strict';
+import { OLDER } from './kit/cli.mjs';
 import { story } from './kit/story.mjs';
-import { jsonLines, recording, shape } from './kit/recordings.mjs';
+import { jsonLines, recordingsOf, shape } from './kit/recordings.mjs';
 import { until } from './kit/scratch.mjs';
+
+const recording = recordingsOf(OLDER);
 
 /** The shape of the first line of this type. */
 const first = (text, type) => shape(jsonLines(text).find((line) => line.type === type));

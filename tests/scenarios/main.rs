@@ -1,0 +1,23 @@
+//! Situations that real OpenClaw users got into, and what a pairing authority does there: one test a scenario, named by its id,
+//! over real sockets, and with the real binary where a scenario speaks of commands.
+//!
+//! `scenarios.jsonl` holds the scenarios in our own words, a JSON object a line; `source` names the thread or the advisory that
+//! each comes from. "Remote" is over loopback through a proxy that is trusted. What cannot be checked yet is never skipped in
+//! silence: it has a row in [`waiting::TABLE`], which the test prints when it comes to it.
+
+#[path = "../support/client.rs"]
+mod client;
+#[path = "../support/given.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests of decisions, which use the rest")]
+mod given;
+#[path = "../support/home.rs"]
+mod home;
+#[path = "../support/running.rs"]
+mod running;
+
+mod refusals;
+mod requests;
+mod scopes;
+mod tokens;
+mod waiting;
+mod world;
