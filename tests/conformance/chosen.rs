@@ -118,8 +118,7 @@ const EXPIRES: Why = Chosen("11: nothing is dropped silently; a request that exp
 const QUEUED: Why = Chosen("9: what is sent behind connect is answered behind it, in both protocols; 2026.3.13 raced it");
 const NODES: Why = Waiting("node pairing and setup codes");
 const OWN: Why = Chosen("16: agents, sessions, cron and chat stay OpenClaw's, and so do their methods, pushes and fields");
-const QUIET: Why =
-    Chosen("17: no push that costs by the number of those who listen; presence is collected for a second, health is asked");
+const QUIET: Why = Chosen("17: no push of health that costs, at each connect, by the number of those who listen; it is asked");
 
 pub(crate) const ROWS: &[Row] = &[
     // What is OpenClaw's own.
@@ -168,7 +167,6 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(OWN, ["9.6/*", "* device.pair.*", "/recipientProfileId", r#""gateway-owner""#, "-"]),
     row(QUIET, ["*", "* health", "", r#""<any>""#, "-"]),
-    row(QUIET, ["*", "* presence", "", r#""<any>""#, "-"]),
     // Refusals.
     row(ANSWERS, ["*", "* connect", "/error/message", r#""pairing required*"#, r#""pairing required: *"#]),
     row(ANSWERS, ["*", "* close", "/reason", r#""pairing required*"#, r#""pairing required: *"#]),
@@ -288,7 +286,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         TRUE_ANSWERS,
-        ["*", "* device.pair.approve|* device.pair.reject", "/error/message", r#""unknown requestId""#, r#""the request *"#],
+        ["*", "* device.pair.approve|* device.pair.reject", "/error/message", r#""unknown requestId""#, r#""request <uuid 1> *"#],
     ),
     row(TRUE_ANSWERS, ["9.6/*", "* device.pair.*", "/error/message", r#""device pairing * denied""#, r#""unknown *Id""#]),
     row(TRUE_ANSWERS, ["9.6/*", "* device.token.*", "/error/message", r#""device token * denied""#, r#""unknown deviceId*""#]),
@@ -416,7 +414,6 @@ pub(crate) const ROWS: &[Row] = &[
     row(OWN, ["9.6/http", "http http GET /ready*", "/body/eventLoop", "*", "-"]),
     row(SEEN, ["*/scopes-matrix", "c4 device.pair.list", "/payload/paired", "[{*", "[{*"]),
     row(SEEN, ["*/pair-events", "pairing-only device.pair.*", "", "{*", "-"]),
-    row(QUIET, ["3.13/pair-events", "pairing+admin presence", "", "-", r#"{"presence":*"#]),
     row(
         WIDENS,
         ["9.6/live-scope-upgrade", "c2 device.scopes.waitUpgrade", "/payload/deviceToken", r#""<token 2>""#, r#""<token 1>""#],
@@ -472,7 +469,6 @@ pub(crate) const ROWS: &[Row] = &[
             r#"{"hello-ok":*"#,
         ],
     ),
-    row(QUIET, ["*/tick|*/x-pending-ttl|3.13/scope-upgrade-via-rotate", "* tick", "", r#"{"ts":"<time>"}"#, "-"]),
 ];
 
 pub(crate) const PARTINGS: &[Parting] = &[

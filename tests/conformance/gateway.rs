@@ -17,6 +17,9 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 
+/// The longest time that passes at once.
+const STEP_MS: u64 = 10_000;
+
 /// A gateway that runs.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
@@ -54,11 +57,19 @@ impl Gateway {
 
     /// Lets time pass: for what it reads off a clock, and, where that is a pause, for what it waits for.
     pub(crate) async fn turn(&mut self, ms: u64, is_pause: bool) {
-        self.host.advance(ms);
-        self.owed_ms += ms;
-        if is_pause {
+        if !is_pause {
+            self.host.advance(ms);
+            self.owed_ms += ms;
+            return;
+        }
+        let mut rest = ms;
+        while rest > 0 {
+            // In steps: what comes due at intervals has to come due as often.
+            let step = rest.min(STEP_MS);
+            rest -= step;
+            self.host.advance(step);
             let (done, turned) = oneshot::channel();
-            let passed = Duration::from_millis(std::mem::take(&mut self.owed_ms));
+            let passed = Duration::from_millis(step + std::mem::take(&mut self.owed_ms));
             // One that has stopped needs no time.
             if self.turns.send((passed, done)).is_ok() {
                 let _stopped = turned.await;
