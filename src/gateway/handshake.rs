@@ -290,7 +290,11 @@ impl Handshake<'_> {
             let is_wrong_token = presented
                 .as_ref()
                 .is_some_and(|(device, digest)| now.registry.judge(device, role, digest) == TokenVerdict::Wrong);
-            let is_wrong = is_wrong_token || (shared == SharedVerdict::Wrong && guesses);
+            // There is no token that one of a device not paired could be.
+            let is_wrong = match shared {
+                SharedVerdict::Wrong => guesses || is_wrong_token,
+                _ => paired.is_some() && is_wrong_token,
+            };
             let presented = presented.map(|(_, digest)| Presented { digest, explicit: said.token_is_explicit });
             ((shared, presented), is_wrong)
         })
