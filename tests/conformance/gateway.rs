@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 
 /// The longest time that passes at once.
-const STEP_MS: u64 = 10_000;
+const STEP_MS: u64 = 1_000;
 
 /// A gateway that runs.
 pub(crate) struct Gateway {
