@@ -72,7 +72,7 @@ impl Running {
         Socket::open(self.address).await
     }
 
-    async fn connect(&self, ask: &Ask) -> Tried {
+    pub(crate) async fn connect(&self, ask: &Ask) -> Tried {
         ask.connect(self.address, self.host.wall().0).await
     }
 
