@@ -125,7 +125,7 @@ async fn x34_presence_shows_a_reader_itself_and_whoever_has_no_device() {
     assert_eq!(entries(&hello["snapshot"]["presence"]), own);
     let presence = socket.get("system-presence", json!({})).await;
     assert_eq!(entries(&presence), own);
-    let absent = ["/version", "/platform", "/instanceId"];
+    let absent = ["/version", "/instanceId"];
     let entry = presence.as_array().expect("a list").iter().find(|entry| entry.get("deviceId").is_some()).expect("its own");
     assert_speaks_like("presence entry", entry, &absent);
     let (mut admin, _) = gateway.admit(&Ask::new(CLI)).await;
