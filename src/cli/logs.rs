@@ -48,13 +48,13 @@ pub(super) async fn run(args: &Args, world: &World, out: &Output) -> Result<(), 
                 if tail.get("reset") == Some(&Value::Bool(true)) {
                     notice("Log cursor reset (another journal, or an older copy).", args, out)?;
                 }
-                for line in tail.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-                    print(line, args, out)?;
-                }
                 if args.follow && is_stopped && !was_stopped {
                     notice("no gateway runs here; following its journal until one does", args, out)?;
                 }
                 was_stopped = is_stopped;
+                for line in tail.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+                    print(line, args, out)?;
+                }
                 let next = tail.get("cursor").and_then(Value::as_u64);
                 // There is more than one answer holds.
                 let has_more = cursor.is_some() && next < tail.get("size").and_then(Value::as_u64);

@@ -316,7 +316,10 @@ impl Admitted {
                 entry.insert("deviceId".to_owned(), device.to_string().into());
                 // What was approved of it, whatever it says or leaves out now.
                 let pinned = after.device(&device).map(|device| &device.description);
-                let fields = [("platform", pinned.and_then(|pinned| pinned.platform.as_ref())), ("deviceFamily", pinned.and_then(|pinned| pinned.family.as_ref()))];
+                let fields = [
+                    ("platform", pinned.and_then(|pinned| pinned.platform.as_ref())),
+                    ("deviceFamily", pinned.and_then(|pinned| pinned.family.as_ref())),
+                ];
                 entry.extend(fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.clone().into()))));
             }
             entry

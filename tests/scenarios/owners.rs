@@ -46,7 +46,8 @@ impl Container {
             fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).expect("closed");
         }
         let origins = json!({ "allowedOrigins": [ORIGIN] });
-        let settings = json!({ "bind": "lan", "auth": { "token": SECRET }, "trustedProxies": ["127.0.0.1"], "controlUi": origins });
+        let settings =
+            json!({ "bind": "lan", "auth": { "token": SECRET }, "trustedProxies": ["127.0.0.1"], "controlUi": origins });
         fs::write(state.config(), json!({ "gateway": settings }).to_string()).expect("written");
         if user == 0 {
             for path in [&home, state.root(), &state.config()] {

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use openclaw_pairing::authority::Authority;
 use openclaw_pairing::host::ManualHost;
 use openclaw_pairing::journal::Lock;
-use openclaw_pairing::pairing::{
-    Actor, Command, Condition, Ending, Event, Outcome, Record, Refusal, Registry, RequestId, Role,
-};
+use openclaw_pairing::pairing::{Actor, Command, Condition, Ending, Event, Outcome, Record, Refusal, Registry, RequestId, Role};
 use serde_json::json;
 
 use crate::client::{Device, READ, text};
@@ -143,10 +141,9 @@ fn s29_in_a_thousand_interleavings_there_is_one_end() {
 
 #[tokio::test]
 async fn s29_both_learn_which_answer_counted_and_it_is_told_once() {
-    for (method, other, word) in [
-        ("device.pair.approve", "device.pair.reject", "approved"),
-        ("device.pair.reject", "device.pair.approve", "rejected"),
-    ] {
+    for (method, other, word) in
+        [("device.pair.approve", "device.pair.reject", "approved"), ("device.pair.reject", "device.pair.approve", "rejected")]
+    {
         let world = World::new().await;
         let ((a, mut first), (b, mut second)) = (world.admin(8).await, world.admin(9).await);
         let device = Device::new(1);
@@ -166,7 +163,8 @@ async fn s29_both_learn_which_answer_counted_and_it_is_told_once() {
         assert_eq!(resolved.len(), 1);
         let payload = &resolved[0]["payload"];
         assert_eq!((&payload["requestId"], &payload["decision"]), (&json!(request), &json!(word)));
-        let ended = world.on_record(is!(PairingApproved)).iter().filter(|(_, event)| event.device.to_string() == device.id()).count();
+        let ended =
+            world.on_record(is!(PairingApproved)).iter().filter(|(_, event)| event.device.to_string() == device.id()).count();
         assert_eq!(ended + world.count("PairingRejected"), 1);
         let paired = world.list().await["paired"].to_string().contains(&device.id());
         assert_eq!(paired, word == "approved");

@@ -47,8 +47,16 @@ pub(crate) fn waits(id: &str, step: &str) {
 const SCENARIOS: &str = include_str!("scenarios.jsonl");
 
 /// The source of every test here.
-const SOURCES: &[&str] =
-    &[include_str!("journals.rs"), include_str!("metadata.rs"), include_str!("owners.rs"), include_str!("races.rs"), include_str!("refusals.rs"), include_str!("requests.rs"), include_str!("scopes.rs"), include_str!("tokens.rs")];
+const SOURCES: &[&str] = &[
+    include_str!("journals.rs"),
+    include_str!("metadata.rs"),
+    include_str!("owners.rs"),
+    include_str!("races.rs"),
+    include_str!("refusals.rs"),
+    include_str!("requests.rs"),
+    include_str!("scopes.rs"),
+    include_str!("tokens.rs"),
+];
 
 #[test]
 fn every_scenario_has_a_test_or_waits() {
