@@ -32,6 +32,14 @@ pub const CLOSE_REASON_BYTES: usize = 123;
 pub const CLOSE_REASON_UPSTREAM_BYTES: usize = 120;
 /// How far a client's clock may be off, either way (OpenClaw 2026.3.13).
 pub const SIGNED_AT_SKEW_MS: u64 = 120_000;
+/// Scopes in one `device.scopes.requestUpgrade` (OpenClaw 2026.9.6).
+pub const UPGRADE_SCOPES: usize = 8;
+/// Calls of one connection that wait for a person at once: a client waits for one request, or for two that replace each other.
+pub const WAITING_CALLS: usize = 4;
+/// How long changes of presence are collected before they are told: a crowd that comes at once is told of once.
+pub const PRESENCE_PAUSE: Duration = Duration::from_secs(1);
+/// Entries of presence that one client is shown, the newest: each change tells all of them again.
+pub const PRESENCE_ENTRIES: usize = 128;
 /// Consecutive `unauthorized role` answers before a socket is closed (OpenClaw 2026.3.13).
 pub const UNAUTHORIZED_CALLS: u32 = 10;
 /// How long a closing peer may take to answer our close frame.
@@ -46,6 +54,19 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const RESERVED_DESCRIPTORS: u64 = 16;
 /// Sockets open at once.
 pub const CONNECTIONS: usize = 12_000;
+
+// --- budgets of one address -----------------------------------------------------------------------------------
+
+/// Wrong credentials within [`FAILURE_WINDOW_MS`] after which nothing is compared (OpenClaw 2026.3.13 and 2026.9.6).
+pub const FAILURES: u32 = 10;
+/// Milliseconds from the first of them.
+pub const FAILURE_WINDOW_MS: u64 = 60_000;
+/// Milliseconds for which nothing is compared then.
+pub const FAILURE_REST_MS: u64 = 300_000;
+/// Sockets of one address that have not said who they are (OpenClaw 2026.9.6).
+pub const NEWCOMERS: u32 = 32;
+/// Addresses counted one by one; those beyond are counted together, so that many addresses cost no memory.
+pub const COUNTED: usize = 4_096;
 
 // --- what a client may say ----------------------------------------------------------------------------------
 

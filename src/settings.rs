@@ -41,6 +41,12 @@ pub enum SettingsError {
     /// A mode without its secret.
     #[error("gateway.auth.mode is password, but there is no password; set gateway.auth.password or OPENCLAW_GATEWAY_PASSWORD")]
     NoPassword,
+    /// A proxy vouches for users, but which and how is not said.
+    #[error(
+        "gateway.auth.mode is trusted-proxy, which needs gateway.trustedProxies and gateway.auth.trustedProxy.userHeader: who may \
+         vouch for a user, and in which header"
+    )]
+    NoVoucher,
     /// Everybody could come in.
     #[error("gateway.auth.mode is none, which lets in whoever reaches the port; use it with gateway.bind loopback only")]
     OpenToAll,
@@ -73,6 +79,12 @@ pub struct Settings {
     pub secret: Option<SharedSecret>,
     /// Proxies whose forwarding headers count.
     pub trusted_proxies: Vec<Network>,
+    /// Whether `X-Real-IP` of such a proxy counts where it sends no `X-Forwarded-For`.
+    pub takes_real_ip: bool,
+    /// In the auth mode `trusted-proxy`: how such a proxy names its user.
+    pub vouching: Option<Vouching>,
+    /// How many sockets of one address may be open before they have said who they are (OpenClaw 2026.9.6).
+    pub newcomers: u32,
     /// Origins of pages that may connect, beside our own.
     pub allowed_origins: Vec<String>,
     /// Where the shared secret stands, and whether it was made just now.
@@ -95,18 +107,27 @@ impl Settings {
             return Err(SettingsError::OpenToAll);
         }
         let proxies = config.texts("/gateway/trustedProxies");
-        let trusted_proxies = proxies.iter().map(|text| Network::parse(text)).collect::<Result<_, _>>()?;
+        let trusted_proxies: Vec<_> = proxies.iter().map(|text| Network::parse(text)).collect::<Result<_, _>>()?;
         Ok(Self {
             port: port(flags.port, &config)?,
             listen,
             bind,
             auth: mode,
             secret,
+            vouching: vouching(&config, mode, &trusted_proxies)?,
             trusted_proxies,
+            takes_real_ip: config.value.pointer("/gateway/allowRealIpFallback") == Some(&Value::Bool(true)),
+            newcomers: newcomers()?,
             allowed_origins: config.texts("/gateway/controlUi/allowedOrigins"),
             secret_at,
             retention: retention(state)?,
         })
+    }
+
+    /// Whether forwarding headers from this address count.
+    #[must_use]
+    pub fn is_trusted_proxy(&self, address: Address) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(address))
     }
 
     /// The settings that matter to admission, for the journal; of a secret only that there is one.
@@ -120,6 +141,17 @@ impl Settings {
             ("trustedProxies".to_owned(), proxies.join(",")),
         ]
     }
+}
+
+/// How a trusted proxy says for whom it passes a connection on (`gateway.auth.trustedProxy`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vouching {
+    /// The header with the user's name.
+    pub user_header: String,
+    /// Headers without which it vouches for nobody.
+    pub required_headers: Vec<String>,
+    /// Who may come in; everybody where it is empty.
+    pub users: Vec<String>,
 }
 
 /// An address, or a network in CIDR form.
@@ -161,6 +193,20 @@ impl std::fmt::Display for Network {
         let ip = self.address.ip();
         let bits = if ip.is_ipv4() { self.prefix.saturating_sub(96) } else { self.prefix };
         write!(f, "{ip}/{bits}")
+    }
+}
+
+fn vouching(config: &Config, mode: AuthMode, proxies: &[Network]) -> Result<Option<Vouching>, SettingsError> {
+    if mode != AuthMode::TrustedProxy {
+        return Ok(None);
+    }
+    match config.text("/gateway/auth/trustedProxy/userHeader") {
+        Some(user_header) if !proxies.is_empty() => Ok(Some(Vouching {
+            user_header: user_header.trim().to_owned(),
+            required_headers: config.texts("/gateway/auth/trustedProxy/requiredHeaders"),
+            users: config.texts("/gateway/auth/trustedProxy/allowUsers"),
+        })),
+        _ => Err(SettingsError::NoVoucher),
     }
 }
 
@@ -320,7 +366,7 @@ fn secret(state: &StateDir, flags: &Flags, config: &mut Config, host: &dyn Host)
         Some(name) => AuthMode::from_text(name).ok_or_else(|| SettingsError::Value {
             key: "gateway.auth.mode",
             found: format!("{name:?}"),
-            expected: "token, password or none",
+            expected: "token, password, trusted-proxy or none",
         })?,
         None if token.is_some() && password.is_some() => return Err(SettingsError::TwoSecrets),
         None if password.is_some() => AuthMode::Password,
@@ -343,6 +389,14 @@ fn secret(state: &StateDir, flags: &Flags, config: &mut Config, host: &dyn Host)
     };
     let (text, path) = chosen;
     Ok((mode, Some(SharedSecret::new(text)), path.map(|path| (path, false))))
+}
+
+fn newcomers() -> Result<u32, SettingsError> {
+    const KEY: &str = "OPENCLAW_MAX_PREAUTH_CONNECTIONS_PER_IP";
+    let Some(text) = environment(KEY) else { return Ok(limits::NEWCOMERS) };
+    let most = u32::try_from(limits::CONNECTIONS).unwrap_or(u32::MAX);
+    let number = text.trim().parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or(SettingsError::Value { key: KEY, found: text, expected: "a number from 1 to 12000" })
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -384,6 +438,8 @@ mod tests {
             ("{ gateway: { auth: { token: 'a', password: 'b' } } }", "say which one counts"),
             ("{ gateway: { auth: { mode: 'tailscale' } } }", "gateway.auth.mode is \"tailscale\""),
             ("{ gateway: { bind: 'lan', auth: { mode: 'none' } } }", "whoever reaches the port"),
+            ("{ gateway: { auth: { mode: 'trusted-proxy', trustedProxy: { userHeader: 'x-user' } } } }", "who may vouch"),
+            ("{ gateway: { trustedProxies: ['10.0.0.1'], auth: { mode: 'trusted-proxy' } } }", "in which header"),
             ("{ gateway: { port: 70000, auth: { token: 'a' } } }", "gateway.port is 70000"),
             ("{ gateway: { trustedProxies: ['x'], auth: { token: 'a' } } }", "gateway.trustedProxies is \"x\""),
             ("{ gateway: ", "is not valid JSON5"),

@@ -103,7 +103,7 @@ const CRATES: [(&str, &[&str]); 35] = [
 ];
 
 /// Words of the standard library and of ours that belong to some files only.
-const WORDS: [(&str, &[&str]); 9] = [
+const WORDS: [(&str, &[&str]); 10] = [
     ("SystemTime", &["host.rs"]),
     // Tokio's, which a test can pause.
     ("Instant", &["gateway/connection.rs", "host.rs"]),
@@ -113,6 +113,8 @@ const WORDS: [(&str, &[&str]); 9] = [
     ("std::fs", &["cli/", "gateway/", "heads.rs", "journal/", "keyring.rs", "settings.rs", "state.rs"]),
     ("std::env::", &["cli/", "client.rs", "main.rs", "settings.rs", "state.rs"]),
     ("std::thread", &["authority/"]),
+    // The one comparison of what is secret.
+    ("ct_eq", &["pairing/token.rs"]),
     ("HashMap", &["gateway/"]),
     ("HashSet", &["gateway/"]),
 ];
@@ -246,6 +248,47 @@ fn each_crate_and_each_word_stays_at_home() {
                 assert!(!source.says(word), "{} says {word}, which {room} must not know", source.path);
             }
         }
+    }
+}
+
+/// What is derived from a secret is compared by `pairing::same`; where two digests are, they are of histories.
+#[test]
+fn a04_no_digest_of_a_secret_is_compared_early_out() {
+    for source in under("src") {
+        let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+        // Those of histories and of checkpoints are no secrets.
+        let is_home = source.is_in(&["authority/opening.rs", "cli/journal.rs", "heads.rs", "journal/"]);
+        for compared in ["digest ==", "digest !=", "== digest", "!= digest", "digest() ==", "digest() !="] {
+            assert!(is_home || !code.contains(compared), "{} says {compared}", source.path);
+        }
+        assert!(!source.says("digest_of") || source.is_in(&["gateway/handshake.rs", "pairing/"]), "{}", source.path);
+    }
+}
+
+/// One purpose, one key: each label separates what it names, and each key file is named and read in one place.
+#[test]
+fn x04_each_label_names_one_purpose_and_each_key_has_one_home() {
+    let (sources, mut labels) = (under("src"), vec![]);
+    for source in &sources {
+        let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+        for (at, _) in code.match_indices("b\"openclaw-pairing ") {
+            labels.push(code[at + 2..].split('"').next().unwrap_or_default().to_owned());
+        }
+        // Token key and head key are files of their own; what a device signs is a connect and nothing else.
+        for (word, homes) in [
+            ("\"token.key\"", ["state.rs"].as_slice()),
+            ("\"head.key\"", &["state.rs"]),
+            ("device.sign(", &["client.rs"]),
+            ("HeadKey", &["cli/anchor.rs", "cli/journal.rs", "gateway/sealed.rs", "heads.rs"]),
+            ("TokenKey", &["authority/", "pairing/", "state.rs"]),
+        ] {
+            assert!(!source.says(word) || source.is_in(homes), "{} says {word}, at home in {homes:?}", source.path);
+        }
+    }
+    assert!(labels.len() >= 3, "labels are found");
+    for (place, label) in labels.iter().enumerate() {
+        let others = labels.iter().enumerate().filter(|(other, _)| *other != place);
+        assert!(others.clone().all(|(_, other)| !other.starts_with(&**label)), "{label} is two labels, or the beginning of one");
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -17,18 +18,19 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role as End, WebSocke
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::Gateway;
-use super::handshake::{Handshake, Judged};
+use super::budget::Newcomer;
+use super::handshake::{Arrival, Handshake, Judged, Moment};
 use super::hub::{GOING_DOWN, Inbox, Outbox, Outgoing, actor, queue};
 use super::methods::{self, Caller};
 use crate::limits;
-use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Forwarding, Outcome, Refusal, Role, Source};
+use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Forwarding, Outcome, Refusal, Role};
 use crate::wire::connect::{self, Dialect, HelloFacts};
 use crate::wire::error::{self, Answer, Subject};
 use crate::wire::frame::{self, Malformed, Push, parse_call};
 use crate::wire::notice::EVENTS;
 
 /// Serves one upgraded stream until it ends.
-pub(super) async fn serve<S>(gateway: Arc<Gateway>, stream: S, source: Source, origin_is_allowed: Option<bool>)
+pub(super) async fn serve<S>(gateway: Arc<Gateway>, stream: S, arrival: Arrival, newcomer: Newcomer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -43,7 +45,7 @@ where
     let socket = WebSocketStream::from_raw_socket(metered, End::Server, Some(config)).await;
     let id = ConnectionId(gateway.desk.host.uuid());
     let mut connection = Connection { gateway, socket, id };
-    connection.run(source, origin_is_allowed, &allowance).await;
+    connection.run(arrival, newcomer, &allowance).await;
 }
 
 struct Connection<S> {
@@ -53,16 +55,19 @@ struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    async fn run(&mut self, source: Source, origin_is_allowed: Option<bool>, allowance: &Allowance) {
+    async fn run(&mut self, arrival: Arrival, newcomer: Newcomer, allowance: &Allowance) {
         let gateway = Arc::clone(&self.gateway);
         let nonce = uuid::Uuid::from_bytes(gateway.desk.host.uuid()).to_string();
         let auth = gateway.settings.auth;
         let secret = gateway.settings.secret.as_ref();
-        let handshake = Handshake { connection: self.id, source, nonce, origin_is_allowed, auth, secret };
+        let handshake = Handshake { connection: self.id, arrival, nonce, auth, secret, budgets: &gateway.budgets };
         let (outbox, mut inbox) = queue();
         gateway.desk.hub.arrive(self.id, outbox.clone());
         let code = match self.shake_hands(&handshake, &mut inbox, allowance).await {
-            Some(caller) => self.converse(&caller, &outbox, &mut inbox).await,
+            Some(caller) => {
+                drop(newcomer);
+                self.converse(&Arc::new(caller), &outbox, &mut inbox).await
+            }
             None => 1000,
         };
         if let Some(admission) = gateway.desk.hub.leave(&self.id) {
@@ -82,7 +87,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         } else {
             tokio::select! {
                 message = timeout_at(deadline, self.first_message()) => match message {
-                    Ok(Ok(message)) => handshake.judge(&message, host.wall()),
+                    Ok(Ok(message)) => {
+                        let registry = self.gateway.desk.authority.registry();
+                        handshake.judge(&message, Moment { wall: host.wall(), monotonic: host.monotonic(), registry: &registry })
+                    }
                     Ok(Err(fault)) => handshake.failed(fault),
                     Err(_) => handshake.failed(Fault::Timeout),
                 },
@@ -93,18 +101,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 }
             }
         };
-        let Judged { attempt, key, presented, request, complaint, protocols, asked } = judged;
+        let Judged { attempt, key, presented, request, complaint, rest_ms, protocols, asked, says } = judged;
         let fault = attempt.fault;
         let (client, ask, proof) = (attempt.client, attempt.ask.clone(), attempt.proof);
         let dialect = Dialect::of(attempt.protocol);
         let method = attempt.credential.as_ref().map(connect::method).unwrap_or_default();
+        self.gateway.desk.hub.describe(&self.id, says);
         let command = Command::Connect { attempt: Box::new(attempt), key };
         let outcome = self.gateway.desk.authority.ask_presenting(command, Actor::Peer, presented).await;
         let answer = match outcome {
             Ok(Outcome::Admitted(admission)) => {
                 allowance.lift();
                 let Admission { rule, role, device, scopes, .. } = &admission;
-                let caller = Caller { actor: actor(*device, *rule, scopes), role: *role, scopes: scopes.clone(), dialect };
+                let caller = Caller {
+                    actor: actor(*device, *rule, scopes),
+                    role: *role,
+                    scopes: scopes.clone(),
+                    dialect,
+                    address: handshake.arrival.source.address(),
+                };
                 let hello = self.hello(&caller, &admission, method, &asked);
                 let hello = frame::response(request.as_deref().unwrap_or_default(), &Ok(hello));
                 self.gateway.desk.hub.welcome(&self.id, hello, &self.gateway.desk.health());
@@ -115,13 +130,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 let registry = self.gateway.desk.authority.registry();
                 let held = device.and_then(|device| registry.device(device));
                 let roles: Vec<_> = Role::ALL.iter().copied().filter(|role| held.is_some_and(|held| held.has(*role))).collect();
-                let source = &handshake.source;
+                let source = &handshake.arrival.source;
                 let subject = Subject {
                     client,
                     device,
                     ask: ask.as_ref(),
                     roles: &roles,
                     complaint: complaint.as_deref(),
+                    rest_ms,
                     request: None,
                     dialect,
                     protocols,
@@ -147,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     fn hello(&self, caller: &Caller, admission: &Admission, method: &'static str, asked: &[String]) -> Value {
         let desk = &self.gateway.desk;
         let token = admission.token.as_ref().and_then(|granted| desk.authority.token(granted));
-        let (presence, versions) = desk.hub.presence(&desk.authority.registry(), &caller.actor);
+        let (presence, versions) = desk.presence(caller);
         let facts = HelloFacts {
             dialect: caller.dialect,
             connection: self.id.to_string(),
@@ -187,9 +203,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// Calls in, frames out; returns the close code.
-    async fn converse(&mut self, caller: &Caller, outbox: &Outbox, inbox: &mut Inbox) -> u16 {
+    async fn converse(&mut self, caller: &Arc<Caller>, outbox: &Outbox, inbox: &mut Inbox) -> u16 {
         let (overflowed, ended) = (inbox.overflowed(), inbox.ended());
         let mut unauthorized = 0_u32;
+        // They end with the connection.
+        let mut waiting = JoinSet::new();
         loop {
             tokio::select! {
                 // What goes out comes first: after its end is queued a connection is not listened to any more.
@@ -211,8 +229,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 },
                 () = overflowed.notified() => return self.drop_slow(caller.dialect).await,
                 message = self.socket.next() => match message {
-                    Some(Ok(Message::Text(text))) => self.answer(caller, outbox, text.as_bytes(), &mut unauthorized).await,
-                    Some(Ok(Message::Binary(bytes))) => self.answer(caller, outbox, &bytes, &mut unauthorized).await,
+                    Some(Ok(Message::Text(text))) => self.answer(caller, outbox, text.as_bytes(), &mut unauthorized, &mut waiting).await,
+                    Some(Ok(Message::Binary(bytes))) => self.answer(caller, outbox, &bytes, &mut unauthorized, &mut waiting).await,
                     Some(Ok(Message::Close(frame))) => {
                         // The library has queued the answer; this sends it.
                         let _ = timeout(limits::CLOSE_DEADLINE, self.socket.flush()).await;
@@ -230,7 +248,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         }
     }
 
-    async fn answer(&mut self, caller: &Caller, outbox: &Outbox, message: &[u8], unauthorized: &mut u32) {
+    async fn answer(
+        &mut self,
+        caller: &Arc<Caller>,
+        outbox: &Outbox,
+        message: &[u8],
+        unauthorized: &mut u32,
+        waiting: &mut JoinSet<()>,
+    ) {
         let call = match parse_call(message) {
             Ok(call) => call,
             // OpenClaw says nothing to what is not JSON, and neither do we (2026.3.13, 2026.9.6).
@@ -241,6 +266,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             }
         };
         let desk = &self.gateway.desk;
+        if methods::waits(&call.method.0) {
+            while waiting.try_join_next().is_some() {}
+            if waiting.len() >= limits::WAITING_CALLS {
+                return outbox.text(frame::response(&call.id.0, &Err(error::too_many_wait())));
+            }
+            let (desk, caller, outbox) = (Arc::clone(desk), Arc::clone(caller), outbox.clone());
+            waiting.spawn(async move {
+                let result = desk.call(&caller, &call.method.0, call.params.as_deref()).await;
+                outbox.text(frame::response(&call.id.0, &result));
+            });
+            return;
+        }
         desk.hub.begin_call(&self.id);
         let result = desk.call(caller, &call.method.0, call.params.as_deref()).await;
         let is_unauthorized = result.as_ref().is_err_and(error::is_unauthorized_role);

@@ -4,30 +4,54 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::budget::{Budgets, Key};
 use crate::limits;
 use crate::pairing::{
     Ask, Attempt, AuthMode, Client, ClientId, ConnectionId, Credential, Described, Description, DeviceId, Fault, Millis,
-    Presented, Proof, PublicKey, Role, ScopeSet, SharedSecret, SharedVerdict, SignedText, Source, TokenVerdict, digest_of,
-    signed_form,
+    Presented, Proof, PublicKey, Registry, Role, ScopeSet, SharedSecret, SharedVerdict, SignedText, Source, TokenVerdict,
+    digest_of, signed_form,
 };
 use crate::wire::connect::{AuthParams, ConnectParams, DeviceParams, Dialect};
 use crate::wire::devices::parse_public_key;
 use crate::wire::frame::{Malformed, Text, parse_call, parse_params};
 
+/// What the upgrade of a socket tells of it.
+pub(super) struct Arrival {
+    /// Where it comes from.
+    pub source: Source,
+    /// For a page: whether its origin may connect.
+    pub page_is_allowed: Option<bool>,
+    /// In the auth mode `trusted-proxy`: what a proxy says of its user.
+    pub vouched: Option<SharedVerdict>,
+    /// Whose wrong guesses its are.
+    pub counted: Key,
+}
+
 /// One socket before its connect.
 pub(super) struct Handshake<'a> {
     /// Its id.
     pub connection: ConnectionId,
-    /// Where it comes from.
-    pub source: Source,
+    /// How it came.
+    pub arrival: Arrival,
     /// The nonce of its challenge.
     pub nonce: String,
-    /// For a page: whether its origin may connect.
-    pub origin_is_allowed: Option<bool>,
     /// The gateway's auth mode.
     pub auth: AuthMode,
     /// Its secret.
     pub secret: Option<&'a SharedSecret>,
+    /// Who guessed wrong so far.
+    pub budgets: &'a Budgets,
+}
+
+/// The moment at which a connect is judged.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// The time that clients sign.
+    pub wall: Millis,
+    /// The time that never goes back, in milliseconds.
+    pub monotonic: u64,
+    /// Who is paired.
+    pub registry: &'a Registry,
 }
 
 /// What a first message comes to.
@@ -42,10 +66,14 @@ pub(super) struct Judged {
     pub request: Option<String>,
     /// What does not fit, for the one who sent it.
     pub complaint: Option<String>,
+    /// For how many milliseconds nothing of it is compared, after too many wrong guesses.
+    pub rest_ms: Option<u64>,
     /// The lowest and the highest protocol that it speaks.
     pub protocols: Option<(u64, u64)>,
     /// The scopes it asks for, in its own order.
     pub asked: Vec<String>,
+    /// What it says of itself, cut at the limits.
+    pub says: Description,
 }
 
 impl Handshake<'_> {
@@ -54,7 +82,7 @@ impl Handshake<'_> {
     pub(super) fn failed(&self, fault: Fault) -> Judged {
         let attempt = Attempt {
             connection: self.connection,
-            source: self.source.clone(),
+            source: self.arrival.source.clone(),
             fault: Some(fault),
             protocol: None,
             client: None,
@@ -62,12 +90,22 @@ impl Handshake<'_> {
             proof: None,
             credential: None,
         };
-        Judged { attempt, key: None, presented: None, request: None, complaint: None, protocols: None, asked: vec![] }
+        Judged {
+            attempt,
+            key: None,
+            presented: None,
+            request: None,
+            complaint: None,
+            rest_ms: None,
+            protocols: None,
+            asked: vec![],
+            says: Description::default(),
+        }
     }
 
     /// Judges the first message.
     #[must_use]
-    pub(super) fn judge(&self, message: &[u8], now: Millis) -> Judged {
+    pub(super) fn judge(&self, message: &[u8], now: Moment<'_>) -> Judged {
         if message.len() > limits::PREAUTH_MESSAGE_BYTES {
             return self.failed(Fault::TooLarge);
         }
@@ -86,7 +124,7 @@ impl Handshake<'_> {
         }
     }
 
-    fn judge_params(&self, params: &ConnectParams, now: Millis) -> Judged {
+    fn judge_params(&self, params: &ConnectParams, now: Moment<'_>) -> Judged {
         let client = Client { id: params.client.id.0, mode: params.client.mode.0 };
         let mut judged = self.failed(Fault::Protocol);
         judged.attempt.client = Some(client);
@@ -99,8 +137,9 @@ impl Handshake<'_> {
             Some(role) => role,
             None => return with_fault(judged, Fault::InvalidRole),
         };
-        let needs_origin = matches!(client.id, ClientId::ControlUi | ClientId::Webchat | ClientId::WebchatUi);
-        match self.origin_is_allowed {
+        let needs_origin =
+            matches!(client.id, ClientId::ControlUi | ClientId::Webchat | ClientId::WebchatUi | ClientId::BrowserCopilot);
+        match self.arrival.page_is_allowed {
             Some(false) => return with_fault(judged, Fault::OriginForbidden),
             None if needs_origin => return with_fault(judged, Fault::OriginMissing),
             Some(true) | None => {}
@@ -110,8 +149,10 @@ impl Handshake<'_> {
             return with_fault(judged, Fault::InvalidParams);
         };
         judged.asked = params.scopes.iter().map(|scope| scope.0.clone()).take(limits::SCOPES).collect();
+        judged.says = description(params);
         let unsaid = Described { like: None, here: None };
-        judged.attempt.ask = Some(Ask { role, scopes, described: unsaid });
+        // Until somebody proved anything a scope that no release knows is a text of theirs, and is not recorded.
+        judged.attempt.ask = Some(Ask { role, scopes: scopes.known(), described: unsaid });
         let none = AuthParams::default();
         let auth = params.auth.as_ref().unwrap_or(&none);
         if let Some(device) = &params.device {
@@ -120,18 +161,37 @@ impl Handshake<'_> {
                     judged.attempt.proof = Some(proof);
                     judged.key = Some(key);
                     if let Some(ask) = &mut judged.attempt.ask {
-                        ask.described.here = Some(Box::new(description(params)));
+                        ask.described.here = Some(Box::new(judged.says.clone()));
                     }
                 }
-                Err((fault, complaint)) => {
+                Err(Unproved::Fault(fault, complaint)) => {
                     judged.complaint = complaint;
                     return with_fault(judged, fault);
                 }
+                Err(Unproved::Spent(rest)) => judged.rest_ms = Some(rest),
             }
         }
-        let (credential, presented) = self.credential(auth, judged.attempt.proof.is_some());
-        judged.attempt.credential = Some(credential);
         judged.attempt.fault = None;
+        let said = Said::of(self.auth, auth, Dialect::of(judged.attempt.protocol));
+        let compared = match judged.rest_ms {
+            Some(rest) => Err(rest),
+            None => self.compare(&said, judged.attempt.proof.map(|proof| proof.device), role, now),
+        };
+        let (shared, presented) = compared.unwrap_or_else(|rest| {
+            judged.rest_ms = Some(rest);
+            (SharedVerdict::Spent, None)
+        });
+        let has_secret = shared == SharedVerdict::Right && self.auth != AuthMode::None;
+        if let (true, Some(ask)) = (has_secret || judged.attempt.proof.is_some(), &mut judged.attempt.ask) {
+            ask.scopes = scopes;
+        }
+        judged.attempt.credential = Some(Credential {
+            mode: self.auth,
+            shared,
+            token: TokenVerdict::Missing,
+            token_is_explicit: said.token_is_explicit,
+            bootstrap: said.bootstrap,
+        });
         judged.presented = presented;
         judged
     }
@@ -143,22 +203,22 @@ impl Handshake<'_> {
         device: &DeviceParams,
         auth: &AuthParams,
         role: Role,
-        now: Millis,
-    ) -> Result<(Proof, PublicKey), (Fault, Option<String>)> {
-        let fault = |fault| Err((fault, None));
+        now: Moment<'_>,
+    ) -> Result<(Proof, PublicKey), Unproved> {
+        let fault = |fault| Err(Unproved::Fault(fault, None));
         let Some(key) = parse_public_key(&device.public_key.0) else { return fault(Fault::DeviceIdMismatch) };
         let id = DeviceId::of(&key);
         if id.to_string() != device.id.0 {
             return fault(Fault::DeviceIdMismatch);
         }
-        if now.0.abs_diff(device.signed_at) > limits::SIGNED_AT_SKEW_MS {
+        if now.wall.0.abs_diff(device.signed_at) > limits::SIGNED_AT_SKEW_MS {
             let clocks = format!(
                 "the client signed at {} and the gateway's clock says {}; they may differ by {} ms",
                 crate::views::time_text(Millis(device.signed_at)),
-                crate::views::time_text(now),
+                crate::views::time_text(now.wall),
                 limits::SIGNED_AT_SKEW_MS
             );
-            return Err((Fault::SignatureExpired, Some(clocks)));
+            return Err(Unproved::Fault(Fault::SignatureExpired, Some(clocks)));
         }
         let nonce = device.nonce.0.trim();
         if nonce.is_empty() {
@@ -182,43 +242,95 @@ impl Handshake<'_> {
         };
         if text.is_ambiguous() {
             let complaint = "a signed field holds a separator or a control character".to_owned();
-            return Err((Fault::InvalidParams, Some(complaint)));
+            return Err(Unproved::Fault(Fault::InvalidParams, Some(complaint)));
         }
         let signature =
             URL_SAFE_NO_PAD.decode(device.signature.0.trim_end_matches('=')).ok().and_then(|bytes| bytes.try_into().ok());
-        match signature.and_then(|signature| signed_form(&key, &text, &signature)) {
+        let verify = || signature.and_then(|signature| signed_form(&key, &text, &signature));
+        let verified = self.budgets.compare(self.arrival.counted.clone(), now.monotonic, || {
+            let form = verify();
+            (form, form.is_none())
+        });
+        let form = match verified {
+            Ok(form) => form,
+            // Others on its address cannot shut out a device that is paired.
+            Err(_) if now.registry.device(&id).is_some() => verify(),
+            Err(rest) => return Err(Unproved::Spent(rest)),
+        };
+        match form {
             Some(form) => Ok((Proof { device: id, form }, key)),
             None => fault(Fault::SignatureInvalid),
         }
     }
 
-    /// The shared secret comes first; only where it is not right does a device token count (OpenClaw 2026.3.13). Blank
-    /// credentials count as absent.
-    fn credential(&self, auth: &AuthParams, has_device: bool) -> (Credential, Option<Presented>) {
+    /// The verdict on the shared secret, and the device token that counts where that is not right; or for how many milliseconds
+    /// nothing is compared. A token that the device once had is no guess.
+    fn compare(
+        &self,
+        said: &Said,
+        device: Option<DeviceId>,
+        role: Role,
+        now: Moment<'_>,
+    ) -> Result<(SharedVerdict, Option<Presented>), u64> {
+        let paired = device.filter(|device| now.registry.device(device).is_some());
+        let counted = paired.map_or_else(|| self.arrival.counted.clone(), Key::Device);
+        self.budgets.compare(counted, now.monotonic, || {
+            let shared = match (self.auth, self.secret) {
+                (AuthMode::None, _) => SharedVerdict::Right,
+                (AuthMode::TrustedProxy, _) => self.arrival.vouched.unwrap_or(SharedVerdict::NotConfigured),
+                (_, None) => SharedVerdict::NotConfigured,
+                (_, Some(_)) if said.secrets.is_empty() => SharedVerdict::Missing,
+                (_, Some(secret)) if said.secrets.iter().any(|text| secret.is(text)) => SharedVerdict::Right,
+                (_, Some(_)) => SharedVerdict::Wrong,
+            };
+            let token = said.token.as_ref().zip(device).filter(|_| shared != SharedVerdict::Right);
+            let presented = token.map(|(text, device)| (device, digest_of(text)));
+            let is_wrong = match &presented {
+                Some((device, digest)) => now.registry.judge(device, role, digest) == TokenVerdict::Wrong,
+                None => shared == SharedVerdict::Wrong,
+            };
+            let presented = presented.map(|(_, digest)| Presented { digest, explicit: said.token_is_explicit });
+            ((shared, presented), is_wrong)
+        })
+    }
+}
+
+/// Why there is no proof.
+enum Unproved {
+    /// It is wrong, and what does not fit.
+    Fault(Fault, Option<String>),
+    /// Nothing of this address is looked at for so many milliseconds.
+    Spent(u64),
+}
+
+/// The credentials of a connect. Blank ones count as absent.
+struct Said {
+    /// What may be the shared secret.
+    secrets: Vec<String>,
+    /// What may be a device token.
+    token: Option<String>,
+    token_is_explicit: bool,
+    bootstrap: bool,
+}
+
+impl Said {
+    /// The shared secret comes first; only where it is not right does a device token count (OpenClaw 2026.3.13). Of protocol 4
+    /// the secret is taken from either field, as 2026.9.6 takes it; of protocol 3 only from its own, since its clients send
+    /// device tokens in the other.
+    fn of(mode: AuthMode, auth: &AuthParams, dialect: Dialect) -> Self {
         let given = |field: &Option<String>| field.clone().filter(|text| !text.trim().is_empty());
-        let presented = match self.auth {
-            AuthMode::None | AuthMode::TrustedProxy => None,
-            AuthMode::Token => given(&auth.token),
-            AuthMode::Password => given(&auth.password),
-        };
-        let shared = match (self.auth, self.secret, &presented) {
-            (AuthMode::None, ..) => SharedVerdict::Right,
-            (_, None, _) => SharedVerdict::NotConfigured,
-            (_, Some(_), None) => SharedVerdict::Missing,
-            (_, Some(secret), Some(text)) if secret.is(text) => SharedVerdict::Right,
-            (_, Some(_), Some(_)) => SharedVerdict::Wrong,
+        let (own, other) = match mode {
+            AuthMode::None | AuthMode::TrustedProxy => (None, None),
+            AuthMode::Token => (given(&auth.token), given(&auth.password)),
+            AuthMode::Password => (given(&auth.password), given(&auth.token)),
         };
         let explicit = given(&auth.device_token);
-        let is_explicit = explicit.is_some();
-        let token = explicit.or_else(|| given(&auth.token)).filter(|_| has_device && shared != SharedVerdict::Right);
-        let credential = Credential {
-            mode: self.auth,
-            shared,
-            token: TokenVerdict::Missing,
-            token_is_explicit: is_explicit,
+        Self {
+            secrets: own.into_iter().chain(other.filter(|_| dialect == Dialect::Four)).collect(),
+            token_is_explicit: explicit.is_some(),
+            token: explicit.or_else(|| given(&auth.token)),
             bootstrap: given(&auth.bootstrap_token).is_some(),
-        };
-        (credential, token.map(|text| Presented { digest: digest_of(&text), explicit: is_explicit }))
+        }
     }
 }
 

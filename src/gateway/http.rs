@@ -14,6 +14,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::budget::Key;
+use super::handshake::Arrival;
 use super::{Gateway, connection, peer, source};
 use crate::limits;
 
@@ -57,7 +59,7 @@ fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: SocketAddr, 
 
 /// Ready is who can record; what fails, and for how long it is up, is told on this host only.
 fn ready(gateway: &Gateway, parts: &Parts, peer: SocketAddr) -> Reply {
-    let source = source::source(peer, &parts.headers, &gateway.settings.trusted_proxies, crate::pairing::PeerUser::NotAsked);
+    let source = source::source(peer, &parts.headers, &gateway.settings, crate::pairing::PeerUser::NotAsked);
     let is_direct = source.peer.is_loopback() && source.forwarding == crate::pairing::Forwarding::None && !source.is_page;
     let is_ready = gateway.desk.authority.records();
     let failing = if is_ready { "" } else { r#""journal""# };
@@ -87,26 +89,35 @@ fn host_is_ours(headers: &HeaderMap, local: SocketAddr) -> bool {
 /// Any path upgrades (OpenClaw 2026.3.13), but only a request in exactly the form of RFC 6455, section 4.2.1.
 fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Reply {
     let Some(key) = websocket_key(&request) else {
-        let mut reply = plain(StatusCode::BAD_REQUEST, "Bad Request");
-        reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        return reply;
+        return turned_away(StatusCode::BAD_REQUEST, "Bad Request");
     };
     let accept = derive_accept_key(key.as_bytes());
     let user = peer::user_of(peer, local, gateway.owner);
     let headers = request.headers();
-    let source = source::source(peer, headers, &gateway.settings.trusted_proxies, user);
-    let origin_is_allowed = headers.get(header::ORIGIN).map(|origin| {
-        let listed = &gateway.settings.allowed_origins;
-        origin.to_str().is_ok_and(|origin| source::origin_is_allowed(origin, &gateway.listeners, listed))
-    });
+    let settings = &gateway.settings;
+    // Behind a listener on every address, the one that was reached is ours as well.
+    let ours = [gateway.listeners.as_slice(), &[local]].concat();
+    let source = source::source(peer, headers, settings, user);
+    let page_is_allowed = source::page_is_allowed(headers, &ours, &settings.allowed_origins);
+    let origin = headers.get(header::ORIGIN).filter(|_| page_is_allowed == Some(true)).and_then(|origin| origin.to_str().ok());
+    let counted = Key::of(&source, origin);
+    let arrival = Arrival {
+        source,
+        page_is_allowed,
+        vouched: settings.vouching.as_ref().map(|vouching| source::vouched(peer, headers, settings, vouching)),
+        counted,
+    };
+    let Some(newcomer) = gateway.budgets.newcomer(arrival.counted.clone()) else {
+        return turned_away(StatusCode::SERVICE_UNAVAILABLE, "Too many unauthenticated sockets");
+    };
     let Some(place) = gateway.take_place() else {
-        return plain(StatusCode::SERVICE_UNAVAILABLE, "Too many sockets");
+        return turned_away(StatusCode::SERVICE_UNAVAILABLE, "Too many sockets");
     };
     let upgraded = hyper::upgrade::on(&mut request);
     let gateway = Arc::clone(gateway);
     tokio::spawn(async move {
         if let Ok(stream) = upgraded.await {
-            connection::serve(gateway, TokioIo::new(stream), source, origin_is_allowed).await;
+            connection::serve(gateway, TokioIo::new(stream), arrival, newcomer).await;
         }
         drop(place);
     });
@@ -138,6 +149,13 @@ fn websocket_key(request: &Request<Incoming>) -> Option<String> {
         && once(header::HOST).is_some();
     let key = once(header::SEC_WEBSOCKET_KEY)?;
     (is_plain && wants && key.len() == 24).then(|| key.to_owned())
+}
+
+/// An upgrade that does not happen ends its connection, so that no proxy takes it for a tunnel.
+fn turned_away(status: StatusCode, text: &'static str) -> Reply {
+    let mut reply = plain(status, text);
+    reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    reply
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Reply {

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 
+use super::presence::{self, Entry, Here};
 use crate::limits;
 use crate::pairing::{
-    Actor, ClientMode, ConnectionId, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, Rule, ScopeSet, Seq,
-    may_hear_of, may_read_of,
+    Actor, ConnectionId, Description, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, Rule, ScopeSet, Seq,
+    may_hear_of, may_read_all, may_read_of,
 };
-use crate::views;
 use crate::wire::connect::Dialect;
 use crate::wire::frame::Push;
 use crate::wire::notice::{self, About};
@@ -35,7 +35,9 @@ pub(super) enum Outgoing {
 pub struct Hub {
     peers: Mutex<HashMap<ConnectionId, Peer>>,
     numbered: AtomicU64,
+    here: Here,
     presence: AtomicU64,
+    presence_changed: Notify,
     is_down: AtomicBool,
 }
 
@@ -46,6 +48,9 @@ struct Peer {
     in_call: bool,
     close_after: Option<(u16, String)>,
     pushes: u64,
+    says: Description,
+    /// Whether presence as it may see it changed since it was told.
+    is_behind: bool,
 }
 
 struct Admitted {
@@ -55,7 +60,9 @@ struct Admitted {
     role: Role,
     scopes: ScopeSet,
     device: Option<DeviceId>,
-    presence: Option<Value>,
+    is_shown: bool,
+    /// Whether it was let in as somebody who may read of all devices. What it is told is asked for each time.
+    sees_all: bool,
 }
 
 /// One connection's queue, bounded in frames and bytes: who does not read loses the connection, not the gateway its memory.
@@ -92,6 +99,11 @@ impl Outbox {
         if queued > limits::BUFFERED_BYTES || self.frames.try_send(Outgoing::Text(text)).is_err() {
             self.overflow.notify_one();
         }
+    }
+
+    /// Whether so much is queued that what can wait should.
+    fn is_half_full(&self) -> bool {
+        self.frames.capacity() < limits::BUFFERED_MESSAGES / 2 || self.bytes.load(Ordering::Relaxed) > limits::BUFFERED_BYTES / 2
     }
 
     /// Queues the end.
@@ -133,7 +145,24 @@ impl Hub {
         if self.is_down.load(Ordering::Relaxed) {
             outbox.close(GOING_DOWN.0, GOING_DOWN.1);
         }
-        peers.insert(id, Peer { outbox, admitted: None, listens: false, in_call: false, close_after: None, pushes: 0 });
+        let peer = Peer {
+            outbox,
+            admitted: None,
+            listens: false,
+            in_call: false,
+            close_after: None,
+            pushes: 0,
+            says: Description::default(),
+            is_behind: false,
+        };
+        peers.insert(id, peer);
+    }
+
+    /// Notes what a client says of itself, for others to be shown once it is let in.
+    pub(super) fn describe(&self, id: &ConnectionId, says: Description) {
+        if let Some(peer) = self.lock().get_mut(id) {
+            peer.says = says;
+        }
     }
 
     /// Sends the first frame of an admitted connection; from here on it hears what it may hear. Protocol 3 repeats the state
@@ -179,20 +208,48 @@ impl Hub {
 
     /// Drops a connection.
     pub fn leave(&self, id: &ConnectionId) -> Option<Seq> {
-        let peer = self.lock().remove(id)?;
-        if peer.admitted.as_ref().is_some_and(|admitted| admitted.presence.is_some()) {
-            self.presence.fetch_add(1, Ordering::Relaxed);
+        let mut peers = self.lock();
+        let admitted = peers.remove(id)?.admitted?;
+        if admitted.is_shown {
+            self.here.remove(admitted.seq);
+            self.changed(&mut peers, None, admitted.device);
         }
-        peer.admitted.map(|admitted| admitted.seq)
+        Some(admitted.seq)
     }
 
     /// Who is here, as far as `actor` may know, and how often presence and health changed.
     #[must_use]
-    pub fn presence(&self, registry: &Registry, actor: &Actor) -> (Vec<Value>, (u64, u64)) {
-        let peers = self.lock();
-        let known = |admitted: &&Admitted| admitted.device.is_none_or(|device| may_read_of(registry, actor, &device));
-        let here = peers.values().filter_map(|peer| peer.admitted.as_ref()).filter(known);
-        (here.filter_map(|admitted| admitted.presence.clone()).collect(), self.versions())
+    pub(super) fn presence(&self, registry: &Registry, actor: &Actor) -> (Vec<Arc<Entry>>, (u64, u64)) {
+        (self.here.seen_by(registry, actor), self.versions())
+    }
+
+    /// Resolves once presence changed.
+    pub(super) async fn presence_changed(&self) {
+        self.presence_changed.notified().await;
+    }
+
+    /// Tells presence to all for whom it changed. Who has much unread is told with the next change: the list is whole each time.
+    pub(super) fn tell_presence(&self, registry: &Registry) {
+        let behind: Vec<_> = self.lock().iter().filter(|(_, peer)| peer.is_behind && peer.listens).map(|(id, _)| *id).collect();
+        let number = self.number();
+        for id in behind {
+            // One at a time: the writer must not wait for a crowd.
+            let mut peers = self.lock();
+            let Some(peer) = peers.get_mut(&id).filter(|peer| !peer.outbox.is_half_full()) else { continue };
+            let Some(admitted) = &peer.admitted else { continue };
+            let (seen, versions) = self.presence(registry, &admitted.actor);
+            peer.is_behind = false;
+            peer.push(&Push::new("presence", &presence::payload(&seen)).at(versions), number);
+        }
+    }
+
+    /// Notes that an entry came or went, for all who may see it but its own connection, which knows.
+    fn changed(&self, peers: &mut HashMap<ConnectionId, Peer>, own: Option<&ConnectionId>, device: Option<DeviceId>) {
+        self.presence.fetch_add(1, Ordering::Relaxed);
+        for (_, peer) in peers.iter_mut().filter(|(id, _)| Some(*id) != own) {
+            peer.is_behind |= peer.admitted.as_ref().is_some_and(|admitted| admitted.may_see(device));
+        }
+        self.presence_changed.notify_one();
     }
 
     /// How many connections are admitted.
@@ -227,12 +284,17 @@ impl Hub {
         for record in records {
             match &record.event {
                 Event::ConnectionAdmitted(event) => {
-                    if let Some(peer) = peers.get_mut(&event.attempt.connection) {
-                        let admitted = Admitted::of(record, event, after);
-                        if admitted.presence.is_some() {
-                            self.presence.fetch_add(1, Ordering::Relaxed);
-                        }
-                        peer.admitted = Some(admitted);
+                    let id = event.attempt.connection;
+                    let Some(peer) = peers.get_mut(&id) else { continue };
+                    let mut admitted = Admitted::of(record, event, after);
+                    let device = admitted.device;
+                    let paired = device.and_then(|device| after.device(&device)).map(AsRef::as_ref);
+                    let entry = Entry::of(record, event, paired, &peer.says);
+                    admitted.is_shown = entry.is_some();
+                    peer.admitted = Some(admitted);
+                    if let Some(entry) = entry {
+                        self.here.add(record.seq, entry);
+                        self.changed(&mut peers, Some(&id), device);
                     }
                 }
                 Event::DeviceRemoved(event) => end(&mut peers, record, &event.device, None, "device removed"),
@@ -300,33 +362,15 @@ impl Admitted {
         let attempt = &event.attempt;
         let role = attempt.ask.as_ref().map_or(Role::Operator, |ask| ask.role);
         let device = attempt.proof.map(|proof| proof.device).filter(|device| after.device(device).is_some());
-        // A CLI comes and goes with each command; telling of it would only be noise (OpenClaw 2026.3.13).
-        let seen = attempt.client.filter(|client| client.mode != ClientMode::Cli);
-        let presence = seen.map(|client| {
-            let mut entry = json!({
-                "host": client.id.as_str(),
-                "mode": client.mode.as_str(),
-                "roles": [role.as_str()],
-                "scopes": event.scopes.iter().collect::<Vec<_>>(),
-                "reason": "connect",
-                "ts": record.at.0,
-                "text": format!("{} in mode {} since {}", client.id, client.mode, views::time_text(Millis(record.at.0))),
-            });
-            if let (Some(device), Some(entry)) = (device, entry.as_object_mut()) {
-                entry.insert("deviceId".to_owned(), device.to_string().into());
-                // What was approved of it, whatever it says or leaves out now.
-                let pinned = after.device(&device).map(|device| &device.description);
-                let fields = [
-                    ("platform", pinned.and_then(|pinned| pinned.platform.as_ref())),
-                    ("deviceFamily", pinned.and_then(|pinned| pinned.family.as_ref())),
-                ];
-                entry.extend(fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.clone().into()))));
-            }
-            entry
-        });
         let actor = actor(device, event.rule, &event.scopes);
-        let dialect = Dialect::of(attempt.protocol);
-        Self { seq: record.seq, dialect, actor, role, scopes: event.scopes.clone(), device, presence }
+        let (dialect, sees_all) = (Dialect::of(attempt.protocol), may_read_all(after, &actor));
+        Self { seq: record.seq, dialect, actor, role, scopes: event.scopes.clone(), device, is_shown: false, sees_all }
+    }
+
+    /// Whether an entry of presence may be one that it sees.
+    fn may_see(&self, device: Option<DeviceId>) -> bool {
+        let sees = self.sees_all || device.is_none_or(|device| self.device == Some(device));
+        self.role == Role::Operator && self.scopes.allows(KnownScope::Read) && sees
     }
 }
 

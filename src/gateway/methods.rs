@@ -1,6 +1,7 @@
 //! The table of methods: name, what it needs, what it does. The feature list is read off it, so a method is announced exactly
 //! when it is served. The same table serves sockets, the owner channel and commands on a stopped gateway's journal.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
@@ -14,14 +15,14 @@ use crate::host::Host;
 use crate::journal::Reader;
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, Device, DeviceId, KnownScope, Outcome, Record, Registry, RequestId, Role, ScopeSet, Seq, may_hear_of,
-    may_read, may_see_device, may_see_request,
+    Actor, Address, Command, Device, DeviceId, KnownScope, Outcome, Person, Record, Refusal, Registry, RequestId, Role, ScopeSet,
+    Seq, may_hear_of, may_read, may_see_device, may_see_request,
 };
 use crate::state::StateDir;
 use crate::views::{self, log_row};
 use crate::wire::connect::Dialect;
 use crate::wire::devices::{
-    self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, WhyParams,
+    self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams, WhyParams,
 };
 use crate::wire::error::{
     Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
@@ -59,9 +60,22 @@ pub struct Caller {
     pub scopes: ScopeSet,
     /// The protocol it speaks.
     pub dialect: Dialect,
+    /// Where it is.
+    pub address: Address,
 }
 
 impl Caller {
+    /// Whoever owns the state directory, on this host.
+    pub(super) fn owner(person: Person) -> Self {
+        Self {
+            actor: Actor::Owner(person),
+            role: Role::Operator,
+            scopes: ScopeSet::cli(),
+            dialect: Dialect::NEWEST,
+            address: IpAddr::V6(Ipv6Addr::LOCALHOST).into(),
+        }
+    }
+
     fn is_owner(&self) -> bool {
         matches!(self.actor, Actor::Owner(_))
     }
@@ -71,6 +85,7 @@ impl Caller {
 #[derive(Clone, Copy)]
 pub(super) enum Need {
     Open,
+    Operator,
     Scope(KnownScope),
     Node,
 }
@@ -87,6 +102,8 @@ enum Method {
     Rename,
     Rotate,
     Revoke,
+    Ask,
+    Wait,
     Why,
     Tail,
 }
@@ -114,6 +131,9 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.why", PAIRING, Method::Why),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
+    // Whoever lacks scopes needs none to ask for them.
+    ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
+    ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
 ];
 
 /// The names of all methods served.
@@ -166,7 +186,7 @@ impl Desk {
         match served {
             Method::Health => Ok(self.health()),
             Method::Status => Ok(self.status(caller)),
-            Method::Presence => Ok(self.hub.presence(&self.authority.registry(), &caller.actor).0.into()),
+            Method::Presence => Ok(self.presence(caller).0.into()),
             Method::List => {
                 read::<Nothing>(method, params)?;
                 Ok(self.list(caller))
@@ -200,6 +220,14 @@ impl Desk {
                 let params = read::<RoleParams>(method, params)?;
                 self.act(caller, Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)? }).await
             }
+            Method::Ask => {
+                let scopes = read::<UpgradeParams>(method, params)?.scopes.0;
+                self.act(caller, Command::Ask { scopes, address: caller.address }).await
+            }
+            Method::Wait => {
+                let request = request_id(&read::<RequestParams>(method, params)?.request_id)?;
+                self.wait(caller, request).await
+            }
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
         }
@@ -220,6 +248,15 @@ impl Desk {
             "agents": [],
             "sessions": { "path": "", "count": 0, "recent": [] },
         })
+    }
+
+    /// Who is here, as far as the caller may read it, and how often presence and health changed.
+    #[must_use]
+    pub(super) fn presence(&self, caller: &Caller) -> (Vec<Value>, (u64, u64)) {
+        let may_read = caller.is_owner() || caller.role == Role::Operator && caller.scopes.allows(KnownScope::Read);
+        let (seen, versions) = self.hub.presence(&self.authority.registry(), &caller.actor);
+        let seen = seen.into_iter().filter(|_| may_read);
+        (seen.map(|entry| entry.shown.clone()).collect(), versions)
     }
 
     /// How long the gateway has been up, in milliseconds.
@@ -243,6 +280,10 @@ impl Desk {
             },
             "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
             "connections": self.hub.connected(),
+            // What OpenClaw runs, and we do not: `status --json` of a 2026.9.6 client fails without.
+            "channelSummary": [],
+            "queuedSystemEvents": [],
+            "sessions": { "paths": [], "count": 0, "defaults": {}, "recent": [], "byAgent": [] },
         })
     }
 
@@ -271,7 +312,7 @@ impl Desk {
         let outcome = self.authority.ask(command, caller.actor.clone()).await;
         let registry = self.authority.registry();
         match outcome {
-            Err(_) => Err(journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))),
+            Err(_) => Err(unrecorded()),
             Ok(Outcome::Refused(refusal)) => {
                 let settled = request.and_then(|request| registry.settled(&request));
                 let device = settled.map(|settled| &settled.device);
@@ -302,6 +343,30 @@ impl Desk {
             Ok(Outcome::Renamed { device, label }) => Ok(json!({ "deviceId": device.to_string(), "label": label })),
             Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),
             Ok(Outcome::Admitted(_) | Outcome::Noted) => Ok(Value::Null),
+        }
+    }
+
+    /// Waits until a request of the caller's own device has ended; its time to live bounds that.
+    async fn wait(&self, caller: &Caller, request: RequestId) -> Result<Value, WireError> {
+        let Actor::Device { device, .. } = &caller.actor else {
+            return Err(command_refused(&Refusal::DeviceRequired, Subject::default()));
+        };
+        let mut changes = self.authority.changes();
+        loop {
+            {
+                let registry = changes.borrow_and_update();
+                if let Some(settled) = registry.settled(&request).filter(|settled| settled.device == *device) {
+                    let token = registry.device(device).and_then(|device| device.token(settled.role));
+                    let told = token.as_ref().map(|token| (token, self.authority.token(token)));
+                    return Ok(devices::upgraded(&request.to_string(), &settled.resolution, told));
+                }
+                if registry.request(&request).is_none_or(|request| request.device != *device) {
+                    return Err(command_refused(&Refusal::UnknownRequest, Subject::default()));
+                }
+            }
+            if changes.changed().await.is_err() {
+                return Err(unrecorded());
+            }
         }
     }
 
@@ -406,13 +471,23 @@ impl Desk {
 
 fn gate(caller: &Caller, need: Need) -> Result<(), WireError> {
     let needed = match (need, caller.role) {
-        (Need::Open, _) | (Need::Node, Role::Node) => return Ok(()),
-        (Need::Node, role) | (Need::Scope(_), role @ Role::Node) => {
+        (Need::Open, _) | (Need::Node, Role::Node) | (Need::Operator, Role::Operator) => return Ok(()),
+        (Need::Node, role) | (Need::Operator | Need::Scope(_), role @ Role::Node) => {
             return Err(unauthorized_role(role));
         }
         (Need::Scope(scope), Role::Operator) => scope,
     };
     if caller.scopes.allows(needed) { Ok(()) } else { Err(missing_scope(needed, caller.dialect)) }
+}
+
+/// Whether a call may take as long as a person does; what comes behind it does not wait for it.
+#[must_use]
+pub(super) fn waits(method: &str) -> bool {
+    METHODS.iter().any(|(name, _, served)| *name == method && matches!(served, Method::Wait))
+}
+
+fn unrecorded() -> WireError {
+    journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
 }
 
 /// Whether a device asks for another token in place of its own, which needs no scope: how far it may, is decided.
@@ -444,7 +519,7 @@ mod tests {
 
     fn caller(role: Role, scopes: &[&str]) -> Caller {
         let scopes = ScopeSet::parse(scopes.iter().copied()).expect("scopes");
-        Caller { actor: Actor::Peer, role, scopes, dialect: Dialect::Three }
+        Caller { actor: Actor::Peer, role, scopes, dialect: Dialect::Three, address: IpAddr::V6(Ipv6Addr::LOCALHOST).into() }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Who is connected right now? Listeners, sockets and the owner channel around one authority. It knows neither the bytes on
 //! disk nor how a decision is made.
 
+mod budget;
 mod conditions;
 mod connection;
 mod copies;
@@ -10,6 +11,7 @@ mod hub;
 mod methods;
 mod owner;
 mod peer;
+mod presence;
 mod sealed;
 mod source;
 mod stopped;
@@ -38,6 +40,7 @@ use crate::limits;
 use crate::pairing::{Actor, Command, Condition, DeviceId, GatewayStarted, GatewayStopped};
 use crate::settings::{Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
+use budget::Budgets;
 use conditions::Look;
 
 /// Why a gateway does not run.
@@ -85,6 +88,7 @@ pub struct Gateway {
     listeners: Vec<SocketAddr>,
     owner: u32,
     places: Arc<Semaphore>,
+    budgets: Arc<Budgets>,
 }
 
 /// A gateway that is ready to run.
@@ -164,7 +168,8 @@ impl Ready {
         }
         let listeners = tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
-        let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places });
+        let budgets = Arc::new(Budgets::new(settings.newcomers));
+        let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places, budgets });
         Ok(Self { gateway, tcp, look, owner_channel, writing })
     }
 
@@ -192,6 +197,7 @@ impl Ready {
         tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
         tasks.spawn(expire(Arc::clone(&desk)));
         tasks.spawn(tick(Arc::clone(&desk)));
+        tasks.spawn(tell_presence(Arc::clone(&desk)));
         tasks.spawn(look_through(gateway.state.journal(), Arc::clone(&desk)));
         for listener in tcp {
             tasks.spawn(accept(listener, Arc::clone(&gateway)));
@@ -288,6 +294,15 @@ async fn tick(desk: Arc<Desk>) {
     loop {
         tokio::time::sleep(limits::TICK).await;
         desk.hub.tick(desk.host.wall());
+    }
+}
+
+/// Tells who came and who left; what happens within a short time together.
+async fn tell_presence(desk: Arc<Desk>) {
+    loop {
+        desk.hub.presence_changed().await;
+        desk.hub.tell_presence(&desk.authority.registry());
+        tokio::time::sleep(limits::PRESENCE_PAUSE).await;
     }
 }
 

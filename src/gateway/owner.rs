@@ -12,9 +12,8 @@ use tokio::task::JoinSet;
 
 use super::methods::{Caller, Desk};
 use crate::limits;
-use crate::pairing::{Actor, Person, Role, ScopeSet};
+use crate::pairing::Person;
 use crate::state::StateError;
-use crate::wire::connect::Dialect;
 use crate::wire::frame::{self, Malformed, WireError, parse_call};
 
 /// A socket address holds 108 bytes, the last of them zero.
@@ -75,7 +74,7 @@ async fn answer(stream: UnixStream, desk: Arc<Desk>, owner: u32) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     let person = person(uid, credentials.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0));
-    let caller = Caller { actor: Actor::Owner(person), role: Role::Operator, scopes: ScopeSet::cli(), dialect: Dialect::NEWEST };
+    let caller = Caller::owner(person);
     loop {
         let mut line = Vec::new();
         let limit = u64::try_from(limits::PREAUTH_MESSAGE_BYTES).unwrap_or(u64::MAX);

@@ -6,22 +6,28 @@ use std::net::{IpAddr, SocketAddr};
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HOST, ORIGIN};
 
-use crate::pairing::{Address, Forwarding, PeerUser, Source};
-use crate::settings::Network;
+use crate::pairing::{Address, Forwarding, PeerUser, SharedVerdict, Source};
+use crate::settings::{Settings, Vouching};
 
-/// Headers by which a proxy says that it passed a request on.
-const FORWARDING: &[&str] = &["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip", "via"];
+/// Headers by which a proxy says that it passed a request on, beside those that begin like [`FORWARDING_FAMILIES`].
+const FORWARDING: &[&str] = &["x-real-ip", "via"];
+
+/// The beginnings of such headers; Tailscale's proxy names its user so.
+const FORWARDING_FAMILIES: &[&str] = &["x-forwarded-", "tailscale-"];
 
 /// Reads the source of a request.
 #[must_use]
-pub(super) fn source(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network], user: PeerUser) -> Source {
+pub(super) fn source(peer: SocketAddr, headers: &HeaderMap, settings: &Settings, user: PeerUser) -> Source {
     let address = Address::from(peer.ip().to_canonical());
-    let is_trusted = |address: Address| trusted.iter().any(|network| network.contains(address));
-    let is_forwarded = headers.contains_key(FORWARDED) || FORWARDING.iter().any(|name| headers.contains_key(*name));
-    let claimed = claimed(headers, is_trusted);
+    let forwards = |name: &str| {
+        FORWARDING.contains(&name) || FORWARDING_FAMILIES.iter().any(|family| name.starts_with(family)) || name == FORWARDED
+    };
+    let is_forwarded = headers.keys().any(|name| forwards(name.as_str()));
+    let is_proxy = settings.is_trusted_proxy(address);
+    let claimed = claimed(headers, settings, settings.takes_real_ip || !is_proxy);
     let forwarding = match (is_forwarded, claimed) {
         (false, _) => Forwarding::None,
-        (true, Some(_)) if is_trusted(address) => Forwarding::Trusted,
+        (true, Some(_)) if is_proxy => Forwarding::Trusted,
         (true, _) => Forwarding::Untrusted,
     };
     Source {
@@ -34,12 +40,36 @@ pub(super) fn source(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network],
     }
 }
 
-/// The right-most hop that is no proxy of ours, else `X-Real-IP`.
-fn claimed(headers: &HeaderMap, is_trusted: impl Fn(Address) -> bool) -> Option<Address> {
-    let text = |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
+/// The right-most hop that is no proxy of ours: what stands left of it, and of a hop that cannot be read, anybody may have
+/// written. Where there are no hops, `X-Real-IP`, if that counts or nothing does and it is only noted.
+fn claimed(headers: &HeaderMap, settings: &Settings, takes_real_ip: bool) -> Option<Address> {
+    let text = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>().join(",");
     let hops = text("x-forwarded-for");
-    let hop = hops.split(',').rev().filter_map(parse_hop).find(|address| !is_trusted(*address));
-    hop.or_else(|| parse_hop(&text("x-real-ip")))
+    let mut hops = hops.split(',').rev().map(str::trim).filter(|hop| !hop.is_empty()).map(parse_hop).peekable();
+    if hops.peek().is_none() && takes_real_ip {
+        return parse_hop(&text("x-real-ip"));
+    }
+    hops.find(|hop| hop.is_none_or(|address| !settings.is_trusted_proxy(address))).flatten()
+}
+
+/// What a trusted proxy says of its user, as the shared secret of the auth mode `trusted-proxy`. A header that is there twice
+/// may be half the client's own, so it says nothing.
+#[must_use]
+pub(super) fn vouched(peer: SocketAddr, headers: &HeaderMap, settings: &Settings, vouching: &Vouching) -> SharedVerdict {
+    let once = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let only = values.next().filter(|_| values.next().is_none());
+        only.and_then(|value| value.to_str().ok()).map(str::trim).filter(|text| !text.is_empty())
+    };
+    let is_proxy = settings.is_trusted_proxy(peer.ip().to_canonical().into());
+    if !is_proxy || !vouching.required_headers.iter().all(|name| once(name).is_some()) {
+        return SharedVerdict::NotConfigured;
+    }
+    match once(&vouching.user_header) {
+        None => SharedVerdict::Missing,
+        Some(user) if vouching.users.is_empty() || vouching.users.iter().any(|known| known == user) => SharedVerdict::Right,
+        Some(_) => SharedVerdict::Wrong,
+    }
 }
 
 /// An address as proxies write it: with or without port and brackets.
@@ -64,9 +94,17 @@ pub(super) fn is_loopback_name(name: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
-/// Whether a page of this origin may connect: it is one of ours, or listed. `null` and `*` never are.
+/// Whether a page may connect: its origin is one of ours, or listed. None where no page asks; two origins are none.
 #[must_use]
-pub(super) fn origin_is_allowed(origin: &str, listeners: &[SocketAddr], listed: &[String]) -> bool {
+pub(super) fn page_is_allowed(headers: &HeaderMap, listeners: &[SocketAddr], listed: &[String]) -> Option<bool> {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let origin = origins.next()?;
+    let is_only = origins.next().is_none();
+    Some(is_only && origin.to_str().is_ok_and(|origin| origin_is_allowed(origin, listeners, listed)))
+}
+
+/// Scheme, host and port have to be those of a listener, or of an origin listed. `null` and `*` never are.
+fn origin_is_allowed(origin: &str, listeners: &[SocketAddr], listed: &[String]) -> bool {
     let origin = origin.trim_end_matches('/');
     if origin == "null" || origin == "*" {
         return false;
@@ -87,22 +125,26 @@ pub(super) fn origin_is_allowed(origin: &str, listeners: &[SocketAddr], listed: 
 mod tests {
     use super::*;
 
-    fn read(peer: &str, headers: &[(&str, &str)], trusted: bool) -> Source {
+    fn settings(config: &str) -> Settings {
+        let state = tempfile::tempdir().expect("a scratch directory");
+        std::fs::write(state.path().join("openclaw.json"), config).expect("written");
+        let host = crate::host::SystemHost::new();
+        Settings::load(&crate::state::StateDir::at(state.path()), &crate::settings::Flags::default(), &host).expect("settings")
+    }
+
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name: hyper::header::HeaderName = name.parse().expect("a header name");
             map.append(name, value.parse().expect("a header value"));
         }
-        let state = tempfile::tempdir().expect("a scratch directory");
-        let config = "{ gateway: { trustedProxies: ['127.0.0.1'], auth: { token: 'a' } } }";
-        std::fs::write(state.path().join("openclaw.json"), config).expect("written");
-        let settings = crate::settings::Settings::load(
-            &crate::state::StateDir::at(state.path()),
-            &crate::settings::Flags::default(),
-            &crate::host::SystemHost::new(),
-        );
-        let trusted = if trusted { settings.expect("settings").trusted_proxies } else { vec![] };
-        source(peer.parse().expect("an address"), &map, &trusted, PeerUser::Owner)
+        map
+    }
+
+    fn read(peer: &str, headers: &[(&str, &str)], trusted: bool) -> Source {
+        let proxies = if trusted { "['127.0.0.1']" } else { "[]" };
+        let settings = settings(&format!("{{ gateway: {{ trustedProxies: {proxies}, auth: {{ token: 'a' }} }} }}"));
+        source(peer.parse().expect("an address"), &map(headers), &settings, PeerUser::Owner)
     }
 
     #[test]
@@ -111,9 +153,42 @@ mod tests {
         assert_eq!((forged.forwarding, forged.address().is_loopback()), (Forwarding::Untrusted, true));
         let passed = read("127.0.0.1:1", &[("x-forwarded-for", "198.51.100.7, 203.0.113.9:55, 127.0.0.1")], true);
         assert_eq!((passed.forwarding, passed.address().ip().to_string()), (Forwarding::Trusted, "203.0.113.9".to_owned()));
+        for (hops, address) in [
+            ("203.0.113.9, , 127.0.0.1", Some("203.0.113.9")),
+            ("203.0.113.9, unknown, 127.0.0.1", None),
+            ("203.0.113.9, unknown", None),
+        ] {
+            let passed = read("127.0.0.1:1", &[("x-forwarded-for", hops)], true);
+            assert_eq!(passed.claimed.map(|address| address.ip().to_string()).as_deref(), address, "{hops}");
+        }
+        for name in ["forwarded", "x-forwarded-server", "x-real-ip", "via", "tailscale-user-login"] {
+            assert_eq!(read("127.0.0.1:1", &[(name, "203.0.113.9")], true).forwarding, Forwarding::Untrusted, "{name}");
+        }
         let stranger = read("192.0.2.1:1", &[("x-forwarded-for", "127.0.0.1")], true);
         assert_eq!((stranger.forwarding, stranger.address().ip().to_string()), (Forwarding::Untrusted, "192.0.2.1".to_owned()));
         assert_eq!(read("[::ffff:1.2.3.4]:1", &[], false).address().ip().to_string(), "1.2.3.4");
+    }
+
+    #[test]
+    fn a10_a_proxy_names_its_user_once_and_past_every_header_it_has_to_send() {
+        let settings = settings(
+            "{ gateway: { trustedProxies: ['10.0.0.1'], auth: { mode: 'trusted-proxy',
+               trustedProxy: { userHeader: 'X-User', requiredHeaders: ['x-proof'], allowUsers: ['ann'] } } } }",
+        );
+        let vouching = settings.vouching.clone().expect("it is the mode");
+        let proof = ("x-proof", "1");
+        for (peer, headers, verdict) in [
+            ("10.0.0.1:1", &[("x-user", "ann"), proof][..], SharedVerdict::Right),
+            ("10.0.0.2:1", &[("x-user", "ann"), proof], SharedVerdict::NotConfigured),
+            ("10.0.0.1:1", &[("x-user", "ann")], SharedVerdict::NotConfigured),
+            ("10.0.0.1:1", &[("x-user", "bob"), proof], SharedVerdict::Wrong),
+            ("10.0.0.1:1", &[("x-user", " "), proof], SharedVerdict::Missing),
+            ("10.0.0.1:1", &[proof], SharedVerdict::Missing),
+            ("10.0.0.1:1", &[("x-user", "ann"), ("x-user", "bob"), proof], SharedVerdict::Missing),
+        ] {
+            let peer = peer.parse().expect("an address");
+            assert_eq!(vouched(peer, &map(headers), &settings, &vouching), verdict, "{headers:?}");
+        }
     }
 
     #[test]

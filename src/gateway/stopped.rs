@@ -12,9 +12,7 @@ use super::{GatewayError, copies, open_desk, outlive_file_limits, owner};
 use crate::authority::{self, Handle, Writing};
 use crate::host::Host;
 use crate::journal::{Journal, JournalError, Lock};
-use crate::pairing::{Actor, Role, ScopeSet};
 use crate::state::StateDir;
-use crate::wire::connect::Dialect;
 use crate::wire::frame::WireError;
 
 /// The journal of a gateway that does not run.
@@ -73,6 +71,5 @@ impl Stopped {
 }
 
 fn this_process() -> Caller {
-    let person = owner::person(rustix::process::geteuid().as_raw(), std::process::id());
-    Caller { actor: Actor::Owner(person), role: Role::Operator, scopes: ScopeSet::cli(), dialect: Dialect::NEWEST }
+    Caller::owner(owner::person(rustix::process::geteuid().as_raw(), std::process::id()))
 }

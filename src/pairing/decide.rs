@@ -8,12 +8,12 @@ mod conditions;
 mod sight;
 mod tokens;
 
-pub(crate) use sight::{may_hear_of, may_read, may_read_of};
+pub(crate) use sight::{may_hear_of, may_read, may_read_all, may_read_of};
 
 pub use asking::what_is_needed;
 
 use super::command::{Command, Context, Decision, Outcome, Refusal, Resolution};
-use super::event::{Actor, CommandName, CommandRefused, ConnectionClosed, Event};
+use super::event::{Actor, CommandName, CommandRefused, ConnectionClosed, Event, Issue, TokenVerdict};
 use super::ids::{DeviceId, RequestId};
 use super::policy::Policy;
 use super::registry::{Registry, Request};
@@ -190,6 +190,12 @@ pub(crate) fn may_see_request(registry: &Registry, actor: &Actor, request: &Requ
 /// Whether `actor` may see a paired device.
 pub(crate) fn may_see_device(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
     Powers::of(registry, registry.policy(), actor).check_device(device).is_ok()
+}
+
+/// A fresh issue for a role; none while the token key cannot be used, or where chance repeats itself: what is retired must not
+/// live again.
+fn fresh(registry: &Registry, context: &Context<'_>, device: &DeviceId, role: Role) -> Option<Issue> {
+    context.mint.mint(device, role).filter(|issue| registry.judge(device, role, &issue.digest) == TokenVerdict::Wrong)
 }
 
 /// The true answer about a request that was settled, or the one for all that the actor may not know of.

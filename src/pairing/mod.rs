@@ -19,7 +19,7 @@ pub use command::{
     Resolution,
 };
 pub use decide::{decide, takes_away, what_is_needed};
-pub(crate) use decide::{may_hear_of, may_read, may_read_of, may_see_device, may_see_request};
+pub(crate) use decide::{may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request};
 pub use event::*;
 pub use identity::{SignatureForm, SignedText, normal, platform_family, signed_form};
 pub use ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq};

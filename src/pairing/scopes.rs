@@ -118,6 +118,12 @@ impl ScopeSet {
         Ok(set)
     }
 
+    /// The members that some release knows.
+    #[must_use]
+    pub fn known(&self) -> Self {
+        Self { known: self.known, other: None }
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -294,6 +300,11 @@ mod tests {
         let write = set(&["operator.write"]);
         assert!(write.covers(Role::Operator, &set(&["operator.read", "operator.talk"])));
         assert_eq!(set(&["operator.pairing", "operator.read"]).missing_from(Role::Operator, &write), set(&["operator.pairing"]));
+    }
+
+    #[test]
+    fn what_no_release_knows_is_left_out_of_the_known() {
+        assert_eq!(set(&["operator.read", "operator.someday", "x"]).known(), set(&["operator.read"]));
     }
 
     #[test]

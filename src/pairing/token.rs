@@ -1,8 +1,6 @@
 //! The three secrets and the one comparison. Device tokens are derived, never stored: the journal carries salt, key id and
 //! digest, and the key makes the token again for its own device. Losing the key therefore locks nobody out.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -56,7 +54,8 @@ impl DeviceToken {
     }
 }
 
-/// The key that device tokens are derived with: 32 bytes in a file of mode 0600, and in no journal.
+/// The key that device tokens are derived with: 32 bytes in a file of mode 0600, and in no journal. It has no text form and no
+/// `==`; [`TokenKey::id`] names it.
 #[derive(Zeroize)]
 #[zeroize(drop)]
 pub struct TokenKey([u8; 32]);
@@ -106,12 +105,6 @@ fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = HmacSha256::new_from_slice(key).expect("HMAC takes a key of any length");
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()
-}
-
-impl fmt::Debug for TokenKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenKey({})", self.id())
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::frame::{Short, Text, object, optional_object};
 use crate::limits;
-use crate::pairing::{Admission, AuthMode, ClientId, ClientMode, Credential, DeviceToken, SharedVerdict};
+use crate::pairing::{Admission, AuthMode, ClientId, ClientMode, Credential, DeviceToken, KnownScope, Role, SharedVerdict};
 
 /// A version of the protocol. What differs with it asks for it by this name; all else is said the same way in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -290,6 +290,12 @@ pub fn hello_ok(facts: HelloFacts<'_>, admission: &Admission, token: Option<&Dev
             "tickIntervalMs": u64::try_from(limits::TICK.as_millis()).unwrap_or(u64::MAX),
         },
     });
+    // Where things lie is an admin's to know (OpenClaw 2026.9.6; 2026.3.13 told everybody, and its clients read it).
+    let is_admin = admission.role == Role::Operator && admission.scopes.allows(KnownScope::Admin);
+    if let (Dialect::Four, false, Some(snapshot)) = (dialect, is_admin, hello.get_mut("snapshot").and_then(Value::as_object_mut))
+    {
+        snapshot.retain(|key, _| !matches!(key.as_str(), "configPath" | "stateDir" | "authMode"));
+    }
     let told = token.zip(admission.token.as_ref());
     let auth = match (dialect, told) {
         (Dialect::Three, None) => return hello,

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::frame::Text;
 use crate::limits;
 use crate::pairing::{
-    Activity, Address, Description, Device, DeviceToken, Granted, Policy, PublicKey, Registry, Request, Role, ScopeSet,
+    Activity, Address, Description, Device, DeviceToken, Ending, Granted, Policy, PublicKey, Registry, Request, Resolution, Role,
+    ScopeSet,
 };
 use crate::views::{self, Why};
 
@@ -93,6 +94,33 @@ impl TryFrom<String> for Label {
             }
             name => Ok(Self(name.to_owned())),
         }
+    }
+}
+
+/// Params of `device.scopes.requestUpgrade` (OpenClaw 2026.9.6).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct UpgradeParams {
+    /// All that the device wants to hold.
+    pub scopes: UpgradeScopes,
+}
+
+/// From one scope to [`limits::UPGRADE_SCOPES`].
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Vec<Text>")]
+pub struct UpgradeScopes(pub ScopeSet);
+
+impl TryFrom<Vec<Text>> for UpgradeScopes {
+    type Error = String;
+
+    fn try_from(texts: Vec<Text>) -> Result<Self, Self::Error> {
+        if texts.is_empty() {
+            return Err("must NOT have fewer than 1 items".to_owned());
+        }
+        if texts.len() > limits::UPGRADE_SCOPES {
+            return Err(format!("must NOT have more than {} items", limits::UPGRADE_SCOPES));
+        }
+        ScopeSet::parse(texts.iter().map(|text| &*text.0)).map(Self).map_err(|error| error.to_string())
     }
 }
 
@@ -266,6 +294,30 @@ pub fn rotated(token: &Granted, text: Option<&DeviceToken>) -> Value {
     result.insert("rotatedAtMs".into(), token.at.0.into());
     let delivery = if text.is_some() { "in-band" } else { "withheld-cross-device" };
     result.insert("tokenDelivery".into(), delivery.into());
+    Value::Object(result)
+}
+
+/// Result of `device.scopes.waitUpgrade`: how the request ended; where it was granted, what the device's token carries now, and
+/// the token, since its own device asks.
+#[must_use]
+pub fn upgraded(request: &str, resolution: &Resolution, token: Option<(&Granted, Option<DeviceToken>)>) -> Value {
+    let status = match resolution.ending {
+        Ending::Approved => "approved",
+        Ending::Expired => "expired",
+        Ending::Rejected | Ending::Superseded | Ending::Removed => "rejected",
+    };
+    let mut result = Map::new();
+    result.insert("status".into(), status.into());
+    result.insert("requestId".into(), request.into());
+    if let Some((successor, _)) = &resolution.successor {
+        result.insert("supersededBy".into(), successor.to_string().into());
+    }
+    if let (Ending::Approved, Some((granted, text))) = (resolution.ending, token) {
+        result.insert("scopes".into(), granted.scopes.sorted().into());
+        if let Some(text) = text {
+            result.insert("deviceToken".into(), text.reveal().into());
+        }
+    }
     Value::Object(result)
 }
 

@@ -33,6 +33,8 @@ pub struct Subject<'a> {
     pub roles: &'a [Role],
     /// What does not fit, for a malformed connect.
     pub complaint: Option<&'a str>,
+    /// For how many milliseconds nothing of it is compared.
+    pub rest_ms: Option<u64>,
     /// The request that was to be answered.
     pub request: Option<&'a RequestId>,
     /// The protocol that it agreed on.
@@ -85,7 +87,8 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
                 Some(hint) => format!("{sentence} ({hint})"),
                 None => sentence,
             };
-            invalid(message, Some(details))
+            let retryable = subject.rest_ms.map(|_| true);
+            WireError { retryable, retry_after_ms: subject.rest_ms, ..invalid(message, Some(details)) }
         }
         Refusal::PairingRequired(need) => {
             let asked = subject.ask.map(|ask| ask.scopes.iter().collect::<Vec<_>>()).unwrap_or_default();
@@ -103,6 +106,13 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
             if let (false, Some(details)) = (subject.roles.is_empty(), details.as_object_mut()) {
                 let roles: Vec<_> = subject.roles.iter().map(|role| role.as_str()).collect();
                 details.insert("approvedRoles".into(), roles.into());
+            }
+            // A Control UI of 2026.9.6 stays where it is and tries again, if it is told to.
+            let is_control_ui = subject.client.is_some_and(|client| matches!(client.id, ClientId::ControlUi | ClientId::Tui));
+            if let (Dialect::Four, true, Some(details)) = (subject.dialect, is_control_ui, details.as_object_mut()) {
+                details.insert("recommendedNextStep".into(), "wait_then_retry".into());
+                details.insert("retryable".into(), true.into());
+                details.insert("pauseReconnect".into(), false.into());
             }
             WireError { retry_after_ms: Some(need.retry_after_ms), ..not_paired(sentence, details) }
         }
@@ -299,6 +309,17 @@ pub fn is_unauthorized_role(error: &WireError) -> bool {
 }
 
 const UNAUTHORIZED_ROLE: &str = "unauthorized role: ";
+
+/// The answer to a call that would wait beside too many others of its connection.
+#[must_use]
+pub fn too_many_wait() -> WireError {
+    WireError {
+        code: "UNAVAILABLE".into(),
+        retryable: Some(true),
+        retry_after_ms: Some(limits::RETRY_AFTER_MS.0),
+        ..WireError::invalid("too many calls of this connection wait already")
+    }
+}
 
 /// The answer to a method that no release knows.
 #[must_use]

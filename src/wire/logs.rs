@@ -1,4 +1,4 @@
-//! `logs.tail` (OpenClaw 2026.3.13): its lines are JSON of upstream's shape, its cursor is a seq of the journal.
+//! `logs.tail`: its lines are JSON of upstream's shape, its cursor is a seq of the journal.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -64,7 +64,8 @@ bounded!(
     Bytes, 1, limits::LOG_BYTES.1
 );
 
-/// One row as a line. Clients print the members whose keys are digits; ours beside them are for programs.
+/// One row as a line. A 2026.3.13 client prints the members whose keys are digits, a 2026.9.6 one `message`; ours beside them
+/// are for programs.
 #[must_use]
 pub fn line(row: &LogRow, hostname: &str) -> String {
     let (id, name) = match row.level {
@@ -87,6 +88,7 @@ pub fn line(row: &LogRow, hostname: &str) -> String {
             "logLevelName": name,
         },
         "time": time,
+        "message": row.message,
         "seq": row.seq.0,
         "event": row.event,
     })

@@ -203,6 +203,77 @@ fn s29_of_two_answers_at_once_one_counts_and_both_learn_which() {
     }
 }
 
+/// Every order in which the answers to one request can come.
+#[test]
+fn a13_in_every_order_of_answers_one_wins_the_others_hear_the_truth_and_replay_agrees() {
+    type Answer = fn(&mut World, RequestId) -> Told;
+    let answers: [Answer; 6] = [
+        |world, request| world.approve(owner(), request),
+        |world, request| world.approve(by(9, "admin"), request),
+        |world, request| world.reject(by(9, "admin"), request),
+        |world, _| world.remove(owner(), 1),
+        |world, _| world.connect(&visit(1).asks("write")),
+        |world, _| {
+            world.wait(300);
+            world.expire()
+        },
+    ];
+    for order in permutations(answers.len()) {
+        let mut world = World::new();
+        world.pair(1, "read");
+        world.pair(9, "admin");
+        let request = world.connect(&visit(1).asks("admin")).request();
+        let begun = world.records.len();
+        let told: Vec<_> = order.iter().map(|turn| (*turn, answers[*turn](&mut world, request))).collect();
+        let ends = world.records[begun..].iter().filter(|record| match &record.event {
+            Event::PairingApproved(event) => event.request == Some(request),
+            Event::PairingRejected(event) => event.request == request,
+            Event::PairingExpired(event) => event.request == request,
+            Event::PairingRequested(event) => event.supersedes == Some(request),
+            Event::DeviceRemoved(_) => true,
+            _ => false,
+        });
+        let first = ends.map(|record| record.event.name()).next().expect("it ends");
+        let ending = world.registry.settled(&request).expect("it is over").resolution.ending;
+        let by = match ending {
+            Ending::Approved => "PairingApproved",
+            Ending::Rejected => "PairingRejected",
+            Ending::Superseded => "PairingRequested",
+            Ending::Expired => "PairingExpired",
+            Ending::Removed => "DeviceRemoved",
+        };
+        assert_eq!(first, by, "{order:?}: the first counts");
+        // Of those who answered the request, one was heard; each of the others is told how it ended.
+        let mut heard = 0;
+        for (_, told) in told.iter().filter(|(turn, _)| *turn < 3) {
+            match &told.outcome {
+                Outcome::Approved { before: None, .. } | Outcome::Rejected { .. } => heard += 1,
+                Outcome::Approved { before: Some(_), .. } => assert_eq!(ending, Ending::Approved, "{order:?}"),
+                _ => assert!(matches!(told.refusal(), Refusal::Resolved(resolution) if resolution.ending == ending), "{order:?}"),
+            }
+        }
+        assert_eq!(heard, usize::from(matches!(ending, Ending::Approved | Ending::Rejected)), "{order:?}");
+        let again = world.records.iter().fold(Registry::default(), |mut registry, record| {
+            registry.apply(record);
+            registry
+        });
+        assert_eq!(again.digest(), world.registry.digest());
+    }
+}
+
+fn permutations(count: usize) -> Vec<Vec<usize>> {
+    let Some(last) = count.checked_sub(1) else { return vec![vec![]] };
+    let shorter = permutations(last);
+    let inserted = shorter.iter().flat_map(|order| {
+        (0..count).map(move |at| {
+            let mut order = order.clone();
+            order.insert(at, last);
+            order
+        })
+    });
+    inserted.collect()
+}
+
 // --- the six answers, and what a refused command leaves -----------------------------------------------------------------
 
 #[test]

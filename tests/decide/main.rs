@@ -16,9 +16,9 @@ use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
     Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, Command, CommandName, DEFAULT_POLICY, Digest, Ending, Event, Fault,
     Forwarding, GatewayStopped, Millis, Outcome, PeerUser, Reason, Record, Refusal, Registry, RequestId, Role, Rule, ScopeSet,
-    Seq, SharedVerdict, Source,
+    Seq, SharedVerdict, Source, TokenVerdict,
 };
-use support::given::{ALL, NO_REQUEST, START, Told, Visit, World, address, by, device, owner, scopes, visit};
+use support::given::{ALL, NO_REQUEST, START, Told, Visit, World, address, by, device, key, owner, scopes, visit};
 
 /// Every rule that spares a person is off.
 const ASK: &str = "{ version: 1, localFirstPairing: false, localCli: false, localBackend: false }";

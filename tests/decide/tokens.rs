@@ -252,7 +252,11 @@ fn x05_the_token_of_another_role_or_device_is_a_wrong_one() {
 
 #[test]
 fn a_wrong_secret_lets_a_client_retry_with_its_device_token() {
-    let told = World::new().connect(&visit(1).asks("read").secret(SharedVerdict::Wrong));
+    let mut world = World::new();
+    let mut attempt = visit(1).asks("read").secret(SharedVerdict::Wrong).attempt(&world.registry);
+    // It came where a device token may come, too.
+    attempt.credential.as_mut().expect("a credential").token = TokenVerdict::Wrong;
+    let told = world.tell(Actor::Peer, Command::Connect { attempt: Box::new(attempt), key: Some(key(1)) });
     let refusal =
         Refusal::Unauthorized { reason: AuthReason::TokenMismatch, may_retry_with_device_token: true, rotated_at: None };
     assert_eq!(told.refusal(), &refusal);

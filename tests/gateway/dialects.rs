@@ -1,5 +1,6 @@
 //! Protocol 3 (OpenClaw 2026.3.13) and protocol 4 (2026.9.6) side by side: where they differ, each client hears its own.
 
+use openclaw_pairing::host::Host as _;
 use openclaw_pairing::limits;
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ async fn what_only_the_newer_release_says_at_connect_is_heard_and_in_frames_too(
         json!({ "type": "req", "id": "1", "method": "health", "traceparent": "00-1", "expectedProfileId": "gateway-owner" });
     socket.say(call.to_string()).await;
     assert_eq!(socket.response("1").await.expect("granted")["ok"], true);
-    for id in ["openclaw-tui", "openclaw-linux", "openclaw-watchos", "openclaw-browser-copilot"] {
+    for id in ["openclaw-tui", "openclaw-linux", "openclaw-watchos"] {
         gateway.admit(&Ask::new(READ).client(id, "ui").four()).await;
     }
 }
@@ -202,4 +203,45 @@ async fn both_hear_of_a_stop_in_their_own_words() {
         assert_eq!(socket.hear().await, Heard::Closed(1012, "service restart".to_owned()));
     }
     stopping.await.expect("stopped");
+}
+
+#[tokio::test]
+async fn what_is_sent_right_behind_connect_is_answered_after_it() {
+    let gateway = Running::start().await;
+    for ask in [Device::new(1).asks(READ), Device::new(1).asks(READ).four()] {
+        let mut socket = gateway.open().await;
+        let params = ask.params(&socket.nonce, gateway.host.wall().0);
+        socket.request("connect", "connect", &params).await;
+        // More than a stranger may send at all: by the time it is read, it is no stranger.
+        let long = "x".repeat(limits::PREAUTH_MESSAGE_BYTES * 2);
+        for id in ["1", "2", long.as_str()] {
+            socket.request(id, "health", &json!({})).await;
+        }
+        for id in ["connect", "1", "2", long.as_str()] {
+            socket.response(id).await.expect("granted");
+        }
+    }
+    for ask in [Device::new(2).asks(READ).remote(), Device::new(2).asks(READ).remote().four()] {
+        let mut socket = ask.open(gateway.address).await;
+        let params = ask.params(&socket.nonce, gateway.host.wall().0);
+        socket.request("connect", "connect", &params).await;
+        socket.request("1", "health", &json!({})).await;
+        assert_eq!(socket.response("connect").await.expect_err("refused")["code"], "NOT_PAIRED");
+        let (code, reason) = socket.end().await;
+        assert!(code == 1008 && reason.starts_with("pairing required"), "{code} {reason}: and nothing else is answered");
+    }
+}
+
+#[tokio::test]
+async fn a_control_ui_that_waits_for_a_person_is_told_to_try_again() {
+    let gateway = Running::start().await;
+    let page = format!("http://127.0.0.1:{}", gateway.address.port());
+    let ask = |seed| Device::new(seed).asks(READ).client("openclaw-control-ui", "webchat").header("origin", &page);
+    let details = gateway.refuse(&ask(1).four()).await.error["details"].clone();
+    let told = (&details["recommendedNextStep"], &details["retryable"], &details["pauseReconnect"]);
+    assert_eq!(told, (&json!("wait_then_retry"), &json!(true), &json!(false)), "{details}");
+    let others = [ask(2), Device::new(3).asks(READ).remote().four()];
+    for ask in others {
+        assert_eq!(gateway.refuse(&ask).await.error["details"].get("pauseReconnect"), None);
+    }
 }

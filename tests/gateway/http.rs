@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use openclaw_pairing::host::Host as _;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -10,7 +11,7 @@ use super::client::{Ask, Device, PATIENCE, READ, SECRET};
 use super::running::Running;
 
 /// Sends these lines as a request and returns what comes back until the connection ends.
-async fn answer(address: SocketAddr, lines: &[&str]) -> String {
+pub(crate) async fn answer(address: SocketAddr, lines: &[&str]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     stream.write_all(format!("{}\r\n\r\n", lines.join("\r\n")).as_bytes()).await.expect("sent");
     let mut answer = String::new();
@@ -140,6 +141,43 @@ async fn a09_a_page_connects_from_our_own_origin_or_a_listed_one() {
             let details = json!({ "code": "CONTROL_UI_ORIGIN_NOT_ALLOWED", "reason": "origin not allowed" });
             assert_eq!((refused.error["details"].clone(), refused.close.0), (details, 1008), "{origin} as {id}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a09_behind_a_listener_on_every_address_the_one_that_was_reached_is_ours() {
+    let gateway = Running::with(json!({ "bind": "lan", "auth": { "token": SECRET } })).await;
+    let here = std::net::SocketAddr::from(([127, 0, 0, 1], gateway.address.port()));
+    for (origin, is_allowed) in [(format!("http://{here}"), true), (format!("http://0.0.0.0:{}", here.port() + 1), false)] {
+        let ask = Device::new(1).asks(READ).header("origin", &origin);
+        let mut socket = ask.open(here).await;
+        let params = ask.params(&socket.nonce, gateway.host.wall().0);
+        socket.request("connect", "connect", &params).await;
+        let error = socket.response("connect").await.expect_err("a page asks a person");
+        assert_eq!(error["code"] == "NOT_PAIRED", is_allowed, "{origin}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a09_a_client_of_pages_without_an_origin_is_refused() {
+    let gateway = Running::start().await;
+    for id in ["openclaw-control-ui", "webchat", "webchat-ui", "openclaw-browser-copilot"] {
+        let refused = gateway.refuse(&Device::new(1).asks(READ).client(id, "webchat").four()).await;
+        let details = json!({ "code": "CONTROL_UI_ORIGIN_NOT_ALLOWED", "reason": "origin missing or invalid" });
+        assert_eq!((&refused.error["details"], refused.close.0), (&details, 1008), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a10_a_real_ip_counts_where_the_settings_say_so_and_no_hop_is_named() {
+    let config = json!({ "auth": { "token": SECRET }, "trustedProxies": ["127.0.0.1"], "allowRealIpFallback": true });
+    for (config, seen) in
+        [(config.clone(), "203.0.113.9"), (json!({ "auth": { "token": SECRET }, "trustedProxies": ["127.0.0.1"] }), "")]
+    {
+        let gateway = Running::with(config).await;
+        gateway.request(&Device::new(1).asks(READ).header("x-real-ip", "203.0.113.9")).await;
+        let list = gateway.owner("device.pair.list", json!({})).await.expect("a list");
+        assert_eq!(list["pending"][0]["remoteIp"].as_str().unwrap_or_default(), seen);
     }
 }
 

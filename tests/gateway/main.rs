@@ -1,7 +1,9 @@
 //! The gateway as clients meet it: real sockets on free ports, a small client of the tests' own, frames compared with those
 //! that OpenClaw 2026.3.13 sent. What can be seen lower (decisions, bytes on disk) is tested there.
 
+mod auth;
 mod bad_input;
+mod budgets;
 #[path = "../support/client.rs"]
 mod client;
 mod clock;
@@ -14,5 +16,8 @@ mod pairing;
 mod recorded;
 #[path = "../support/running.rs"]
 mod running;
+mod secrets;
 mod sight;
 mod surface;
+mod threats;
+mod upgrade;

@@ -379,3 +379,47 @@ async fn a_wiped_identity_is_a_stranger() {
     let both = wiped.asks(READ).auth(json!({ "token": SECRET, "deviceToken": token_of(&hello) })).remote();
     assert_eq!(gateway.refuse(&both).await.error["details"]["reason"], "not-paired");
 }
+
+#[tokio::test]
+async fn a05_how_a_request_ended_is_told_to_those_who_might_have_seen_it_and_to_others_it_never_was() {
+    let gateway = Running::start().await;
+    let (mut admin, _) = gateway.admit(&Device::new(1).asks(ADMIN)).await;
+    let (mut stranger, _) = gateway.admit(&Device::new(2).asks(READ).four()).await;
+    let (mut approver, _) = gateway.admit(&Device::new(3).asks(&["operator.pairing", "operator.read"]).four()).await;
+    let ask = |seed: u8, scopes: &[&str]| Device::new(seed).asks(scopes).remote();
+    let superseded = gateway.request(&ask(10, READ)).await;
+    let successor = gateway.request(&ask(10, WRITE)).await;
+    let approved = gateway.request(&ask(11, READ)).await;
+    admin.get("device.pair.approve", json!({ "requestId": approved })).await;
+    let rejected = gateway.request(&ask(12, WRITE)).await;
+    admin.get("device.pair.reject", json!({ "requestId": rejected })).await;
+    let removed = gateway.request(&Device::new(2).asks(ADMIN)).await;
+    admin.get("device.pair.remove", json!({ "deviceId": Device::new(2).id() })).await;
+    assert_eq!(stranger.end().await, (4001, "device removed".to_owned()));
+    let expired = gateway.request(&ask(13, WRITE)).await;
+    gateway.host.advance(10 * 60 * 1_000);
+    let guessed = "00000000-0000-4000-8000-000000000000".to_owned();
+
+    let unknown = json!({ "code": "INVALID_REQUEST", "message": "unknown requestId" });
+    for (request, told) in [
+        (&guessed, "unknown requestId"),
+        (&superseded, "superseded at"),
+        (&rejected, "already rejected"),
+        (&removed, "device was removed"),
+        (&expired, "expired at"),
+    ] {
+        for method in ["device.pair.approve", "device.pair.reject"] {
+            let error = admin.denied(method, json!({ "requestId": request })).await;
+            assert!(text(&error["message"]).contains(told), "{told}: {error}");
+        }
+    }
+    let error = admin.denied("device.pair.approve", json!({ "requestId": superseded })).await;
+    assert!(text(&error["message"]).contains(&successor), "{error}");
+    let again = admin.get("device.pair.approve", json!({ "requestId": approved })).await;
+    assert!(text(&again["note"]).starts_with("already approved"), "{again}");
+    // Within its own scopes it might have seen it; beyond, a guess and an end are one.
+    assert_ne!(approver.denied("device.pair.reject", json!({ "requestId": approved })).await, unknown);
+    for request in [&guessed, &rejected, &removed, &expired] {
+        assert_eq!(approver.denied("device.pair.reject", json!({ "requestId": request })).await, unknown, "{request}");
+    }
+}

@@ -125,9 +125,70 @@ async fn x34_presence_shows_a_reader_itself_and_whoever_has_no_device() {
     assert_eq!(entries(&hello["snapshot"]["presence"]), own);
     let presence = socket.get("system-presence", json!({})).await;
     assert_eq!(entries(&presence), own);
-    let absent = ["/version", "/instanceId"];
     let entry = presence.as_array().expect("a list").iter().find(|entry| entry.get("deviceId").is_some()).expect("its own");
-    assert_speaks_like("presence entry", entry, &absent);
+    assert_speaks_like("presence entry", entry, &[]);
     let (mut admin, _) = gateway.admit(&Ask::new(CLI)).await;
     assert_eq!(admin.get("system-presence", json!({})).await.as_array().map(Vec::len), Some(3), "a CLI is not shown");
+}
+
+/// The devices and the hosts of a list of presence, and how often it had changed.
+fn shown(push: &Value) -> Vec<String> {
+    let list = push["payload"]["presence"].as_array().expect("a list").iter();
+    let mut names: Vec<_> = list.map(|entry| entry.get("deviceId").unwrap_or(&entry["host"]).to_string()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn x34_presence_is_pushed_to_those_for_whom_it_changed_and_to_nobody_else() {
+    let gateway = Running::start().await;
+    let (reader, other) = (Device::new(1), Device::new(2));
+    let (mut admin, _) = gateway.admit(&Device::new(3).asks(ADMIN)).await;
+    let (mut watching, _) = gateway.admit(&reader.asks(READ)).await;
+    let (mut blind, hello) = gateway.admit(&Device::new(4).asks(&["operator.pairing"])).await;
+    assert_eq!(hello["snapshot"]["presence"], json!([]));
+    let (mut node, _) = gateway.admit(&Device::new(5).asks(&[]).client("node-host", "node").role("node")).await;
+    let of_node = json!(Device::new(5).id()).to_string();
+
+    assert_eq!(shown(&admin.presence().await), [of_node.as_str()]);
+    let (second, _) = gateway.admit(&reader.asks(READ).client("gateway-client", "ui").four()).await;
+    let own = json!(reader.id()).to_string();
+    assert_eq!(shown(&watching.presence().await), [own.as_str()], "its own device's other connection");
+    let both = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(shown(&admin.presence().await), both(vec![own.clone(), of_node.clone()]));
+    let named = |params: &mut Value| params["client"]["displayName"] = "Backend".into();
+    let (_backend, _) = gateway.admit(&Ask::new(READ).client("gateway-client", "backend").edit(named)).await;
+    let pushed = watching.presence().await;
+    assert_eq!(shown(&pushed), both(vec![own.clone(), r#""Backend""#.to_owned()]));
+    assert!(pushed["seq"].is_u64() && pushed["stateVersion"]["presence"].is_u64() && pushed["stateVersion"]["health"].is_u64());
+    // Another device's is nothing to it; and what goes is told like what comes.
+    let (_other, _) = gateway.admit(&other.asks(READ).client("test", "test")).await;
+    drop(second);
+    assert_eq!(shown(&watching.presence().await), [r#""Backend""#]);
+    assert_eq!(watching.presence_so_far().await, Vec::<Value>::new());
+    assert_eq!(blind.presence_so_far().await, Vec::<Value>::new(), "it may not look");
+    assert_eq!(node.presence_so_far().await, Vec::<Value>::new(), "nor may a node");
+    let status = admin.get("system-presence", json!({})).await;
+    assert_eq!(status.as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test]
+async fn who_comes_with_many_others_is_told_of_once() {
+    let gateway = Running::start().await;
+    let (mut admin, _) = gateway.admit(&Device::new(1).asks(ADMIN)).await;
+    let mut crowd = vec![];
+    for seed in 10..30 {
+        crowd.push(gateway.admit(&Device::new(seed).asks(READ).client("test", "test")).await);
+    }
+    let mut pushes = 0;
+    loop {
+        pushes += 1;
+        if shown(&admin.presence().await).len() == crowd.len() {
+            break;
+        }
+    }
+    assert!(pushes < crowd.len() / 2, "{pushes} pushes");
 }

@@ -3,7 +3,7 @@
 use openclaw_pairing::limits;
 use serde_json::{Value, json};
 
-use super::client::{ADMIN, Ask, CLI, Device, READ, Socket, text};
+use super::client::{ADMIN, Ask, CLI, Device, Heard, READ, Socket, text};
 use super::recorded::assert_speaks_like;
 use super::running::Running;
 
@@ -30,11 +30,16 @@ async fn a_tick_comes_as_often_as_was_announced() {
     let gateway = Running::start().await;
     let (mut socket, hello) = gateway.admit(&Device::new(1).asks(READ)).await;
     assert_eq!(hello["policy"]["tickIntervalMs"], u64::try_from(limits::TICK.as_millis()).expect("small"));
-    for _ in 0..2 {
+    let (mut newer, _) = gateway.admit(&Device::new(2).asks(READ).four()).await;
+    for number in 1..=2 {
         tokio::time::pause();
         tokio::time::advance(limits::TICK).await;
         tokio::time::resume();
-        assert!(socket.push("tick").await["ts"].is_u64());
+        for (socket, its_own) in [(&mut socket, None), (&mut newer, Some(number))] {
+            let Heard::Frame(tick) = socket.hear().await else { panic!("closed") };
+            assert!(tick["event"] == "tick" && tick["payload"]["ts"].is_u64() && tick["seq"].is_u64(), "{tick}");
+            assert!(its_own.is_none_or(|number| tick["seq"] == number), "{tick}");
+        }
     }
 }
 

@@ -154,12 +154,19 @@ async fn s22_what_a_strangers_proxy_passed_on_is_not_local() {
         ]
     );
     waits("S22", "each refusal records which header was present, by its name");
-    waits("S22", "the claimed address is not used for the budget of an address");
     let why = world.owner(&["devices", "why", &x.id()]).await.done().out;
     assert!(why.contains("gateway.trustedProxies") && why.contains("203.0.113.9") && why.contains("127.0.0.1"), "{why}");
     assert!(world.owner(&["devices", "why", &y.id()]).await.done().out.contains("its Host header does not name loopback"));
     // The rule is on: who comes straight is paired.
     world.gateway.admit(&Device::new(4).asks(READ)).await;
+    // Wrong guesses with another claim each count against the one address that they came from.
+    let guess = |n: u8| Ask::new(READ).auth(json!({ "token": "wrong" })).header("x-forwarded-for", &format!("198.51.100.{n}"));
+    let mut answers = vec![];
+    for n in 0..=10 {
+        answers.push(text(&world.gateway.refuse(&guess(n)).await.error["details"]["code"]).to_owned());
+    }
+    assert_eq!(answers[..10], ["AUTH_TOKEN_MISMATCH"; 10]);
+    assert_eq!(answers[10], "AUTH_RATE_LIMITED");
 
     let world = World::new().await;
     needs_a_person(&world.gateway.refuse(&forwarded).await, "not-paired");

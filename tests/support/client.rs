@@ -307,6 +307,8 @@ pub(crate) struct Socket {
     pub(crate) nonce: String,
     /// Pushes that came while something else was awaited.
     pub(crate) events: VecDeque<Value>,
+    /// Of presence, which is told whenever it is convenient, each push that came meanwhile.
+    presence: VecDeque<Value>,
     calls: u32,
 }
 
@@ -328,7 +330,7 @@ impl Socket {
             request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"));
         }
         let (stream, _) = tokio_tungstenite::client_async(request, tcp).await.expect("upgraded");
-        let mut socket = Self { stream, nonce: String::new(), events: VecDeque::new(), calls: 0 };
+        let mut socket = Self { stream, nonce: String::new(), events: VecDeque::new(), presence: VecDeque::new(), calls: 0 };
         let Heard::Frame(challenge) = socket.hear().await else { panic!("no challenge") };
         assert_eq!(challenge["event"], "connect.challenge");
         socket.nonce = challenge["payload"]["nonce"].as_str().expect("a nonce").to_owned();
@@ -352,6 +354,35 @@ impl Socket {
     }
 
     pub(crate) async fn hear(&mut self) -> Heard {
+        loop {
+            match self.next().await {
+                Heard::Frame(frame) if frame["event"] == "presence" => self.presence.push_back(frame),
+                heard => return heard,
+            }
+        }
+    }
+
+    /// The next push of presence, whole; other pushes on the way are kept.
+    pub(crate) async fn presence(&mut self) -> Value {
+        loop {
+            if let Some(frame) = self.presence.pop_front() {
+                return frame;
+            }
+            match self.next().await {
+                Heard::Frame(frame) if frame["event"] == "presence" => return frame,
+                Heard::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
+                other => panic!("{other:?} instead of presence"),
+            }
+        }
+    }
+
+    /// The pushes of presence that came so far.
+    pub(crate) async fn presence_so_far(&mut self) -> Vec<Value> {
+        self.get("health", json!({})).await;
+        self.presence.drain(..).collect()
+    }
+
+    async fn next(&mut self) -> Heard {
         loop {
             match tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("the gateway answers in time") {
                 Some(Ok(Message::Text(text))) => return Heard::Frame(serde_json::from_str(&text).expect("JSON")),

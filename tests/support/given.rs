@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use openclaw_pairing::pairing::{
     Actor, Address, Admission, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential,
     DEFAULT_POLICY, Decision, Described, Description, DeviceId, Digest, Event, Forwarding, Issue, JournalCreated, JournalId,
-    KeyId, Millis, Mint, Outcome, PairingNeed, PeerUser, Person, Proof, PublicKey, Record, Refusal, Registry, RequestId, Role,
-    Salt, ScopeSet, SharedVerdict, SignatureForm, Source, TokenVerdict, check, decide,
+    Millis, Mint, Outcome, PairingNeed, PeerUser, Person, Proof, PublicKey, Record, Refusal, Registry, RequestId, Role, Salt,
+    ScopeSet, SharedVerdict, SignatureForm, Source, TokenKey, TokenVerdict, check, decide,
 };
 use openclaw_pairing::views::{About, refusal_sentence};
 
@@ -162,9 +162,9 @@ impl Visit {
     }
 
     /// The attempt as the handshake and the writer make it: the token is judged on the registry it is decided on, and only
-    /// where the shared secret is not right.
+    /// where the shared secret is not right. Once too many failed, neither is compared.
     pub fn attempt(&self, registry: &Registry) -> Attempt {
-        let judged = self.token.filter(|_| self.shared != SharedVerdict::Right).zip(self.device);
+        let judged = self.token.filter(|_| !matches!(self.shared, SharedVerdict::Right | SharedVerdict::Spent)).zip(self.device);
         let token = judged.map_or(TokenVerdict::Missing, |(digest, n)| registry.judge(&device(n), self.role, &digest));
         let here = self.device.map(|_| Box::new(self.description.clone()));
         Attempt {
@@ -190,11 +190,17 @@ impl Visit {
     }
 }
 
-/// Numbers its tokens and can be out of order, as a token key can.
+/// Makes tokens as a gateway does, with salts in order. It can be out of order, as a token key can.
 pub struct Counter {
     next: Cell<u64>,
     pub works: Cell<bool>,
+    /// What the salts begin with, so that two hosts can differ in their chance.
+    pub chance: Cell<u64>,
+    /// Whether every salt is the same.
+    pub repeats: Cell<bool>,
 }
+
+pub const JOURNAL: JournalId = JournalId([9; 16]);
 
 impl Counter {
     fn take(&self) -> u64 {
@@ -209,12 +215,14 @@ impl Counter {
 }
 
 impl Mint for Counter {
-    fn mint(&self, _: &DeviceId, _: Role) -> Option<Issue> {
-        let mut bytes = [0; 32];
-        bytes[24..].copy_from_slice(&self.take().to_be_bytes());
+    fn mint(&self, device: &DeviceId, role: Role) -> Option<Issue> {
+        let number = if self.repeats.get() { 0 } else { self.take() };
         let mut salt = [0; 16];
-        salt.copy_from_slice(&bytes[16..]);
-        self.works.get().then_some(Issue { salt: Salt(salt), key: KeyId([0x0e; 8]), digest: Digest(bytes) })
+        salt[..8].copy_from_slice(&self.chance.get().to_be_bytes());
+        salt[8..].copy_from_slice(&number.to_be_bytes());
+        let (key, salt) = (TokenKey::new([0x0e; 32]), Salt(salt));
+        let digest = key.derive(&JOURNAL, device, role, &salt).digest();
+        self.works.get().then(|| Issue { salt, key: key.id(), digest })
     }
 }
 
@@ -235,9 +243,10 @@ impl World {
 
     /// A new journal under this policy.
     pub fn under(policy: &str) -> Self {
-        let fresh = Counter { next: Cell::new(1), works: Cell::new(true) };
+        let (next, works) = (Cell::new(1), Cell::new(true));
+        let fresh = Counter { next, works, chance: Cell::new(0), repeats: Cell::new(false) };
         let mut world = Self { registry: Registry::default(), records: vec![], now: START, fresh, is_jumbled: false };
-        world.note(Actor::System, JournalCreated { journal: JournalId([9; 16]), policy: policy.to_owned() }.into());
+        world.note(Actor::System, JournalCreated { journal: JOURNAL, policy: policy.to_owned() }.into());
         world
     }
 

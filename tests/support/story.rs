@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Range;
 
 use openclaw_pairing::pairing::{
-    Actor, AuthMode, ClientId, ClientMode, Command, Event, Forwarding, GatewayStarted, Millis, Outcome, PeerUser, Registry,
-    RequestId, Role, ScopeSet, Seq, SharedVerdict,
+    Actor, AuthMode, ClientId, ClientMode, Command, Digest, Event, Forwarding, GatewayStarted, Millis, Outcome, PeerUser,
+    Registry, RequestId, Role, ScopeSet, Seq, SharedVerdict,
 };
 
 use super::given::{NO_REQUEST, Visit, World, address, device, owner, scopes, visit};
@@ -55,6 +55,16 @@ pub enum Act {
         by: By,
         device: u8,
         role: Role,
+    },
+    Rename {
+        by: By,
+        device: u8,
+        label: String,
+    },
+    /// Whoever is on a connection asks for more.
+    Ask {
+        by: By,
+        scopes: ScopeSet,
     },
     Wait {
         seconds: u64,
@@ -132,9 +142,9 @@ impl Act {
         let [kind, a, b, c, ..] = bytes;
         let by = if b % 4 == 0 { By::Owner } else { By::Connection(b / 4 % 4) };
         let role = if c % 4 == 3 { Role::Node } else { Role::Operator };
-        match kind % 20 {
+        match kind % 22 {
             0..=8 => {
-                let token = matches!(bytes[6] % 8, 4..=6).then_some(bytes[6] / 8 % 5);
+                let token = matches!(bytes[6] % 8, 4..=7).then_some(bytes[6] / 8 % 5);
                 Self::Connect { visit: Box::new(visit_from(bytes)), token }
             }
             9..=11 => Self::Approve { by, request: a % 5 },
@@ -147,12 +157,14 @@ impl Act {
             16 => Self::Revoke { by, device: 1 + a % 4, role },
             17 => Self::Wait { seconds: [1, 20, 150, 299, 300, 90_000][usize::from(pick(a, 6))] },
             18 => Self::Close { connection: a % 4 },
-            _ => match a % 4 {
+            19 => match a % 4 {
                 0 => Self::Restart,
                 1 => Self::Key { works: false },
                 2 => Self::Key { works: true },
                 _ => Self::Expire,
             },
+            20 => Self::Rename { by, device: 1 + a % 4, label: ["desk", "phone"][usize::from(pick(c, 2))].to_owned() },
+            _ => Self::Ask { by: By::Connection(b % 4), scopes: scopes_from(bytes[4], bytes[5]) },
         }
     }
 }
@@ -190,14 +202,15 @@ fn visit_from([_, who, some, of_them, place, client, credential, said]: [u8; 8])
         visit = visit.v2();
     }
     if client / 64 == 3 {
-        visit = visit.auth(AuthMode::None);
+        visit = visit.auth(if client / 8 % 2 == 0 { AuthMode::None } else { AuthMode::TrustedProxy });
     }
     visit.shared = match credential % 8 {
         // A gateway without a secret takes everybody's word.
         _ if visit.mode == AuthMode::None => SharedVerdict::Right,
         0..=3 => SharedVerdict::Right,
         4 | 5 => SharedVerdict::Missing,
-        _ => SharedVerdict::Wrong,
+        6 => SharedVerdict::Wrong,
+        _ => [SharedVerdict::Wrong, SharedVerdict::Spent, SharedVerdict::NotConfigured][usize::from(pick(credential / 8, 3))],
     };
     if who / 4 % 8 == 7 {
         visit = visit.keyless();
@@ -232,20 +245,25 @@ pub struct Played {
 
 impl Story {
     pub fn play(&self) -> Played {
-        let world = World::under(&self.policy.text());
-        let mut stage = Stage { played: Played { world, steps: vec![] }, connections: vec![] };
+        let mut stage = Stage::under(self.policy);
         self.acts.iter().for_each(|act| stage.act(act));
         stage.played
     }
 }
 
-struct Stage {
-    played: Played,
+/// Where a story is played, act by act.
+pub struct Stage {
+    pub played: Played,
     connections: Vec<(Seq, Actor)>,
 }
 
 impl Stage {
-    fn act(&mut self, act: &Act) {
+    pub fn under(policy: Strictness) -> Self {
+        let world = World::under(&policy.text());
+        Self { played: Played { world, steps: vec![] }, connections: vec![] }
+    }
+
+    pub fn act(&mut self, act: &Act) {
         let world = &mut self.played.world;
         match act {
             Act::Connect { visit, token } => {
@@ -268,6 +286,12 @@ impl Stage {
             }
             Act::Revoke { by, device: n, role } => {
                 self.tell(self.actor(*by), Command::Revoke { device: device(*n), role: *role });
+            }
+            Act::Rename { by, device: n, label } => {
+                self.tell(self.actor(*by), Command::Rename { device: device(*n), label: label.clone() });
+            }
+            Act::Ask { by, scopes } => {
+                self.tell(self.actor(*by), Command::Ask { scopes: scopes.clone(), address: address(203, 1) });
             }
             Act::Wait { seconds } => world.wait(*seconds),
             Act::Close { connection } => {
@@ -315,7 +339,8 @@ fn newest<T: Clone>(all: &[T], place: u8) -> Option<T> {
     all.iter().rev().nth(usize::from(place)).cloned()
 }
 
-fn requested(world: &World) -> Vec<RequestId> {
+/// Every request there ever was.
+pub fn requested(world: &World) -> Vec<RequestId> {
     let requests = world.records.iter().filter_map(|record| match &record.event {
         Event::PairingRequested(event) => Some(event.request),
         _ => None,
@@ -324,7 +349,7 @@ fn requested(world: &World) -> Vec<RequestId> {
 }
 
 /// Every token ever issued, whoever's it is: its bearer may be anybody.
-fn issued(world: &World) -> Vec<openclaw_pairing::pairing::Digest> {
+pub fn issued(world: &World) -> Vec<Digest> {
     let tokens = world.records.iter().filter_map(|record| match &record.event {
         Event::TokenIssued(event) => Some(event.issue.digest),
         Event::TokenRotated(event) => Some(event.issue.digest),

@@ -11,6 +11,7 @@ use super::super::policy::{Policy, differs};
 use super::super::registry::{Device, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
+use super::fresh;
 
 /// Decides an attempt. `key` is the proved key; it has to be there where there is a proof.
 pub(super) fn connect(
@@ -44,6 +45,9 @@ pub(super) fn connect(
 /// No device: only the right shared secret comes in, and what scopes it has a rule must give.
 fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential: Credential, context: &Context<'_>) -> Decision {
     let (role, asked) = attempt.ask.as_ref().map_or((Role::Operator, ScopeSet::EMPTY), |ask| (ask.role, ask.scopes.clone()));
+    if credential.shared == SharedVerdict::Spent {
+        return refuse(vec![], attempt, context, unauthorized(&credential, false, None));
+    }
     if client.id == ClientId::ControlUi {
         return refuse(vec![], attempt, context, Refusal::ControlUiNeedsDevice);
     }
@@ -61,8 +65,7 @@ fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential:
         };
         return admit(vec![], attempt, context, Admission { rule: given.0, role, scopes: given.1, device: None, token: None });
     }
-    let presented_wrong =
-        matches!(credential.shared, SharedVerdict::Wrong | SharedVerdict::Spent) || credential.token != TokenVerdict::Missing;
+    let presented_wrong = credential.shared == SharedVerdict::Wrong || credential.token != TokenVerdict::Missing;
     let refusal =
         if role == Role::Operator && presented_wrong { unauthorized(&credential, false, None) } else { Refusal::DeviceRequired };
     refuse(vec![], attempt, context, refusal)
@@ -149,7 +152,7 @@ impl Try<'_> {
         let mut token = device.token(role);
         if token.is_none()
             && !self.is_probe()
-            && let Some(issue) = self.asking.context.mint.mint(&device.id, role)
+            && let Some(issue) = fresh(self.asking.registry, self.asking.context, &device.id, role)
         {
             let event = TokenIssued { device: device.id, role, scopes: held.clone(), issue };
             events.push((Actor::Rule(Rule::Paired), event.into()));
@@ -196,7 +199,7 @@ impl Try<'_> {
         let approved = PairingApproved { device, role, scopes: scopes.clone(), act, request };
         events.extend([(Actor::Peer, requested.into()), (rule.clone(), approved.into())]);
         let mut token = None;
-        if let Some(issue) = self.asking.context.mint.mint(&device, role) {
+        if let Some(issue) = fresh(self.asking.registry, self.asking.context, &device, role) {
             events.push((rule, TokenIssued { device, role, scopes: scopes.clone(), issue }.into()));
             token = Some(granted(device, role, scopes.clone(), issue, self.asking.context.now));
         }
@@ -260,7 +263,9 @@ fn unauthorized(credential: &Credential, has_device: bool, rotated_at: Option<Mi
     } else {
         AuthReason::of(credential.mode, credential.shared)
     };
-    let may_retry = reason == AuthReason::TokenMismatch && has_device && !credential.token_is_explicit;
+    // What was not tried as a device token yet: the secret may also have come in a field where none is looked for.
+    let was_token = credential.token != TokenVerdict::Missing;
+    let may_retry = reason == AuthReason::TokenMismatch && has_device && was_token && !credential.token_is_explicit;
     Refusal::Unauthorized { reason, may_retry_with_device_token: may_retry, rotated_at }
 }
 

@@ -1,6 +1,6 @@
 //! Requests answered: approve, reject, expire; and devices removed. What the operator saw is what is granted.
 
-use super::super::command::{Context, Decision, Ending, Mint, Outcome, Refusal, Resolution};
+use super::super::command::{Context, Decision, Ending, Outcome, Refusal, Resolution};
 use super::super::event::{
     Act, Actor, CommandName, DeviceRemoved, DeviceRenamed, Event, PairingApproved, PairingExpired, PairingRejected, TokenIssued,
 };
@@ -8,7 +8,7 @@ use super::super::ids::{DeviceId, RequestId};
 use super::super::policy::Policy;
 use super::super::registry::{Registry, Request};
 use super::super::scopes::ScopeSet;
-use super::{Powers, Subject, settled};
+use super::{Powers, Subject, fresh, settled};
 use crate::limits;
 
 /// Grants what the request shows. Approving again what is approved changes nothing and says who did it.
@@ -27,7 +27,7 @@ pub(super) fn approve(registry: &Registry, policy: &Policy, id: RequestId, conte
     if let Err(refusal) = powers.check(request.role, &request.scopes) {
         return subject.refuse(context, refusal);
     }
-    let events = grant(registry, request, Act::Approval, &context.actor, context.mint);
+    let events = grant(registry, request, Act::Approval, context);
     Decision { events, outcome: Outcome::Approved { device: request.device, request: id, before: None } }
 }
 
@@ -38,16 +38,16 @@ pub(super) fn gained(registry: &Registry, request: &Request) -> ScopeSet {
 }
 
 /// The events that grant `request`: a live token is widened in place by the fold, a role without one gets its first.
-pub(super) fn grant(registry: &Registry, request: &Request, act: Act, actor: &Actor, mint: &dyn Mint) -> Vec<(Actor, Event)> {
+pub(super) fn grant(registry: &Registry, request: &Request, act: Act, context: &Context<'_>) -> Vec<(Actor, Event)> {
     let (device, role) = (request.device, request.role);
     let scopes = gained(registry, request);
     let held = registry.device(&device).map(|device| device.held(role)).unwrap_or_default();
     let has_token = registry.device(&device).is_some_and(|device| device.token(role).is_some());
     let carries = held.union(&scopes);
     let approved = PairingApproved { device, role, scopes, act, request: Some(request.id) };
-    let mut events = vec![(actor.clone(), approved.into())];
-    if !has_token && let Some(issue) = mint.mint(&device, role) {
-        events.push((actor.clone(), TokenIssued { device, role, scopes: carries, issue }.into()));
+    let mut events = vec![(context.actor.clone(), approved.into())];
+    if !has_token && let Some(issue) = fresh(registry, context, &device, role) {
+        events.push((context.actor.clone(), TokenIssued { device, role, scopes: carries, issue }.into()));
     }
     events
 }

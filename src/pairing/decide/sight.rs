@@ -16,6 +16,11 @@ pub(crate) fn may_read_of(registry: &Registry, actor: &Actor, device: &DeviceId)
     powers.sees_all() || powers.owns(device)
 }
 
+/// Whether `actor` may read whatever concerns any device.
+pub(crate) fn may_read_all(registry: &Registry, actor: &Actor) -> bool {
+    Powers::of(registry, registry.policy(), actor).sees_all()
+}
+
 /// Whether `actor` may read this record.
 pub(crate) fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
     let powers = Powers::of(registry, registry.policy(), actor);

@@ -6,7 +6,7 @@ use super::super::ids::DeviceId;
 use super::super::policy::Policy;
 use super::super::registry::Registry;
 use super::super::scopes::{Role, ScopeSet};
-use super::{Powers, Subject, approval};
+use super::{Powers, Subject, approval, fresh};
 
 /// Replaces the token of a role that is held. Without `scopes` the new one carries what the old one did.
 pub(super) fn rotate(
@@ -37,7 +37,7 @@ pub(super) fn rotate(
     if !beyond.is_empty() && !powers.is_all() {
         return subject.refuse(context, Refusal::MissingScope(beyond));
     }
-    let Some(issue) = context.mint.mint(&id, role) else { return subject.refuse(context, Refusal::TokenKeyUnusable) };
+    let Some(issue) = fresh(registry, context, &id, role) else { return subject.refuse(context, Refusal::TokenKeyUnusable) };
 
     // A request that only lacked what the new token carries is settled by this act; what it offers, only a person approves.
     let settles = registry.waiting(&id, role).filter(|request| {

@@ -1,23 +1,31 @@
-// Command lines: the real OpenClaw client's and ours.
+// Command lines: the real OpenClaw clients' and ours.
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 
-const REAL = [process.env.UPSTREAM_NODE, path.join(process.env.UPSTREAM_CLIENT, 'openclaw.mjs')];
-const OURS = [process.env.OPENCLAW_BIN];
+/** The releases of the real client: one speaks protocol 3, the other protocol 4. */
+export const OLDER = '2026.3.13';
+export const NEWER = '2026.9.6';
+
+/** Where that release is installed. */
+export function clientDirectory(release) {
+  return path.join(process.env.UPSTREAM_CLIENTS, release);
+}
 
 /** Runs `openclaw …args` of the real client with this HOME; gives { code, stdout, stderr }. */
-export function runReal(home, args, environment = {}) {
-  return start(REAL, home, args, environment).done;
+export function runReal(release, home, args, environment = {}) {
+  return startReal(release, home, args, environment).done;
 }
 
 /** The same with our binary. */
 export function runOurs(home, args, environment = {}) {
-  return start(OURS, home, args, environment).done;
+  return start([process.env.OPENCLAW_BIN], home, args, environment).done;
 }
 
 /** The real client as a running process: { output(), stop(), done }. */
-export function startReal(home, args, environment = {}) {
-  return start(REAL, home, args, environment);
+export function startReal(release, home, args, environment = {}) {
+  const client = clientDirectory(release);
+  const program = [process.env.UPSTREAM_NODE, path.join(client, 'node_modules/openclaw/openclaw.mjs')];
+  return start(program, home, args, { TMPDIR: path.join(client, 'tmp'), ...environment });
 }
 
 function start([program, ...before], home, args, environment) {
@@ -26,7 +34,6 @@ function start([program, ...before], home, args, environment) {
     env: {
       PATH: process.env.PATH,
       HOME: home,
-      TMPDIR: process.env.UPSTREAM_TMPDIR,
       NO_COLOR: '1',
       ...environment,
     },

@@ -1,11 +1,12 @@
-// A small protocol-3 client: what a Control UI, a phone or a script does, one frame at a time.
+// A small client of protocol 3 or 4: what a Control UI, a phone or a script does, one frame at a time.
 import crypto from 'node:crypto';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { clientDirectory, OLDER } from './cli.mjs';
 import { within } from './scratch.mjs';
 
 // OpenClaw's own WebSocket library: unlike the built-in one it lets us set Host, which makes a peer remote.
-const { WebSocket } = createRequire(path.join(process.env.UPSTREAM_CLIENT, 'package.json'))('ws');
+const { WebSocket } = createRequire(path.join(clientDirectory(OLDER), 'node_modules/openclaw/package.json'))('ws');
 
 const REPLY_MS = 10000;
 
@@ -35,7 +36,7 @@ function sign(device, version, { client, role, scopes, auth, signedAt, nonce }) 
 /**
  * Connects and says who it is.
  * Admitted: { hello, request(method, params), close(), closed }; refused: { error, close: { code, reason } }.
- * `host` is a foreign Host header (a remote peer); `signature` is v3 or v2.
+ * `host` is a foreign Host header (a remote peer), `forwarded` the address for which a proxy speaks; `signature` is v3 or v2.
  */
 export async function connect(url, options = {}) {
   const {
@@ -45,9 +46,12 @@ export async function connect(url, options = {}) {
     scopes = [],
     client = {},
     host,
+    forwarded,
     signature = 'v3',
+    protocol = 3,
   } = options;
-  const socket = new WebSocket(url, { headers: host ? { host } : {} });
+  const headers = { ...(host && { host }), ...(forwarded && { 'x-forwarded-for': forwarded }) };
+  const socket = new WebSocket(url, { headers });
   const waiting = new Map();
   let onChallenge;
   const challenge = new Promise((resolve) => (onChallenge = resolve));
@@ -76,7 +80,7 @@ export async function connect(url, options = {}) {
   if (nonce === undefined) return { close: await closed };
   const self = { id: 'gateway-client', version: '1.0.0', platform: 'linux', mode: 'ui', ...client };
   const signedAt = Date.now();
-  const params = { minProtocol: 3, maxProtocol: 3, client: self, caps: [], auth, role, scopes };
+  const params = { minProtocol: protocol, maxProtocol: protocol, client: self, caps: [], auth, role, scopes };
   if (device) {
     params.device = {
       id: device.id,

@@ -5,9 +5,13 @@ import path from 'node:path';
 import { freePort, until, within } from './scratch.mjs';
 
 export class Gateway {
-  /** `home` is made if it is missing; `config` (an object) is written as openclaw.json unless one is there. */
+  /**
+   * `home` is made if it is missing; `config` (an object) is written as openclaw.json unless one is there. It listens on
+   * loopback, or where gateway.customBindHost of `config` says.
+   */
   constructor(home, config) {
     this.home = home;
+    this.address = config?.gateway.customBindHost ?? '127.0.0.1';
     this.state = path.join(home, '.openclaw');
     this.configFile = path.join(this.state, 'openclaw.json');
     this.output = '';
@@ -18,7 +22,11 @@ export class Gateway {
   }
 
   get url() {
-    return `ws://127.0.0.1:${this.port}`;
+    return `ws://${this.authority}`;
+  }
+
+  get authority() {
+    return `${this.address.includes(':') ? `[${this.address}]` : this.address}:${this.port}`;
   }
 
   get environment() {
@@ -34,7 +42,7 @@ export class Gateway {
   async start() {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.startOn(await freePort());
+        return await this.startOn(await freePort(this.address));
       } catch (error) {
         if (attempt === 3 || !/in use|already listening/i.test(this.output)) throw error;
       }
@@ -43,9 +51,10 @@ export class Gateway {
 
   async startOn(port) {
     this.port = port;
+    const bind = this.address === '127.0.0.1' ? 'loopback' : 'custom';
     const child = spawn(
       process.env.OPENCLAW_BIN,
-      ['gateway', 'run', '--port', String(port), '--bind', 'loopback', '--allow-unconfigured'],
+      ['gateway', 'run', '--port', String(port), '--bind', bind, '--allow-unconfigured'],
       { env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     child.stdout.on('data', (text) => (this.output += text));
@@ -58,7 +67,7 @@ export class Gateway {
     await until('the gateway gets ready', async () => {
       if (over !== undefined) throw new Error(`the gateway ended (${over}) before it was ready:\n${this.output}`);
       try {
-        return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+        return (await fetch(`http://${this.authority}/readyz`)).ok;
       } catch {
         return false;
       }

@@ -1,13 +1,14 @@
-// What the real gateway made the real client say (recordings/), and how a run is compared with it.
+// What real gateways made the real clients say (recordings/), and how a run is compared with it.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 
 /** What our answers tell beside what is recorded (README.md says why). */
 const BESIDE = ['approvedScopes', 'attempts', 'connected', 'expiresAtMs', 'lastSeenAtMs', 'message', 'missingScopes', 'reason', 'tokenDelivery'];
 
-/** One recorded run: { argv, rc, stdout, stderr }. */
-export function recording(name) {
-  return JSON.parse(fs.readFileSync(new URL(`../recordings/cli-${name}.json`, import.meta.url), 'utf8'));
+/** Reads the recorded runs of that release: (name) => { argv, rc, stdout, stderr }. */
+export function recordingsOf(release) {
+  return (name) =>
+    JSON.parse(fs.readFileSync(new URL(`../recordings/${release}/cli-${name}.json`, import.meta.url), 'utf8'));
 }
 
 /**

@@ -10,19 +10,31 @@ export function scratchDirectory(name) {
 }
 
 /** A port that nobody listens on, below the range from which the system takes its own. */
-export async function freePort() {
+export async function freePort(address = '127.0.0.1') {
   for (;;) {
     const port = 20000 + Math.floor(Math.random() * 12000);
-    if (await canListen(port)) return port;
+    if (await canListen(port, address)) return port;
   }
 }
 
-function canListen(port) {
+function canListen(port, address) {
   return new Promise((resolve) => {
     const server = net.createServer();
     server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    server.listen(port, address, () => server.close(() => resolve(true)));
   });
+}
+
+/**
+ * A private address of this machine that is not loopback, or `undefined`: only there does the 2026.9.6 client show its
+ * device, and only to such an address does it speak without TLS.
+ */
+export function privateAddress() {
+  const isPrivate = new net.BlockList();
+  for (const [start, bits] of [['10.0.0.0', 8], ['172.16.0.0', 12], ['192.168.0.0', 16]]) isPrivate.addSubnet(start, bits);
+  isPrivate.addSubnet('fc00::', 7, 'ipv6');
+  const all = Object.values(os.networkInterfaces()).flat();
+  return all.find(({ address, family }) => isPrivate.check(address, family.toLowerCase()))?.address;
 }
 
 /** Rejects with one plain sentence when `promise` takes longer than `ms`. */

@@ -2,11 +2,13 @@
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 
-/** The only places below HOME that may hold a secret: the configuration, the identity, our key files. */
+/** The only places below HOME that may hold a secret: the configuration, the identity (2026.9.6: a database), our key files. */
 const MAY_HOLD_SECRETS = [
   /^\.openclaw\/openclaw\.json/,
   /^\.openclaw\/identity\//,
+  /^\.openclaw\/state\/openclaw\.sqlite/,
   /^\.openclaw\/pairing\/[^/]+\.key$/,
 ];
 
@@ -22,16 +24,31 @@ export function* secretsUnder(home) {
   const identity = path.join(home, '.openclaw/identity');
   for (const file of filesUnder(identity)) {
     const { privateKeyPem, tokens = {} } = JSON.parse(fs.readFileSync(file, 'utf8'));
-    if (privateKeyPem) {
-      const key = crypto.createPrivateKey(privateKeyPem);
-      yield key.export({ format: 'jwk' }).d;
-      yield key.export({ type: 'pkcs8', format: 'der' }).toString('base64');
-    }
+    if (privateKeyPem) yield* formsOfKey(privateKeyPem);
     for (const { token } of Object.values(tokens)) yield token;
   }
+  yield* secretsInDatabase(path.join(home, '.openclaw/state/openclaw.sqlite'));
   for (const file of filesUnder(path.join(home, '.openclaw/pairing'))) {
     if (file.endsWith('.key')) yield fs.readFileSync(file).toString('latin1').trim();
   }
+}
+
+/** Where the 2026.9.6 client keeps its identity and its device tokens. */
+function* secretsInDatabase(file) {
+  if (!fs.existsSync(file)) return;
+  const database = new DatabaseSync(file);
+  try {
+    for (const row of database.prepare('SELECT private_key_pem AS pem FROM device_identities').all()) yield* formsOfKey(row.pem);
+    for (const { token } of database.prepare('SELECT token FROM device_auth_tokens UNION SELECT token FROM gateway_origin_device_tokens').all()) yield token;
+  } finally {
+    database.close();
+  }
+}
+
+function* formsOfKey(pem) {
+  const key = crypto.createPrivateKey(pem);
+  yield key.export({ format: 'jwk' }).d;
+  yield key.export({ type: 'pkcs8', format: 'der' }).toString('base64');
 }
 
 /** One secret as text, as the bytes that it stands for, and these in hex and base64. */

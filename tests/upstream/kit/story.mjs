@@ -5,7 +5,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { runOurs, runReal, startReal } from './cli.mjs';
+import { OLDER, runOurs, runReal, startReal } from './cli.mjs';
 import { connect, newDevice } from './client.mjs';
 import { Gateway } from './gateway.mjs';
 import { scratchDirectory } from './scratch.mjs';
@@ -13,11 +13,12 @@ import { secretsUnder, whereSecretsAre } from './secrets.mjs';
 
 /**
  * A test with a gateway of its own; at its end the secrets are searched for.
- * On a `freshMachine` the gateway finds no configuration: it makes one, with a token.
+ * On a `freshMachine` the gateway finds no configuration: it makes one, with a token; else `gateway` is added to what it
+ * finds. `release` is that of the real client. `skip` is a reason, if there is one.
  */
-export function story(name, body, { freshMachine = false } = {}) {
-  test(name, async (t) => {
-    const self = new Story(freshMachine ? undefined : configWithToken());
+export function story(name, body, { freshMachine = false, gateway, release, skip } = {}) {
+  test(name, { skip }, async (t) => {
+    const self = new Story(freshMachine ? undefined : configWithToken(gateway), release);
     try {
       await self.gateway.start();
       await body(self, t);
@@ -30,13 +31,14 @@ export function story(name, body, { freshMachine = false } = {}) {
   });
 }
 
-export function configWithToken() {
+export function configWithToken(gateway) {
   const token = crypto.randomBytes(24).toString('hex');
-  return { gateway: { mode: 'local', auth: { mode: 'token', token } } };
+  return { gateway: { mode: 'local', auth: { mode: 'token', token }, ...gateway } };
 }
 
 export class Story {
-  constructor(config) {
+  constructor(config, release = OLDER) {
+    this.release = release;
     this.home = scratchDirectory('home');
     this.gateway = new Gateway(this.home, config);
     this.said = [];
@@ -51,7 +53,7 @@ export class Story {
 
   /** The real client on the gateway host: it shares HOME, so also the state directory and the identity. */
   async real(...args) {
-    return this.heard(await runReal(this.home, args, this.port));
+    return this.heard(await runReal(this.release, this.home, args, this.port));
   }
 
   /** Our command line there: it takes the owner channel. */
@@ -82,11 +84,11 @@ export class Story {
   }
 
   async realWith(home, token, ...args) {
-    return this.heard(await runReal(home, args.concat('--url', this.url, '--token', token)));
+    return this.heard(await runReal(this.release, home, args.concat('--url', this.url, '--token', token)));
   }
 
   startRealFrom(home, ...args) {
-    const running = startReal(home, args.concat('--url', this.url, '--token', this.gateway.token));
+    const running = startReal(this.release, home, args.concat('--url', this.url, '--token', this.gateway.token));
     running.done.then((result) => this.heard(result));
     return running;
   }
