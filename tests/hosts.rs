@@ -744,6 +744,32 @@ fn t04_an_older_copy_that_was_put_back_lets_nobody_in_and_is_not_written() {
     assert!(said.contains("complete: up to seq"), "{said}");
 }
 
+/// Accepting the older copy is a command to come, and what it suspends; until then nobody is let in by one.
+#[test]
+fn x07_what_was_revoked_after_a_copy_was_made_is_not_let_in_by_the_copy() {
+    let (home, pocket, device) = paired();
+    let (journal, older, newer) = (home.file("journal"), home.path().join("older"), home.path().join("newer"));
+    copied(&journal, &older);
+    // On the newer history the device loses its token, and gets another one.
+    home.run(&["devices", "revoke", "--device", &device, "--role", "operator"]).done();
+    copied(&journal, &newer);
+    let token = fs::read(pocket.file("identity/device-auth.json")).expect("a token");
+    fs::remove_dir_all(&journal).expect("removed");
+    copied(&older, &journal);
+    for _ in 0..2 {
+        let said = home.run(&["gateway", "run", "--port", "0"]);
+        assert_eq!(said.code, Some(5), "{}", said.err);
+        assert!(said.out.is_empty() && said.err.contains("the journal was rolled back: it ends with seq"), "{}", said.err);
+    }
+    // The revocation is kept where the newer history is, and so is what the token is worth.
+    fs::remove_dir_all(&journal).expect("removed");
+    copied(&newer, &journal);
+    let gateway = home.gateway();
+    assert_eq!(pocket.ask(&gateway, "not the shared secret").code, Some(1), "its token is dead");
+    assert_eq!(fs::read(pocket.file("identity/device-auth.json")).expect("still there"), token);
+    gateway.stop();
+}
+
 #[test]
 fn t05_a_witness_that_is_lost_is_noticed_recorded_and_made_again() {
     let (home, _, _) = paired();

@@ -327,18 +327,27 @@ const IDS: [(char, &[(u32, u32)]); 9] = [
     ('x', &[(1, 20), (21, 29), (30, 36), (40, 47), (50, 60), (70, 71)]),
 ];
 
-/// The letters whose every row has a test by now.
-const COVERED: [char; 4] = ['j', 'd', 'l', 't'];
+/// The rows that have a test by now: of each letter the first and the last number of each range.
+const COVERED: [(char, &[(u32, u32)]); 6] =
+    [('j', &[(1, 20)]), ('d', &[(1, 12)]), ('l', &[(1, 9)]), ('t', &[(1, 8)]), ('a', &[(1, 16)]), ('x', &[(1, 8), (21, 27)])];
+
+/// Rows of these that have none yet, each with what it waits for.
+const WAITING: [(&str, &str); 1] = [("x06", "an import from OpenClaw: until there is one, no token comes from a file")];
 
 #[test]
 fn every_row_of_the_fault_matrix_has_a_test_of_its_name() {
     let mut missing = vec![];
     let sources: Vec<_> = under("src").into_iter().chain(under("tests")).collect();
-    for (letter, ranges) in IDS.iter().filter(|(letter, _)| COVERED.contains(letter)) {
+    for (letter, ranges) in COVERED {
+        let (_, known) = IDS.iter().find(|(known, _)| *known == letter).expect("a letter that there is");
         for number in ranges.iter().flat_map(|(first, last)| *first..=*last) {
-            let name = format!("fn {letter}{number:02}_");
-            if !sources.iter().any(|source| source.code.contains(&name)) {
-                missing.push(name);
+            assert!(known.iter().any(|(first, last)| (*first..=*last).contains(&number)), "{letter}{number:02} is a row");
+            let id = format!("{letter}{number:02}");
+            let has_test = sources.iter().any(|source| source.code.contains(&format!("fn {id}_")));
+            match WAITING.iter().find(|(waiting, _)| *waiting == id) {
+                Some((_, what)) => assert!(!has_test, "{id} has a test, and waits no more for {what}"),
+                None if !has_test => missing.push(id),
+                None => {}
             }
         }
     }

@@ -285,10 +285,12 @@ impl Handshake<'_> {
             };
             let token = said.token.as_ref().zip(device).filter(|_| shared != SharedVerdict::Right);
             let presented = token.map(|(text, device)| (device, digest_of(text)));
-            let is_wrong = match &presented {
-                Some((device, digest)) => now.registry.judge(device, role, digest) == TokenVerdict::Wrong,
-                None => shared == SharedVerdict::Wrong,
-            };
+            // A guess of the secret is one, however good the token is that stands beside it or in its place.
+            let guesses = said.secrets.iter().any(|text| token.is_none_or(|(token, _)| text != token));
+            let is_wrong_token = presented
+                .as_ref()
+                .is_some_and(|(device, digest)| now.registry.judge(device, role, digest) == TokenVerdict::Wrong);
+            let is_wrong = is_wrong_token || (shared == SharedVerdict::Wrong && guesses);
             let presented = presented.map(|(_, digest)| Presented { digest, explicit: said.token_is_explicit });
             ((shared, presented), is_wrong)
         })

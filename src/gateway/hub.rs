@@ -361,7 +361,10 @@ impl Admitted {
     fn of(record: &Record, event: &crate::pairing::ConnectionAdmitted, after: &Registry) -> Self {
         let attempt = &event.attempt;
         let role = attempt.ask.as_ref().map_or(Role::Operator, |ask| ask.role);
-        let device = attempt.proof.map(|proof| proof.device).filter(|device| after.device(device).is_some());
+        // Let in as paired it was, though the same batch may have removed it; of others a paired device may still be known.
+        let was_paired = matches!(event.rule, Rule::Paired | Rule::LocalFirstPairing);
+        let proved = attempt.proof.map(|proof| proof.device);
+        let device = proved.filter(|device| was_paired || after.device(device).is_some());
         let actor = actor(device, event.rule, &event.scopes);
         let (dialect, sees_all) = (Dialect::of(attempt.protocol), may_read_all(after, &actor));
         Self { seq: record.seq, dialect, actor, role, scopes: event.scopes.clone(), device, is_shown: false, sees_all }
@@ -399,6 +402,9 @@ fn end(peers: &mut HashMap<ConnectionId, Peer>, record: &Record, device: &Device
         }
     }
 }
+
+#[cfg(test)]
+mod races;
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ mod conditions;
 mod sight;
 mod tokens;
 
-pub(crate) use sight::{may_hear_of, may_read, may_read_all, may_read_of};
+pub use sight::{may_hear_of, may_read, may_read_all, may_read_of};
 
 pub use asking::what_is_needed;
 
@@ -183,12 +183,14 @@ impl Powers {
 }
 
 /// Whether `actor` may see what concerns a request, by the same rule that `decide` answers by.
-pub(crate) fn may_see_request(registry: &Registry, actor: &Actor, request: &Request) -> bool {
+#[must_use]
+pub fn may_see_request(registry: &Registry, actor: &Actor, request: &Request) -> bool {
     Powers::of(registry, registry.policy(), actor).may_see(&request.device, request.role, &request.scopes)
 }
 
 /// Whether `actor` may see a paired device.
-pub(crate) fn may_see_device(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
+#[must_use]
+pub fn may_see_device(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
     Powers::of(registry, registry.policy(), actor).check_device(device).is_ok()
 }
 

@@ -18,8 +18,9 @@ pub use command::{
     Admission, AuthReason, Command, Context, Decision, Ending, Granted, Mint, Outcome, PairingNeed, Presented, Refusal,
     Resolution,
 };
-pub use decide::{decide, takes_away, what_is_needed};
-pub(crate) use decide::{may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request};
+pub use decide::{
+    decide, may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request, takes_away, what_is_needed,
+};
 pub use event::*;
 pub use identity::{SignatureForm, SignedText, normal, platform_family, signed_form};
 pub use ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq};

@@ -262,8 +262,11 @@ fn hint(reason: AuthReason, subject: Subject<'_>) -> Option<String> {
         | AuthReason::TrustedProxyUserNotAllowed
         | AuthReason::TrustedProxyUntrustedSource => return None,
     };
-    let is_page =
-        |client: Client| client.mode == ClientMode::Ui || client.id == ClientId::ControlUi || client.id == ClientId::WebchatUi;
+    // A page is known by its id; 2026.3.13 also took mode `ui` for one.
+    let is_page = |client: Client| {
+        let is_called_so = matches!(client.id, ClientId::ControlUi | ClientId::WebchatUi);
+        is_called_so || (client.mode == ClientMode::Ui && subject.dialect == Dialect::Three)
+    };
     Some(match subject.client {
         Some(client) if client.mode == ClientMode::Cli && subject.dialect == Dialect::Four && subject.is_direct => {
             let or = if what == "token" { " or pair the device" } else { "" };

@@ -32,7 +32,7 @@ fn pattern(text: &str) -> Regex {
 static UUID: LazyLock<Regex> = LazyLock::new(|| pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"));
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| pattern("^[A-Za-z0-9_-]{43}$"));
 static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"));
-static NUMBERED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^<(uuid|token) \d+>$"));
+static NUMBERED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^<(uuid|token|cursor) \d+>$"));
 static KEY: LazyLock<Regex> = LazyLock::new(|| pattern(r"<(key|device) (\d+)( upper| pem| base64)?>"));
 
 impl Words {
@@ -66,6 +66,9 @@ impl Words {
         if let Some(offset) = text.strip_prefix("<now").and_then(|rest| rest.strip_suffix('>')) {
             let offset = offset.parse().expect("milliseconds");
             return challenge.ts.checked_add_signed(offset).expect("a time").into();
+        }
+        if let Some(cursor) = self.ours.get(text).filter(|_| text.starts_with("<cursor")) {
+            return cursor.parse::<u64>().expect("a number").into();
         }
         if NUMBERED.is_match(text) {
             return self.ours.get(text).cloned().unwrap_or_else(|| format!("never heard: {text}")).into();
@@ -106,7 +109,12 @@ impl Words {
             Value::String(text) => self.named_text(text).into(),
             Value::Array(items) => items.iter().map(|item| self.named(item)).collect(),
             Value::Object(fields) => {
-                fields.iter().map(|(key, value)| (key.clone(), self.named(value))).collect::<Map<_, _>>().into()
+                let named = |(key, value): (&String, &Value)| {
+                    // Whoever goes is gone a moment later.
+                    let value = if key == "connected" { "<any>".into() } else { self.named(value) };
+                    (key.clone(), value)
+                };
+                fields.iter().map(named).collect::<Map<_, _>>().into()
             }
             Value::Number(number) if number.as_u64().is_some_and(|number| number > 1_000_000_000_000) => "<time>".into(),
             other => other.clone(),
@@ -153,6 +161,9 @@ impl Words {
                     }
                     self.ours.insert(word.clone(), ours.clone());
                 }
+            }
+            (Value::String(word), Value::Number(ours)) if word.starts_with("<cursor") => {
+                self.ours.insert(word.clone(), ours.to_string());
             }
             _ => {}
         }

@@ -10,6 +10,7 @@ mod conditions;
 mod connects;
 mod described;
 mod requests;
+mod sight;
 mod tokens;
 
 use openclaw_pairing::limits;

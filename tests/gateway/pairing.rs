@@ -405,7 +405,7 @@ async fn a05_how_a_request_ended_is_told_to_those_who_might_have_seen_it_and_to_
         (&guessed, "unknown requestId"),
         (&superseded, "superseded at"),
         (&rejected, "already rejected"),
-        (&removed, "device was removed"),
+        (&removed, "was removed by"),
         (&expired, "expired at"),
     ] {
         for method in ["device.pair.approve", "device.pair.reject"] {

@@ -13,7 +13,7 @@ async fn health_and_status_have_the_shape_that_clients_know() {
     let (mut socket, hello) = gateway.admit(&Ask::new(READ)).await;
     assert_speaks_like("health", &socket.get("health", json!({})).await, &[]);
     assert_speaks_like("health", &hello["snapshot"]["health"], &[]);
-    let elsewhere = ["/channelSummary", "/heartbeat", "/queuedSystemEvents", "/sessions"];
+    let elsewhere = ["/heartbeat", "/sessions/defaults/contextTokens", "/sessions/defaults/model"];
     let status = socket.get("status", json!({})).await;
     assert_speaks_like("status", &status, &elsewhere);
     assert_eq!((&status["running"], &status["connections"]), (&json!(true), &json!(1)));

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openclaw_pairing::host::Host as _;
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{Actor, Description, Event};
@@ -13,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{ADMIN, Ask, Device, Heard, PATIENCE, READ, SECRET, text};
-use super::running::Running;
+use super::running::{Refused, Running};
 
 // --- the owner --------------------------------------------------------------------------------------------------
 
@@ -34,6 +36,96 @@ async fn a15_where_every_admin_is_gone_the_owner_makes_another_and_is_recorded_a
     let approved = records.iter().rev().find(|record| matches!(record.event, Event::PairingApproved(_))).expect("on record");
     let Actor::Owner(person) = &approved.actor else { panic!("the owner, not {:?}", approved.actor) };
     assert_eq!((person.uid, person.pid), (rustix::process::geteuid().as_raw(), std::process::id()));
+}
+
+// --- guesses ----------------------------------------------------------------------------------------------------
+
+fn is_spent(refused: &Refused) -> bool {
+    let error = &refused.error;
+    if error["details"]["code"] != "AUTH_RATE_LIMITED" {
+        return false;
+    }
+    assert!(error["retryAfterMs"].as_u64().is_some_and(|ms| ms > 0 && ms <= limits::FAILURE_REST_MS), "{error}");
+    true
+}
+
+/// Each guess of the shared secret is one, whatever stands beside it and over however many sockets it comes; then not even the
+/// right one is looked at. It is no exemption that this is loopback.
+#[tokio::test]
+async fn a11_guessing_comes_to_nothing_whatever_else_is_sent() {
+    let known = Device::new(1);
+    let guesses: [(&str, fn(&Device, &str, usize) -> Ask); 6] = [
+        ("alone", |_, _, n| Ask::new(READ).auth(json!({ "token": format!("guess {n}") }))),
+        ("by strangers", |_, _, n| {
+            Device::new(100 + u8::try_from(n).expect("few")).asks(READ).auth(json!({ "token": format!("guess {n}") }))
+        }),
+        ("beside a bogus device token", |known, _, n| {
+            known.asks(READ).auth(json!({ "token": format!("guess {n}"), "deviceToken": "bogus" }))
+        }),
+        ("beside its own", |known, token, n| {
+            known.asks(READ).auth(json!({ "token": format!("guess {n}"), "deviceToken": token }))
+        }),
+        ("in the other field", |known, token, n| {
+            known.asks(READ).four().auth(json!({ "token": token, "password": format!("guess {n}") }))
+        }),
+        ("as its own token", |known, _, n| known.asks(READ).auth(json!({ "deviceToken": format!("guess {n}") }))),
+    ];
+    for (how, guess) in guesses {
+        let gateway = Running::start().await;
+        let (_, hello) = gateway.admit(&known.asks(READ)).await;
+        let token = text(&hello["auth"]["deviceToken"]).to_owned();
+        let mut refused = 0;
+        for n in 0..limits::FAILURES as usize {
+            refused += usize::from(gateway.try_admit(&guess(&known, &token, n)).await.is_err());
+        }
+        assert!(refused == 0 || refused == limits::FAILURES as usize, "{how}");
+        for n in 0..30 {
+            assert!(is_spent(&gateway.refuse(&guess(&known, &token, 50 + n)).await), "{how}");
+        }
+        // Nobody learns that it was right.
+        let right = guess(&known, &token, 99).auth(json!({ "token": SECRET }));
+        assert!(is_spent(&gateway.refuse(&right).await), "{how}");
+        // The owner has no budget, and all is well after a while.
+        gateway.owner("device.pair.list", json!({})).await.expect("a list");
+        gateway.host.advance(limits::FAILURE_REST_MS);
+        gateway.admit(&known.asks(READ)).await;
+    }
+}
+
+/// A neighbour, a page and whoever claims to be a paired device may all be wrong as often as they like: the device comes in.
+#[tokio::test]
+async fn x24_nobody_spends_the_budget_of_a_paired_device_for_it() {
+    let gateway = Running::start().await;
+    let device = Device::new(1);
+    let (_, hello) = gateway.admit(&device.asks(READ)).await;
+    let token = text(&hello["auth"]["deviceToken"]).to_owned();
+    let origin = format!("http://127.0.0.1:{}", gateway.address.port());
+    let bad = URL_SAFE_NO_PAD.encode([7; 64]);
+    let floods: [&dyn Fn(usize) -> Ask; 4] = [
+        &|n| Ask::new(READ).auth(json!({ "token": format!("guess {n}") })),
+        &|n| Ask::new(READ).auth(json!({ "token": format!("guess {n}") })).header("origin", &origin),
+        // Its id and its key are no secret; its signature is.
+        &|_| {
+            device.asks(READ).edit({
+                let bad = bad.clone();
+                move |params| params["device"]["signature"] = bad.clone().into()
+            })
+        },
+        &|n| Device::new(2).asks(READ).auth(json!({ "token": SECRET.repeat(2), "deviceToken": format!("guess {n}") })),
+    ];
+    for (place, flood) in floods.iter().enumerate() {
+        for n in 0..2 * limits::FAILURES as usize {
+            gateway.refuse(&flood(n)).await;
+        }
+        for ask in [device.asks(READ), device.returns(&token, READ)] {
+            let (mut socket, _) = gateway.admit(&ask).await;
+            socket.get("health", json!({})).await;
+        }
+        // Who is no paired device and was not told apart from the flood waits like it, but for a page's.
+        let newcomer = gateway.try_admit(&Device::new(20 + u8::try_from(place).expect("few")).asks(READ)).await;
+        assert_eq!(newcomer.is_err(), place != 1, "flood {place}");
+        gateway.host.advance(limits::FAILURE_REST_MS);
+    }
 }
 
 // --- pages and upgrades -----------------------------------------------------------------------------------------

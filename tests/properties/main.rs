@@ -310,8 +310,9 @@ fn a07_a_rotation_issues_only_to_who_may_have_it_and_shows_only_to_its_own_devic
                     let may = match &step.actor {
                         Actor::Owner(_) => true,
                         Actor::Device { device: actor, scopes } => {
-                            actor == device && *role == Role::Operator && scopes.within(*role, &held).allows(KnownScope::Pairing)
-                                || scopes.contains(KnownScope::Admin)
+                            let now = scopes.within(*role, &held);
+                            let own = actor == device && *role == Role::Operator && now.covers(*role, &token.scopes);
+                            own || scopes.contains(KnownScope::Admin)
                         }
                         // The person at this host, who grants no more than is asked for.
                         Actor::SharedSecret { scopes, .. } => {

@@ -164,7 +164,7 @@ impl Model {
     pub(crate) fn act(&mut self, act: &Act) -> Option<Answer> {
         Some(match act {
             Act::Connect { visit, token } => {
-                let answer = self.connect(visit, token.and_then(|place| newest(self.tokens.len(), place)));
+                let answer = self.connect(visit, token.map(|place| newest(self.tokens.len(), place)));
                 if let Answer::In { rule, device, scopes, .. } = &answer {
                     self.connections.push(Connection { rule: *rule, device: *device, scopes: scopes.clone() });
                 }
@@ -225,24 +225,24 @@ impl Model {
 
     // --- connects ---------------------------------------------------------------------------------------------------
 
-    fn connect(&mut self, visit: &Visit, token: Option<usize>) -> Answer {
+    fn connect(&mut self, visit: &Visit, token: Option<Option<usize>>) -> Answer {
         let asked = words(&visit.scopes);
-        let Some(device) = visit.device else { return self.without_device(visit, asked, token) };
+        let Some(device) = visit.device else { return self.without_device(visit, asked) };
         if visit.form == SignatureForm::V2 && self.policy.0[5] == 1 {
             return no("signature");
         }
         let is_trusted = visit.mode == AuthMode::None || visit.shared == SharedVerdict::Right;
         let verdict = match token {
-            Some(token) if !matches!(visit.shared, SharedVerdict::Right | SharedVerdict::Spent) => {
-                self.verdict(token, device, visit.role)
-            }
-            _ => TokenVerdict::Missing,
+            _ if matches!(visit.shared, SharedVerdict::Right | SharedVerdict::Spent) => TokenVerdict::Missing,
+            None => TokenVerdict::Missing,
+            Some(None) => TokenVerdict::Wrong,
+            Some(Some(token)) => self.verdict(token, device, visit.role),
         };
         let is_probe = visit.client.mode == ClientMode::Probe;
         let role = self.paired.get(&device).and_then(|paired| paired.roles.get(&visit.role));
         let asks_again = role.is_some_and(|role| role.is_revoked) && verdict == TokenVerdict::Retired && !is_probe;
         if !is_trusted && verdict != TokenVerdict::Live && !asks_again {
-            return self.unauthorized(visit, Some(device), token, verdict);
+            return self.unauthorized(visit, Some(device), verdict, token.is_some() && !visit.in_place);
         }
         let is_v3 = visit.form == SignatureForm::V3;
         let claim = Claim {
@@ -256,7 +256,10 @@ impl Model {
         if self.paired.contains_key(&device) { self.come_back(visit, &claim) } else { self.come_first(visit, &claim) }
     }
 
-    fn without_device(&self, visit: &Visit, asked: Scopes, token: Option<usize>) -> Answer {
+    fn without_device(&self, visit: &Visit, asked: Scopes) -> Answer {
+        if visit.shared == SharedVerdict::Spent {
+            return self.unauthorized(visit, None, TokenVerdict::Missing, false);
+        }
         if visit.client.id == ClientId::ControlUi {
             return no("a Control UI needs a device");
         }
@@ -273,8 +276,8 @@ impl Model {
             };
             return Answer::In { rule, device: None, role: visit.role, scopes: scopes.unwrap_or_default(), token: None };
         }
-        if visit.role == Role::Operator && matches!(visit.shared, SharedVerdict::Wrong | SharedVerdict::Spent) {
-            return self.unauthorized(visit, None, token, TokenVerdict::Missing);
+        if visit.role == Role::Operator && visit.shared == SharedVerdict::Wrong {
+            return self.unauthorized(visit, None, TokenVerdict::Missing, false);
         }
         no("a device is needed")
     }
@@ -357,12 +360,12 @@ impl Model {
         source.peer.is_loopback() && source.host_is_loopback && is_direct && is_owner
     }
 
-    fn unauthorized(&self, visit: &Visit, device: Option<u8>, token: Option<usize>, verdict: TokenVerdict) -> Answer {
+    fn unauthorized(&self, visit: &Visit, device: Option<u8>, verdict: TokenVerdict, is_explicit: bool) -> Answer {
         let live = device.and_then(|device| self.live(device, visit.role));
         let was_rotated = verdict == TokenVerdict::Retired && live.is_some_and(|token| self.tokens[token].was_rotated);
         let reason = match (visit.shared, verdict, visit.mode) {
             (SharedVerdict::Spent, ..) => "rate_limited",
-            (_, TokenVerdict::Wrong | TokenVerdict::Retired, _) => "device_token_mismatch",
+            (_, TokenVerdict::Wrong | TokenVerdict::Retired, _) if is_explicit || was_rotated => "device_token_mismatch",
             (SharedVerdict::Missing, _, AuthMode::TrustedProxy) => "trusted_proxy_user_missing",
             (SharedVerdict::NotConfigured, _, AuthMode::TrustedProxy) => "trusted_proxy_untrusted_source",
             (_, _, AuthMode::TrustedProxy) => "trusted_proxy_user_not_allowed",
@@ -370,7 +373,7 @@ impl Model {
             (SharedVerdict::NotConfigured, ..) => "token_missing_config",
             _ => "token_mismatch",
         };
-        let may_retry = reason == "token_mismatch" && device.is_some() && token.is_none();
+        let may_retry = reason == "token_mismatch" && device.is_some() && verdict != TokenVerdict::Missing && !is_explicit;
         no(&format!("unauthorized: {reason}, retry {may_retry}, rotated {was_rotated}"))
     }
 
@@ -571,7 +574,10 @@ impl Model {
         let power = self.power(by);
         let before = self.held(device, role);
         let carries = scopes.unwrap_or_else(|| before.clone());
-        if let Err(refusal) = power.grants(role, &carries).and_then(|()| power.acts_on(device)) {
+        // Another token in place of its own, for no more than its connection was given, gives a device nothing.
+        let is_its_own = matches!(&power, Power::Some(own, Over::Oneself(own_device))
+            if *own_device == device && role == Role::Operator && covers(role, own, &carries));
+        if !is_its_own && let Err(refusal) = power.grants(role, &carries).and_then(|()| power.acts_on(device)) {
             return refusal;
         }
         let Some(paired) = self.paired.get(&device) else { return no("unknown device") };

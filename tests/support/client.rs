@@ -230,6 +230,11 @@ impl Ask {
     }
 }
 
+/// Ticks go on while an answer is awaited that never comes, so it is the whole wait that has an end.
+async fn in_time<T>(waited_for: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, waited_for).await.expect("the gateway answers in time")
+}
+
 /// What came of a connect: the socket, and the response if one came before the close.
 pub(crate) struct Tried {
     pub(crate) socket: Socket,
@@ -364,16 +369,19 @@ impl Socket {
 
     /// The next push of presence, whole; other pushes on the way are kept.
     pub(crate) async fn presence(&mut self) -> Value {
-        loop {
-            if let Some(frame) = self.presence.pop_front() {
-                return frame;
-            }
-            match self.next().await {
-                Heard::Frame(frame) if frame["event"] == "presence" => return frame,
-                Heard::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
-                other => panic!("{other:?} instead of presence"),
-            }
+        if let Some(frame) = self.presence.pop_front() {
+            return frame;
         }
+        in_time(async {
+            loop {
+                match self.next().await {
+                    Heard::Frame(frame) if frame["event"] == "presence" => return frame,
+                    Heard::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
+                    other => panic!("{other:?} instead of presence"),
+                }
+            }
+        })
+        .await
     }
 
     /// The pushes of presence that came so far.
@@ -384,7 +392,7 @@ impl Socket {
 
     async fn next(&mut self) -> Heard {
         loop {
-            match tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("the gateway answers in time") {
+            match in_time(self.stream.next()).await {
                 Some(Ok(Message::Text(text))) => return Heard::Frame(serde_json::from_str(&text).expect("JSON")),
                 Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into(), frame.reason.to_string()),
                 Some(Ok(Message::Close(None))) => return Heard::Closed(1005, String::new()),
@@ -401,16 +409,19 @@ impl Socket {
 
     /// The response to `id`; pushes on the way are kept.
     pub(crate) async fn response(&mut self, id: &str) -> Result<Value, Value> {
-        loop {
-            match self.hear().await {
-                Heard::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
-                Heard::Frame(frame) => {
-                    assert_eq!(frame["id"], id, "{frame}");
-                    return if frame["ok"] == true { Ok(frame["payload"].clone()) } else { Err(frame["error"].clone()) };
+        in_time(async {
+            loop {
+                match self.hear().await {
+                    Heard::Frame(frame) if frame["type"] == "event" => self.events.push_back(frame),
+                    Heard::Frame(frame) => {
+                        assert_eq!(frame["id"], id, "{frame}");
+                        return if frame["ok"] == true { Ok(frame["payload"].clone()) } else { Err(frame["error"].clone()) };
+                    }
+                    end => panic!("{end:?} instead of a response to {id}"),
                 }
-                end => panic!("{end:?} instead of a response to {id}"),
             }
-        }
+        })
+        .await
     }
 
     pub(crate) async fn call(&mut self, method: &str, params: Value) -> Result<Value, Value> {

@@ -60,6 +60,8 @@ pub struct Visit {
     pub mode: AuthMode,
     pub shared: SharedVerdict,
     pub token: Option<Digest>,
+    /// Whether the device token came in the field of the shared secret.
+    pub in_place: bool,
     pub description: Description,
 }
 
@@ -81,6 +83,7 @@ pub fn visit(n: u8) -> Visit {
         mode: AuthMode::Token,
         shared: SharedVerdict::Right,
         token: None,
+        in_place: false,
         description: Description { platform: Some("linux".to_owned()), ..Description::default() },
     }
 }
@@ -179,7 +182,7 @@ impl Visit {
                 mode: self.mode,
                 shared: self.shared,
                 token,
-                token_is_explicit: self.token.is_some(),
+                token_is_explicit: self.token.is_some() && !self.in_place,
                 bootstrap: false,
             }),
         }

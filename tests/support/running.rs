@@ -81,6 +81,15 @@ impl Running {
         self.connect(ask).await.admitted().await
     }
 
+    /// A connect that may be let in or not.
+    pub(crate) async fn try_admit(&self, ask: &Ask) -> Result<Value, Value> {
+        match self.connect(ask).await {
+            (_, Heard::Frame(frame)) if frame["ok"] == true => Ok(frame["payload"].clone()),
+            (_, Heard::Frame(frame)) => Err(frame["error"].clone()),
+            (_, end) => panic!("{end:?} instead of an answer"),
+        }
+    }
+
     /// A connect that has to be refused.
     pub(crate) async fn refuse(&self, ask: &Ask) -> Refused {
         self.connect(ask).await.refused().await

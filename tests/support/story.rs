@@ -80,6 +80,9 @@ pub enum Act {
     },
 }
 
+/// A token that nobody was given.
+const NO_TOKEN: Digest = Digest([0xbb; 32]);
+
 /// Who acts: the owner, or whoever was let in on a connection.
 #[derive(Clone, Copy, Debug)]
 pub enum By {
@@ -144,7 +147,7 @@ impl Act {
         let role = if c % 4 == 3 { Role::Node } else { Role::Operator };
         match kind % 22 {
             0..=8 => {
-                let token = matches!(bytes[6] % 8, 4..=7).then_some(bytes[6] / 8 % 5);
+                let token = (bytes[6] % 8 > 3 && bytes[6] / 64 != 1).then_some(bytes[6] / 8 % 5);
                 Self::Connect { visit: Box::new(visit_from(bytes)), token }
             }
             9..=11 => Self::Approve { by, request: a % 5 },
@@ -212,6 +215,7 @@ fn visit_from([_, who, some, of_them, place, client, credential, said]: [u8; 8])
         6 => SharedVerdict::Wrong,
         _ => [SharedVerdict::Wrong, SharedVerdict::Spent, SharedVerdict::NotConfigured][usize::from(pick(credential / 8, 3))],
     };
+    visit.in_place = visit.shared == SharedVerdict::Wrong && said & 16 != 0;
     if who / 4 % 8 == 7 {
         visit = visit.keyless();
     }
@@ -267,7 +271,8 @@ impl Stage {
         let world = &mut self.played.world;
         match act {
             Act::Connect { visit, token } => {
-                let visit = Visit { token: token.and_then(|place| newest(&issued(world), place)), ..(**visit).clone() };
+                let presented = token.map(|place| newest(&issued(world), place).unwrap_or(NO_TOKEN));
+                let visit = Visit { token: presented, ..(**visit).clone() };
                 let command = visit.command(&world.registry);
                 self.tell(Actor::Peer, command);
             }

@@ -6,23 +6,27 @@ use super::super::registry::Registry;
 use super::Powers;
 
 /// Whether `actor` may hear of a request, waiting or answered.
-pub(crate) fn may_hear_of(registry: &Registry, actor: &Actor, request: &RequestId) -> bool {
+#[must_use]
+pub fn may_hear_of(registry: &Registry, actor: &Actor, request: &RequestId) -> bool {
     hears_of(registry, &Powers::of(registry, registry.policy(), actor), request)
 }
 
 /// Whether `actor` may read what concerns this device alone, such as that it is here.
-pub(crate) fn may_read_of(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
+#[must_use]
+pub fn may_read_of(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
     let powers = Powers::of(registry, registry.policy(), actor);
     powers.sees_all() || powers.owns(device)
 }
 
 /// Whether `actor` may read whatever concerns any device.
-pub(crate) fn may_read_all(registry: &Registry, actor: &Actor) -> bool {
+#[must_use]
+pub fn may_read_all(registry: &Registry, actor: &Actor) -> bool {
     Powers::of(registry, registry.policy(), actor).sees_all()
 }
 
 /// Whether `actor` may read this record.
-pub(crate) fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
+#[must_use]
+pub fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
     let powers = Powers::of(registry, registry.policy(), actor);
     let own = |device: &DeviceId| powers.owns(device);
     let hears = |request: &RequestId| hears_of(registry, &powers, request);

@@ -6,6 +6,7 @@ secret or dated in here, and a difference can be read:
 <device N>, <key N>   the N-th key of the recording and its id; `upper`, `pem`, `base64` behind it: in that spelling
 <uuid N>, <token N>   the N-th request or connection id, and device token, that the gateway gave out; the same N is the same value
 <nonce>               what the gateway sent in this connection's challenge
+<cursor N>            where the N-th answer to logs.tail ended
 <now+N>               N ms after that challenge
 <time>, <any>         a time of the gateway; a value that is not compared: bodies of health, presence and lists of OpenClaw's own
 <gateway>             the port of the gateway
@@ -93,7 +94,7 @@ def find_signature(params, keys, challenge):
 class Recording:
     def __init__(self, lines, known):
         self.lines, self.known = lines, known
-        self.keys, self.names, self.calls, self.ids, self.challenge = {}, {}, {}, {}, {}
+        self.keys, self.names, self.calls, self.ids, self.challenge, self.cursors = {}, {}, {}, {}, {}, {}
 
     def name(self, kind, value):
         if value not in self.names:
@@ -123,14 +124,19 @@ class Recording:
     def compact(self):
         for device in self.devices_that_connect():
             self.learn_key(device.get("publicKey", ""))
-        before = list(self.before())
+        before = sorted(self.before(), key=lambda left: left["frame"].pop("at"))
         out = before + [self.line(line) for line in self.lines]
         return [line for line in out if line is not None]
 
     def before(self):
         """What the recording acts on and did not bring about itself."""
-        made, ended = set(self.names), set()
+        made = set(self.names)
         calls = {}
+        # A device that was paired when it connects here for the first time.
+        begin = next((line["frame"]["payload"]["ts"] for line in self.lines if line["kind"] == "text" and line["dir"] == "s2c"), 0)
+        for device in {device.get("id"): None for device in self.devices_that_connect()}:
+            if self.known.get(device, {}).get("approvedAtMs", begin) < begin:
+                yield from self.left_behind(device)
         for line in self.lines:
             frame = line["frame"]
             if line["kind"] != "text" or not isinstance(frame, dict):
@@ -147,10 +153,11 @@ class Recording:
                 for target in (params.get("requestId"), params.get("deviceId")):
                     if call.get("method", "").startswith("device.") and target and target not in made and target in self.known:
                         made.add(target)
-                        yield self.left_behind(target)
+                        yield from self.left_behind(target)
 
     def left_behind(self, target):
-        entry = self.known[target]
+        entry = dict(entries(self.lines)).get(target, {})
+        entry = entry if "publicKey" in entry else self.known[target]
         if "publicKey" not in entry:
             n = self.keys[entry["deviceId"]] = len(self.keys) + 1
             self.names[entry["deviceId"]] = f"<device {n}>"
@@ -158,11 +165,18 @@ class Recording:
         else:
             self.learn_key(entry["publicKey"])
         frame = {key: entry[key] for key in ("publicKey", "displayName", "platform", "deviceFamily", "clientId", "clientMode", "role", "scopes", "remoteIp") if key in entry}
+        frame["at"] = entry.get("ts", entry.get("approvedAtMs", 0))
         frame["paired"] = "requestId" not in entry
         if "requestId" in entry:
             frame["requestId"] = self.name("uuid", entry["requestId"])
         frame["publicKey"] = self.names.get(entry["publicKey"], entry["publicKey"])
-        return {"t_ms": 0, "kind": "before", "frame": frame}
+        if "operatorLabel" in entry:
+            frame["label"] = entry["operatorLabel"]
+        for role in entry.get("roles", [entry["role"]]) if frame["paired"] else [entry["role"]]:
+            scopes = entry.get("scopes", []) if role == "operator" else []
+            is_rotated = any(token["role"] == role and "rotatedAtMs" in token for token in entry.get("tokens", []))
+            more = {"role": role, "scopes": scopes} | ({"rotated": True} if is_rotated else {})
+            yield {"t_ms": 0, "kind": "before", "frame": frame | more}
 
     def line(self, line):
         frame, kind, conn = line["frame"], line["kind"], line.get("conn")
@@ -203,6 +217,8 @@ class Recording:
         if isinstance(params, dict):
             if isinstance(params.get("device"), dict):
                 self.device(params, conn)
+            if params.get("cursor") in self.cursors:
+                params["cursor"] = self.cursors[params["cursor"]]
             if isinstance(params.get("client"), dict) and UUID.fullmatch(str(params["client"].get("instanceId"))):
                 params["client"]["instanceId"] = "an instance"
         return self.renamed(frame)
@@ -241,8 +257,11 @@ class Recording:
         elif method == "device.pair.list" and frame.get("ok"):
             for part in ("pending", "paired"):
                 payload[part] = [entry for entry in payload[part] if entry.get("deviceId") in self.names]
+            payload["pending"] = [entry for entry in payload["pending"] if entry["requestId"] in self.names]
         elif method == "logs.tail" and frame.get("ok"):
+            self.cursors[payload["cursor"]] = f"<cursor {len(self.cursors) + 1}>"
             frame["payload"] = {key: value if key in ("truncated", "reset") else "<any>" for key, value in payload.items()}
+            frame["payload"]["cursor"] = self.cursors[payload["cursor"]]
         if "error" in frame and "retryAfterMs" in frame["error"]:
             frame["error"]["retryAfterMs"] = "<any>"
         return self.renamed(self.bound(frame))
@@ -263,6 +282,9 @@ class Recording:
             return {k: self.bound(v, k) for k, v in value.items()}
         if isinstance(value, list):
             return [self.bound(item, key) for item in value]
+        if key == "connected":
+            # Whoever goes is gone a moment later.
+            return "<any>"
         if isinstance(value, int) and value > 10**12:
             return "<time>"
         if isinstance(value, str) and value not in self.names:
@@ -311,7 +333,8 @@ def main(raw):
         recordings = {path: lines_of(path) for path in sorted((raw / release).rglob("*.jsonl"))}
         known = {}
         for key, entry in itertools.chain.from_iterable(map(entries, recordings.values())):
-            if "publicKey" not in known.get(key, {}):
+            seen = known.get(key, {})
+            if "publicKey" not in seen or entry.get("approvedAtMs", 0) < seen.get("approvedAtMs", 0):
                 known[key] = entry
         for path, lines in recordings.items():
             target = pathlib.Path(__file__).parent / path.relative_to(raw)

@@ -21,7 +21,7 @@ export function runOurs(home, args, environment = {}) {
   return start([process.env.OPENCLAW_BIN], home, args, environment).done;
 }
 
-/** The real client as a running process: { output(), stop(), done }. */
+/** The real client as a running process: { output(), errors(), stop(), done }. */
 export function startReal(release, home, args, environment = {}) {
   const client = clientDirectory(release);
   const program = [process.env.UPSTREAM_NODE, path.join(client, 'node_modules/openclaw/openclaw.mjs')];
@@ -49,6 +49,7 @@ function start([program, ...before], home, args, environment) {
   });
   return {
     output: () => result.stdout,
+    errors: () => result.stderr,
     stop: () => {
       child.kill('SIGTERM');
       return done;

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { OLDER, runOurs, runReal, startReal } from './cli.mjs';
 import { connect, newDevice } from './client.mjs';
 import { Gateway } from './gateway.mjs';
+import { jsonLines } from './recordings.mjs';
 import { scratchDirectory } from './scratch.mjs';
 import { secretsUnder, whereSecretsAre } from './secrets.mjs';
 
@@ -68,6 +69,13 @@ export class Story {
     return JSON.parse(stdout);
   }
 
+  /** Every record of the journal, as `journal export` gives it: { seq, event, actor, fields }. */
+  async journal() {
+    const { code, stdout, stderr } = await this.ours('journal', 'export');
+    assert.equal(code, 0, stderr);
+    return jsonLines(stdout);
+  }
+
   /** A HOME of its own for a real client that names the gateway by --url and --token. */
   newClientHome() {
     const home = scratchDirectory('client');
@@ -85,6 +93,11 @@ export class Story {
 
   async realWith(home, token, ...args) {
     return this.heard(await runReal(this.release, home, args.concat('--url', this.url, '--token', token)));
+  }
+
+  /** With what the openclaw.json of that HOME says, and nothing else. */
+  async realAsConfigured(home, ...args) {
+    return this.heard(await runReal(this.release, home, args));
   }
 
   startRealFrom(home, ...args) {

@@ -1,0 +1,153 @@
+//! What an actor sees of others, and what not even a full disk prevents.
+
+use openclaw_pairing::pairing::{
+    Condition, ConditionCleared, ConditionFound, ConnectionClosed, Digest, HistoryArchived, JournalRepaired, KINDS,
+    SegmentSealed, WitnessPlaced, may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request, takes_away,
+};
+
+use super::*;
+
+/// The world of every kind of record, and in it: the owner, an admin, the person at this host, a device with pairing, one with
+/// pairing and write, one that only reads, and whoever has no device.
+fn told() -> (World, [(&'static str, Actor); 7]) {
+    let mut world = World::new();
+    let (pairing, write) = (world.pair(7, "pairing read"), world.pair(8, "pairing write"));
+    let (reader, admin) = (world.pair(6, "read"), world.pair(9, "admin"));
+    world.tell(Actor::System, Command::Start(started()));
+    // All that can happen to device 1.
+    let rejected = world.connect(&visit(1).asks("read")).request();
+    world.reject(owner(), rejected);
+    world.connect(&visit(1).asks("read"));
+    world.wait(300);
+    world.expire();
+    world.pair(1, "pairing read");
+    let admission = world.connect(&visit(1).asks("read").platform("linux 2")).events.len();
+    assert!(admission > 0);
+    world.note(Actor::Peer, ConnectionClosed { admission: world.registry.head(), code: 1000 }.into());
+    world.tell(by(1, "read"), Command::Remove { device: device(9) });
+    world.tell(owner(), Command::Rename { device: device(1), label: "desk".to_owned() });
+    world.rotate(owner(), 1, None);
+    world.revoke(owner(), 1);
+    world.grant(&visit(1).asks("read"));
+    world.remove(owner(), 1);
+    // All that concerns nobody.
+    let condition = Condition::Storage;
+    world.note(Actor::System, ConditionFound { condition, detail: "full".to_owned() }.into());
+    world.note(Actor::System, ConditionCleared { condition }.into());
+    let repaired = JournalRepaired { after: Seq(1), offset: 1, bytes: 1, kept: "x".to_owned() };
+    world.note(Actor::System, repaired.into());
+    world.note(Actor::System, SegmentSealed { first: Seq(1), bytes: 1 }.into());
+    world.note(Actor::System, WitnessPlaced { path: "x".to_owned(), lost: None }.into());
+    let archived = HistoryArchived { through: Seq(1), hash: Digest([0; 32]), archive: "x".to_owned() };
+    world.note(Actor::System, archived.into());
+    world.tell(Actor::System, Command::Stop(GatewayStopped { cause: "a test".to_owned() }));
+    let host = Actor::SharedSecret { rule: Rule::LocalCli, scopes: scopes("read") };
+    let names = ["owner", "admin", "host", "pairing", "write", "reader", "nobody"];
+    let actors = [owner(), admin, host, pairing, write, reader, Actor::Peer];
+    let mut actors = names.into_iter().zip(actors);
+    (world, std::array::from_fn(|_| actors.next().expect("seven")))
+}
+
+fn started() -> openclaw_pairing::pairing::GatewayStarted {
+    openclaw_pairing::pairing::GatewayStarted { version: "0".to_owned(), key: None, identity: None, settings: vec![] }
+}
+
+#[test]
+fn x34_a_record_is_read_by_whoever_it_concerns_and_by_those_who_may_do_everything() {
+    let (world, actors) = told();
+    let (mut kinds, own) = (std::collections::BTreeSet::new(), by(1, "read"));
+    for record in &world.records {
+        let name = record.event.name();
+        let readers: Vec<_> =
+            actors.iter().filter(|(_, actor)| may_read(&world.registry, actor, record)).map(|(who, _)| *who).collect();
+        let concerns = |n: u8| format!("{record:?}").contains(&device(n).to_string());
+        let expected: &[&str] = match name {
+            "JournalCreated" | "GatewayStarted" | "GatewayStopped" | "JournalRepaired" | "SegmentSealed" | "ConditionFound"
+            | "ConditionCleared" | "WitnessPlaced" | "HistoryArchived" => {
+                &["owner", "admin", "host", "pairing", "write", "reader", "nobody"]
+            }
+            // Of the others each device reads what is its own.
+            _ if !concerns(1) => {
+                kinds.insert(name);
+                continue;
+            }
+            "PairingRequested" | "PairingApproved" | "PairingRejected" | "PairingExpired" => {
+                &["owner", "admin", "host", "pairing", "write"]
+            }
+            _ => &["owner", "admin", "host"],
+        };
+        kinds.insert(name);
+        assert_eq!(readers, expected, "{name}");
+        let is_everybodys = expected.len() == 7;
+        assert_eq!(may_read(&world.registry, &own, record), is_everybodys || concerns(1), "{name} by the device itself");
+    }
+    let known: std::collections::BTreeSet<_> = KINDS.iter().map(|(_, name)| *name).collect();
+    assert_eq!(kinds, known, "a record of every kind was looked at");
+    // Who is let go is named by a seq only.
+    let closed = world.records.iter().find(|record| record.event.name() == "ConnectionClosed").expect("one");
+    for (who, actor) in &actors {
+        assert_eq!(may_read(&world.registry, actor, closed), ["owner", "admin", "host"].contains(who), "{who}");
+    }
+    assert!(!may_read(&world.registry, &own, closed));
+}
+
+#[test]
+fn x34_a_device_and_a_request_are_seen_by_those_who_may_act_on_them() {
+    let mut world = World::new();
+    let (pairing, write, reader) = (world.pair(7, "pairing read"), world.pair(8, "pairing write"), world.pair(6, "read"));
+    let admin = world.pair(9, "admin");
+    let host = Actor::SharedSecret { rule: Rule::LocalCli, scopes: scopes("pairing") };
+    let bare_host = Actor::SharedSecret { rule: Rule::LocalCli, scopes: scopes("read") };
+    let secret = Actor::SharedSecret { rule: Rule::SharedSecret, scopes: scopes("") };
+    let request = world.connect(&visit(6).asks("write")).request();
+    let settled = world.connect(&visit(5).asks("write")).request();
+    world.reject(owner(), settled);
+    let waiting = world.registry.request(&request).expect("it waits").clone();
+    for (who, actor, sees_request, sees_device, sees_own, reads_all) in [
+        ("owner", owner(), true, true, true, true),
+        ("admin", admin, true, true, true, true),
+        ("host", host, true, true, true, true),
+        ("host without pairing", bare_host, true, false, false, true),
+        ("pairing", pairing, false, false, true, false),
+        ("write", write, true, false, false, false),
+        ("reader", reader, true, false, false, false),
+        ("secret", secret, false, false, false, false),
+        ("peer", Actor::Peer, false, false, false, false),
+    ] {
+        assert_eq!(may_see_request(&world.registry, &actor, &waiting), sees_request, "{who}");
+        assert_eq!(may_hear_of(&world.registry, &actor, &request), sees_request, "{who}");
+        assert_eq!(may_hear_of(&world.registry, &actor, &settled), sees_request && who != "reader", "{who}");
+        assert_eq!(may_hear_of(&world.registry, &actor, &NO_REQUEST), reads_all, "{who}");
+        assert_eq!(may_see_device(&world.registry, &actor, &device(6)), sees_device, "{who}");
+        assert_eq!(may_see_device(&world.registry, &actor, &device(7)), sees_own, "{who}");
+        assert_eq!(may_read_of(&world.registry, &actor, &device(6)), reads_all || who == "reader", "{who}");
+        assert_eq!(may_read_all(&world.registry, &actor), reads_all, "{who}");
+    }
+}
+
+#[test]
+fn x31_only_what_takes_power_away_by_who_may_do_everything_goes_into_the_reserve() {
+    let mut world = World::new();
+    let (pairing, admin) = (world.pair(7, "pairing read"), world.pair(9, "admin"));
+    world.pair(1, "write");
+    let (one, role) = (device(1), Role::Operator);
+    let rotate = |names: Option<&str>, n: u8| Command::Rotate { device: device(n), role, scopes: names.map(scopes) };
+    for (command, narrows) in [
+        (Command::Reject { request: NO_REQUEST }, true),
+        (Command::Remove { device: one }, true),
+        (Command::Revoke { device: one, role }, true),
+        (rotate(Some("read"), 1), true),
+        (rotate(Some("write"), 1), true),
+        (rotate(Some("write pairing"), 1), false),
+        (rotate(Some("read"), 2), false),
+        (rotate(None, 1), false),
+        (Command::Approve { request: NO_REQUEST }, false),
+        (Command::Rename { device: one, label: String::new() }, false),
+        (Command::Expire, false),
+        (visit(1).command(&world.registry), false),
+    ] {
+        for (actor, may) in [(owner(), true), (admin.clone(), true), (pairing.clone(), false), (Actor::Peer, false)] {
+            assert_eq!(takes_away(&world.registry, &actor, &command), narrows && may, "{command:?} by {actor:?}");
+        }
+    }
+}
