@@ -14,8 +14,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::client::{ADMIN, Ask, Device, Heard, PATIENCE, READ, SECRET, text};
-use super::running::{Refused, Running};
+use super::client::{ADMIN, Ask, Device, Heard, PATIENCE, READ, Refused, SECRET, text};
+use super::running::Running;
 
 // --- the owner --------------------------------------------------------------------------------------------------
 
