@@ -67,7 +67,7 @@ pub fn why(
         sentences.extend(last_refusal(history));
     }
     let acts = history.iter().filter(|record| is_act(&record.event));
-    sentences.extend(acts.take(limits::RESOLVED_PER_DEVICE).map(|record| said_at(record)));
+    sentences.extend(acts.take(limits::RESOLVED_PER_DEVICE).map(said_at));
     let state = match (waiting.first(), device) {
         (Some(_), _) => "pending",
         (None, Some(_)) => "paired",
