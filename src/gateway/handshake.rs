@@ -349,10 +349,12 @@ fn with_fault(mut judged: Judged, fault: Fault) -> Judged {
 fn description(params: &ConnectParams) -> Description {
     let text = |field: &Option<Text>| field.as_ref().map(|text| cut(&text.0));
     let list = |list: &[Text]| list.iter().take(limits::CAPABILITIES).map(|text| cut(&text.0)).collect();
+    // Protocol 3 wants a platform of everybody; who has none to tell says a blank, which is no claim.
+    let claim = |text: String| Some(text).filter(|text| !text.trim().is_empty());
     let client = &params.client;
     Description {
-        platform: Some(cut(&client.platform.0)),
-        family: text(&client.device_family),
+        platform: claim(cut(&client.platform.0)),
+        family: text(&client.device_family).and_then(claim),
         display_name: text(&client.display_name),
         version: Some(cut(&client.version.0)),
         model: text(&client.model_identifier),
