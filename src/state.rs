@@ -219,9 +219,17 @@ impl StateDir {
     /// [`StateError::NotOurs`].
     pub fn check_owner(&self) -> Result<(), StateError> {
         let user = rustix::process::geteuid().as_raw();
-        match self.owner()? {
-            Some(owner) if owner != user && user != 0 => Err(StateError::NotOurs { path: self.root.clone(), owner, user }),
-            _ => Ok(()),
+        let not_ours = |path: &Path, owner| StateError::NotOurs { path: path.into(), owner, user };
+        match self.owner() {
+            Ok(Some(owner)) if owner != user && user != 0 => Err(not_ours(&self.root, owner)),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                // Who may not even look at it is told whose the first directory above is that can be seen.
+                let mut above =
+                    self.root.ancestors().skip(1).filter_map(|path| Some((path, std::fs::metadata(path).ok()?.uid())));
+                let closed = above.next().filter(|(_, owner)| *owner != user);
+                Err(closed.map_or(error, |(path, owner)| not_ours(path, owner)))
+            }
         }
     }
 

@@ -258,6 +258,8 @@ fn a_device_is_refused_seen_approved_and_let_in() {
         home.run(&["devices", "rotate", "--device", &id, "--role", "operator", "--scope", "operator.read"])
     );
     assert_snapshot!("story_09_refused_as_json", phone(&pocket, &gateway, &token, &["devices", "list", "--json"]));
+    assert_snapshot!("story_09_why", home.run(&["devices", "why", &id]));
+    assert_snapshot!("story_09_why_as_json", home.run(&["devices", "why", &id, "--json"]));
     assert_snapshot!("story_10_reject_of_nothing", home.run(&["devices", "reject", "no-such-request"]));
     assert_snapshot!("story_11_cleared", home.run(&["devices", "clear", "--yes", "--pending"]));
     assert_eq!(gateway.stop(), Some(0));
@@ -268,6 +270,29 @@ fn a_device_is_refused_seen_approved_and_let_in() {
     assert_snapshot!("story_12_all_of_it_while_stopped", mask_seqs(&story.join("\n")));
     assert_snapshot!("story_13_none_waits", home.run(&["devices", "approve"]));
     assert_snapshot!("story_14_sound", mask_seqs(&home.run(&["journal", "verify"])));
+}
+
+/// A label is for people: `why` takes it, no act does.
+#[test]
+fn a_device_is_named_and_asked_after_by_its_label() {
+    let (home, pocket) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    let token = home.token();
+    phone(&pocket, &gateway, &token, &["devices", "list"]);
+    let id = device_id(&pocket);
+    assert_snapshot!("label_01_given", home.run(&["devices", "rename", &id, "pocket"]));
+    assert_snapshot!("label_02_as_json", home.run(&["devices", "rename", &id, "pocket", "--json"]));
+    assert_snapshot!("label_03_listed", home.run(&["devices", "list"]));
+    assert_snapshot!("label_04_why", home.run(&["devices", "why", "pocket"]));
+    assert_snapshot!("label_05_nobody", home.run(&["devices", "why", "another"]));
+    assert_snapshot!("label_06_not_for_acts", home.run(&["devices", "remove", "pocket"]));
+    home.run(&["devices", "revoke", "--device", &id, "--role", "operator"]);
+    assert_snapshot!("label_07_why_revoked", home.run(&["devices", "why", "pocket"]));
+    let refused = phone(&pocket, &gateway, &token, &["devices", "list"]);
+    assert!(refused.starts_with("exit 1") && refused.contains("openclaw devices approve <uuid>"), "{refused}");
+    assert_snapshot!("label_08_why_pending", home.run(&["devices", "why", "pocket"]));
+    gateway.stop();
+    assert_snapshot!("label_09_why_while_stopped", home.run(&["devices", "why", "pocket"]));
 }
 
 #[test]

@@ -147,6 +147,11 @@ impl Door {
         !matches!(self, Self::Named(_))
     }
 
+    /// Whether no gateway runs, and its journal is read instead.
+    pub(super) fn is_stopped(&self) -> bool {
+        matches!(self, Self::Stopped(_))
+    }
+
     /// Asks for a method.
     pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
         match self {

@@ -37,9 +37,10 @@ pub(super) async fn run(args: &Args, world: &World, out: &Output) -> Result<(), 
     out.speak_json(args.reach.json);
     let mut cursor = None;
     let mut is_away = false;
+    let mut was_stopped = false;
     loop {
         match look(args, world, cursor).await {
-            Ok(tail) => {
+            Ok((tail, is_stopped)) => {
                 is_away = false;
                 if cursor.is_none() {
                     begin(&tail, args, out)?;
@@ -47,6 +48,10 @@ pub(super) async fn run(args: &Args, world: &World, out: &Output) -> Result<(), 
                 if tail.get("reset") == Some(&Value::Bool(true)) {
                     notice("Log cursor reset (another journal, or an older copy).", args, out)?;
                 }
+                if args.follow && is_stopped && !was_stopped {
+                    notice("no gateway runs here; following its journal until one does", args, out)?;
+                }
+                was_stopped = is_stopped;
                 for line in tail.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
                     print(line, args, out)?;
                 }
@@ -73,17 +78,18 @@ pub(super) async fn run(args: &Args, world: &World, out: &Output) -> Result<(), 
     }
 }
 
-/// One answer, over a way of its own: none is kept open that a restart would break.
-async fn look(args: &Args, world: &World, cursor: Option<u64>) -> Result<Value, Failure> {
+/// One answer, and whether it was read while no gateway runs. Its way is its own: none is kept open that a restart would break.
+async fn look(args: &Args, world: &World, cursor: Option<u64>) -> Result<(Value, bool), Failure> {
     let limit = if cursor.is_some() { limits::LOG_LINES.1 } else { usize::try_from(args.limit).unwrap_or(limits::LOG_LINES.1) };
     let mut params = json!({ "limit": limit, "maxBytes": args.max_bytes });
     if let (Some(cursor), Some(params)) = (cursor, params.as_object_mut()) {
         params.insert("cursor".to_owned(), cursor.into());
     }
     let mut door = args.reach.open(world, Purpose::Look).await?;
+    let is_stopped = door.is_stopped();
     let tail = door.call("logs.tail", params).await;
     door.close().await;
-    tail
+    Ok((tail?, is_stopped))
 }
 
 fn can_come_back(exit: Exit) -> bool {

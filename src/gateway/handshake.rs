@@ -290,7 +290,11 @@ impl Handshake<'_> {
             let is_wrong_token = presented
                 .as_ref()
                 .is_some_and(|(device, digest)| now.registry.judge(device, role, digest) == TokenVerdict::Wrong);
-            let is_wrong = is_wrong_token || (shared == SharedVerdict::Wrong && guesses);
+            // There is no token that one of a device not paired could be.
+            let is_wrong = match shared {
+                SharedVerdict::Wrong => guesses || is_wrong_token,
+                _ => paired.is_some() && is_wrong_token,
+            };
             let presented = presented.map(|(_, digest)| Presented { digest, explicit: said.token_is_explicit });
             ((shared, presented), is_wrong)
         })
@@ -345,10 +349,12 @@ fn with_fault(mut judged: Judged, fault: Fault) -> Judged {
 fn description(params: &ConnectParams) -> Description {
     let text = |field: &Option<Text>| field.as_ref().map(|text| cut(&text.0));
     let list = |list: &[Text]| list.iter().take(limits::CAPABILITIES).map(|text| cut(&text.0)).collect();
+    // Protocol 3 wants a platform of everybody; who has none to tell says a blank, which is no claim.
+    let claim = |text: String| Some(text).filter(|text| !text.trim().is_empty());
     let client = &params.client;
     Description {
-        platform: Some(cut(&client.platform.0)),
-        family: text(&client.device_family),
+        platform: claim(cut(&client.platform.0)),
+        family: text(&client.device_family).and_then(claim),
         display_name: text(&client.display_name),
         version: Some(cut(&client.version.0)),
         model: text(&client.model_identifier),

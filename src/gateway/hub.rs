@@ -287,7 +287,9 @@ impl Hub {
                     let id = event.attempt.connection;
                     let Some(peer) = peers.get_mut(&id) else { continue };
                     let mut admitted = Admitted::of(record, event, after);
-                    let (device, entry) = (admitted.device, Entry::of(record, event, admitted.device, &peer.says));
+                    let device = admitted.device;
+                    let paired = device.and_then(|device| after.device(&device)).map(AsRef::as_ref);
+                    let entry = Entry::of(record, event, paired, &peer.says);
                     admitted.is_shown = entry.is_some();
                     peer.admitted = Some(admitted);
                     if let Some(entry) = entry {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::limits;
 use crate::pairing::{
-    Actor, Client, ClientMode, ConnectionAdmitted, Description, DeviceId, Record, Registry, Role, Seq, may_read_all,
+    Actor, Client, ClientMode, ConnectionAdmitted, Description, Device, DeviceId, Record, Registry, Role, Seq, may_read_all,
 };
 use crate::views;
 
@@ -24,10 +24,11 @@ pub(super) struct Entry {
 pub(super) struct Here(Mutex<BTreeMap<Seq, Arc<Entry>>>);
 
 impl Entry {
-    /// Of a connection that was admitted, and what its client says of itself. A CLI comes and goes with each command; telling
+    /// Of a connection that was admitted, and what its client says of itself; of a paired device the platform and the family
+    /// that were approved, whatever it says or leaves out. A CLI comes and goes with each command; telling
     /// of it would only be noise (OpenClaw 2026.3.13).
     #[must_use]
-    pub(super) fn of(record: &Record, event: &ConnectionAdmitted, device: Option<DeviceId>, says: &Description) -> Option<Self> {
+    pub(super) fn of(record: &Record, event: &ConnectionAdmitted, device: Option<&Device>, says: &Description) -> Option<Self> {
         let attempt = &event.attempt;
         let Client { id, mode } = attempt.client.filter(|client| client.mode != ClientMode::Cli)?;
         let role = attempt.ask.as_ref().map_or(Role::Operator, |ask| ask.role);
@@ -41,11 +42,12 @@ impl Entry {
             "ts": record.at.0,
             "text": format!("{id} in mode {mode} since {}", views::time_text(record.at)),
         });
-        let device_id = device.map(|device| device.to_string());
+        let pinned = device.map_or(says, |device| &device.description);
+        let device_id = device.map(|device| device.id.to_string());
         let more = [
             ("version", &says.version),
-            ("platform", &says.platform),
-            ("deviceFamily", &says.family),
+            ("platform", &pinned.platform),
+            ("deviceFamily", &pinned.family),
             ("modelIdentifier", &says.model),
             ("deviceId", &device_id),
             ("instanceId", if says.instance.is_some() { &says.instance } else { &device_id }),
@@ -53,7 +55,7 @@ impl Entry {
         if let Some(shown) = shown.as_object_mut() {
             shown.extend(more.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?.into()))));
         }
-        Some(Self { device, shown })
+        Some(Self { device: device.map(|device| device.id), shown })
     }
 }
 

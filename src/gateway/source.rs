@@ -23,10 +23,11 @@ pub(super) fn source(peer: SocketAddr, headers: &HeaderMap, settings: &Settings,
         FORWARDING.contains(&name) || FORWARDING_FAMILIES.iter().any(|family| name.starts_with(family)) || name == FORWARDED
     };
     let is_forwarded = headers.keys().any(|name| forwards(name.as_str()));
-    let claimed = claimed(headers, settings);
+    let is_proxy = settings.is_trusted_proxy(address);
+    let claimed = claimed(headers, settings, settings.takes_real_ip || !is_proxy);
     let forwarding = match (is_forwarded, claimed) {
         (false, _) => Forwarding::None,
-        (true, Some(_)) if settings.is_trusted_proxy(address) => Forwarding::Trusted,
+        (true, Some(_)) if is_proxy => Forwarding::Trusted,
         (true, _) => Forwarding::Untrusted,
     };
     Source {
@@ -40,12 +41,12 @@ pub(super) fn source(peer: SocketAddr, headers: &HeaderMap, settings: &Settings,
 }
 
 /// The right-most hop that is no proxy of ours: what stands left of it, and of a hop that cannot be read, anybody may have
-/// written. Where there are no hops, `X-Real-IP`, if it counts.
-fn claimed(headers: &HeaderMap, settings: &Settings) -> Option<Address> {
+/// written. Where there are no hops, `X-Real-IP`, if that counts or nothing does and it is only noted.
+fn claimed(headers: &HeaderMap, settings: &Settings, takes_real_ip: bool) -> Option<Address> {
     let text = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>().join(",");
     let hops = text("x-forwarded-for");
     let mut hops = hops.split(',').rev().map(str::trim).filter(|hop| !hop.is_empty()).map(parse_hop).peekable();
-    if hops.peek().is_none() && settings.takes_real_ip {
+    if hops.peek().is_none() && takes_real_ip {
         return parse_hop(&text("x-real-ip"));
     }
     hops.find(|hop| hop.is_none_or(|address| !settings.is_trusted_proxy(address))).flatten()

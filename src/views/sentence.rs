@@ -244,13 +244,15 @@ fn pairing_required(need: &PairingNeed, about: About<'_>) -> String {
     text
 }
 
-/// The command that gives a role's token these scopes.
+/// The command that gives a role's token these scopes. It is there to be pasted, and what a scope is called is up to whoever
+/// asked for it: where one is not plain letters, none is named.
 pub(super) fn rotate_command(about: About<'_>, scopes: &ScopeSet) -> String {
     let mut command = "openclaw devices rotate".to_owned();
     if let (Some(device), Some(role)) = (about.device, about.role) {
         let _ = write!(command, " --device {device} --role {role}");
-        for scope in scopes.iter() {
-            let _ = write!(command, " --scope {}", quote(scope));
+        let is_plain = |scope: &str| scope.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'));
+        for scope in scopes.iter().filter(|_| scopes.iter().all(is_plain)) {
+            let _ = write!(command, " --scope {scope}");
         }
     }
     command
@@ -380,6 +382,17 @@ mod tests {
         let started = GatewayStarted { version: hostile(), key: None, identity: None, settings: vec![(hostile(), hostile())] };
         let record = Record { seq: Seq(1), at: Millis(1), actor: Actor::System, event: started.into() };
         assert_eq!(event_sentence(&record), "gateway a\\u{a}b started, a\\u{a}b=a\\u{a}b");
+    }
+
+    #[test]
+    fn o01_a_command_to_paste_holds_nothing_that_a_shell_would_run() {
+        let device = DeviceId([7; 32]);
+        let about = About { device: Some(&device), role: Some(Role::Operator), request: None };
+        let command = |scopes: &[&str]| rotate_command(about, &ScopeSet::parse(scopes.iter().copied()).expect("scopes"));
+        assert!(command(&["operator.read"]).ends_with(" --role operator --scope operator.read"));
+        for scope in ["$(id)", "a;b", "`id`", "a&b", "-x", "a'b"] {
+            assert!(command(&["operator.read", scope]).ends_with(" --role operator"), "{scope}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 
 /// The longest time that passes at once.
-const STEP_MS: u64 = 10_000;
+const STEP_MS: u64 = 1_000;
 
 /// A gateway that runs.
 pub(crate) struct Gateway {
@@ -36,7 +36,7 @@ impl Gateway {
     /// With these settings under `gateway`.
     pub(crate) fn start(settings: &Value) -> Self {
         let scratch = tempfile::tempdir().expect("a scratch directory");
-        let state = StateDir::at(&scratch.path().join("state"));
+        let state = StateDir::at(scratch.path().join("state"));
         state.prepare().expect("a state directory");
         std::fs::write(state.config(), json!({ "gateway": settings }).to_string()).expect("written");
         let host = Arc::new(ManualHost::new(Millis(1_800_000_000_000), 1));

@@ -387,6 +387,8 @@ fn who_acts_for_the_host_sees_everybody_and_grants_what_it_asked_for() {
     assert_eq!(world.approve(here("pairing read write"), node).refusal(), &Refusal::NeedsAdmin);
     assert_eq!(world.rotate(here("pairing"), 1, None).refusal(), &Refusal::MissingScope(scopes("admin read write approvals")));
     assert!(!world.approve(here("pairing read"), read).is_refused());
+    assert_eq!(world.rotate(here("pairing read"), 3, Some("read write")).refusal(), &Refusal::MissingScope(scopes("write")));
+    assert!(!world.rotate(here("pairing read write"), 3, Some("read write")).is_refused());
     // What only takes away needs no more than the scope of the method.
     assert!(!world.reject(here("pairing"), admin).is_refused() && !world.reject(here("pairing"), node).is_refused());
     assert!(!world.tell(here("pairing"), Command::Rename { device: device(1), label: "mine".into() }).is_refused());

@@ -5,7 +5,7 @@ use openclaw_pairing::host::Host as _;
 use openclaw_pairing::limits;
 use serde_json::{Value, json};
 
-use super::client::{Ask, CLI, Device, READ, SECRET, text};
+use super::client::{Ask, Device, READ, SECRET, text};
 use super::http::answer;
 use super::running::Running;
 
@@ -48,10 +48,9 @@ async fn a11_guessing_ends_after_ten_and_then_not_even_the_right_secret_is_looke
 /// Whatever else is sent with it: a key made for each guess, a device token beside it, over many sockets at once.
 #[tokio::test]
 async fn a11_no_disguise_gives_a_guesser_another_ten() {
-    let disguises: [fn(u32) -> Ask; 3] = [
+    let disguises: [fn(u32) -> Ask; 2] = [
         |n| Device::new(u8::try_from(n).expect("few")).asks(READ).auth(guess(n)),
         |n| Device::new(9).asks(READ).auth(json!({ "token": format!("guess {n}"), "deviceToken": "bogus" })),
-        |n| Device::new(9).asks(CLI).auth(json!({ "deviceToken": format!("guess {n}") })),
     ];
     for disguise in disguises {
         let gateway = Running::start().await;
@@ -81,7 +80,8 @@ async fn a11_a_guesser_shuts_out_neither_a_paired_device_nor_other_addresses() {
     gateway.admit(&paired.asks(READ)).await;
     // It has a budget of its own to spend.
     for n in 0..limits::FAILURES {
-        assert_eq!(code(&gateway, &paired.asks(READ).auth(guess(n))).await, "AUTH_TOKEN_MISMATCH");
+        let token = json!({ "deviceToken": format!("guess {n}") });
+        assert_eq!(code(&gateway, &paired.asks(READ).auth(token)).await, "AUTH_DEVICE_TOKEN_MISMATCH");
     }
     assert_eq!(code(&gateway, &paired.asks(READ)).await, "AUTH_RATE_LIMITED");
 }
@@ -95,7 +95,11 @@ async fn what_is_no_guess_is_not_counted() {
     let params = json!({ "deviceId": device.id(), "role": "operator" });
     gateway.owner("device.token.rotate", params).await.expect("rotated");
     for _ in 0..2 * limits::FAILURES {
-        // A token that it had; nothing; a request that waits.
+        // A token that it had, or another device had; nothing; a request that waits.
+        assert_eq!(
+            code(&gateway, &Device::new(4).asks(READ).auth(json!({ "deviceToken": old }))).await,
+            "AUTH_DEVICE_TOKEN_MISMATCH"
+        );
         assert_eq!(code(&gateway, &device.returns(old, READ)).await, "AUTH_DEVICE_TOKEN_MISMATCH");
         assert_eq!(code(&gateway, &Device::new(2).asks(READ).auth(json!({}))).await, "AUTH_TOKEN_MISSING");
         assert_eq!(code(&gateway, &Device::new(3).asks(READ).remote()).await, "PAIRING_REQUIRED");

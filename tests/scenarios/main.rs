@@ -15,6 +15,10 @@ mod home;
 #[path = "../support/running.rs"]
 mod running;
 
+mod journals;
+mod metadata;
+mod owners;
+mod races;
 mod refusals;
 mod requests;
 mod scopes;

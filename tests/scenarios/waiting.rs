@@ -17,21 +17,20 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S11", "no token text in audit output", "needs audit"),
     ("S13", "audit D shows its whole history, including the removal", "needs audit"),
     ("S16", "audit --json filtered by R1 returns the attempt with address, client id, rule and sequence number", "needs audit"),
+    ("S14", "openclaw gateway status looks too", "needs gateway status"),
+    ("S14", "openclaw doctor looks too", "needs doctor"),
     ("S17", ALL, "needs recover"),
-    ("S14", ALL, "needs its test"),
-    ("S15", ALL, "needs its test"),
-    ("S18", ALL, "needs its test"),
-    ("S19", ALL, "needs its test"),
-    ("S20", ALL, "needs its test"),
-    ("S21", ALL, "needs its test"),
-    ("S22", ALL, "needs its test"),
-    ("S23", ALL, "needs its test"),
-    ("S28", ALL, "needs its test"),
-    ("S29", ALL, "needs its test"),
+    ("S18", "policy simulate from strict to default lists exactly those refusals", "needs policy simulate"),
+    ("S19", "node command policy uses the pinned values", "needs the node surface"),
+    ("S20", "the command is not available, and hello-ok comes with the linux command set", "needs the node surface"),
+    ("S21", "audit B names the owner", "needs audit"),
+    ("S22", "each refusal records which header was present, by its name", "needs a record that has room for it"),
+    ("S23", "audit shows for each of B's five scopes the owner as the root of authority", "needs audit"),
     ("S24", ALL, "needs doctor"),
     ("S25", ALL, "needs a test of its own"),
     ("S26", ALL, "needs import"),
     ("S27", ALL, "needs node.pair.*"),
+    ("S28", "a missing stop is visible in doctor", "needs doctor"),
     ("S30", ALL, "needs policy simulate and policy apply"),
 ];
 
@@ -47,8 +46,16 @@ pub(crate) fn waits(id: &str, step: &str) {
 const SCENARIOS: &str = include_str!("scenarios.jsonl");
 
 /// The source of every test here.
-const SOURCES: &[&str] =
-    &[include_str!("refusals.rs"), include_str!("requests.rs"), include_str!("scopes.rs"), include_str!("tokens.rs")];
+const SOURCES: &[&str] = &[
+    include_str!("journals.rs"),
+    include_str!("metadata.rs"),
+    include_str!("owners.rs"),
+    include_str!("races.rs"),
+    include_str!("refusals.rs"),
+    include_str!("requests.rs"),
+    include_str!("scopes.rs"),
+    include_str!("tokens.rs"),
+];
 
 #[test]
 fn every_scenario_has_a_test_or_waits() {

@@ -12,7 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
 use openclaw_pairing::host::{Host as _, ManualHost};
-use openclaw_pairing::pairing::{Actor, Event, Millis, Record, Registry};
+use openclaw_pairing::journal::{Journal, Lock};
+use openclaw_pairing::pairing::{Actor, Event, JournalCreated, JournalId, Millis, Record, Registry, Seq};
 use openclaw_pairing::state::StateDir;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -56,6 +57,11 @@ impl World {
 
     /// With more settings under `gateway`.
     pub(crate) async fn with(ms: u64, more: Value) -> Self {
+        let (stopped, scratch) = Self::unbegun(ms, more);
+        Self::begin(stopped, scratch).await
+    }
+
+    fn unbegun(ms: u64, more: Value) -> (Stopped, Arc<TempDir>) {
         let mut settings = json!({ "auth": { "token": SECRET }, "trustedProxies": ["127.0.0.1"] });
         for (key, value) in more.as_object().expect("settings") {
             settings[key] = value.clone();
@@ -63,7 +69,27 @@ impl World {
         let scratch = Arc::new(tempfile::tempdir().expect("a scratch directory"));
         let mut stopped = Stopped::at(&scratch.path().join("state"), settings);
         stopped.host = Arc::new(ManualHost::new(Millis(present().0 - ms), 1));
+        (stopped, scratch)
+    }
+
+    /// At the present time, under this policy.
+    pub(crate) async fn under(policy: &str) -> Self {
+        let (stopped, scratch) = Self::unbegun(0, json!({}));
+        let lock = Lock::acquire(&stopped.state.journal()).expect("free");
+        let mut journal = Journal::create(lock, JournalId([9; 16])).expect("a journal");
+        let event = JournalCreated { journal: journal.id(), policy: policy.to_owned() }.into();
+        let record = Record { seq: Seq(1), at: present(), actor: Actor::System, event };
+        journal.append(journal.head(), &[record]).expect("a first record");
+        drop(journal);
         Self::begin(stopped, scratch).await
+    }
+
+    /// The owner runs `openclaw ARGS` while the gateway is stopped; then it is started again.
+    pub(crate) async fn while_stopped(self, args: &[&str]) -> (Self, Said) {
+        let (stopped, scratch) = (self.gateway.stop().await, self.scratch);
+        let home = scratch.path().join("owner");
+        let said = run(command(&home, stopped.state.root(), args)).await;
+        (Self::begin(stopped, scratch).await, said)
     }
 
     async fn begin(stopped: Stopped, scratch: Arc<TempDir>) -> Self {
@@ -123,19 +149,7 @@ impl World {
 
     /// A command line that is this device and holds none of its tokens.
     pub(crate) fn pocket(&self, device: &Device) -> Pocket {
-        let home = self.scratch.path().join(&device.id()[..12]);
-        let identity = home.join(".openclaw/identity");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&identity).expect("made");
-        let (key, public) = (&device.key, device.key.verifying_key());
-        let file = json!({
-            "version": 1,
-            "deviceId": device.id(),
-            "publicKeyPem": public.to_public_key_pem(LineEnding::LF).expect("PEM"),
-            "privateKeyPem": *key.to_pkcs8_pem(LineEnding::LF).expect("PEM"),
-            "createdAtMs": 0,
-        });
-        private(&identity.join("device.json"), &file);
-        Pocket { home, device: device.id() }
+        pocket(self.scratch.path(), device)
     }
 
     /// `openclaw ARGS` over the network, as the device of this pocket, with the shared secret.
@@ -186,13 +200,34 @@ impl Ask {
     }
 }
 
+/// In a home of its own below this directory.
+pub(crate) fn pocket(below: &Path, device: &Device) -> Pocket {
+    let home = below.join(&device.id()[..12]);
+    let identity = home.join(".openclaw/identity");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&identity).expect("made");
+    let (key, public) = (&device.key, device.key.verifying_key());
+    let file = json!({
+        "version": 1,
+        "deviceId": device.id(),
+        "publicKeyPem": public.to_public_key_pem(LineEnding::LF).expect("PEM"),
+        "privateKeyPem": *key.to_pkcs8_pem(LineEnding::LF).expect("PEM"),
+        "createdAtMs": 0,
+    });
+    private(&identity.join("device.json"), &file);
+    Pocket { home, device: device.id() }
+}
+
 /// The home of a device that has a command line.
 pub(crate) struct Pocket {
-    home: PathBuf,
+    pub(crate) home: PathBuf,
     device: String,
 }
 
 impl Pocket {
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.home.join(".openclaw/identity/device.json")
+    }
+
     /// It has kept this token of its own.
     pub(crate) fn holding(self, token: &str, scopes: &[&str]) -> Self {
         let token = json!({ "token": token, "role": "operator", "scopes": scopes, "updatedAtMs": 0 });
@@ -285,13 +320,13 @@ pub(crate) fn fold(records: &[Record]) -> Registry {
 }
 
 /// Passes connections on and says from where, as a reverse proxy does.
-struct Proxy {
-    address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
-    async fn before(gateway: SocketAddr) -> Self {
+    pub(crate) async fn before(gateway: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let task = tokio::spawn(async move {

@@ -20,7 +20,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::client::{Ask, Heard, PATIENCE, Refused, SECRET, Socket, Tried};
+use super::client::{Ask, PATIENCE, Refused, SECRET, Socket, Tried};
 
 /// Whether we are root; where not, what needs it is skipped, and said past the test's captured output.
 pub(crate) fn is_root(what: &str) -> bool {
@@ -72,22 +72,13 @@ impl Running {
         Socket::open(self.address).await
     }
 
-    async fn connect(&self, ask: &Ask) -> Tried {
+    pub(crate) async fn connect(&self, ask: &Ask) -> Tried {
         ask.connect(self.address, self.host.wall().0).await
     }
 
     /// A connect that has to be let in; the socket and hello-ok. In protocol 3 the state of health comes right behind it.
     pub(crate) async fn admit(&self, ask: &Ask) -> (Socket, Value) {
         self.connect(ask).await.admitted().await
-    }
-
-    /// A connect that may be let in or not.
-    pub(crate) async fn try_admit(&self, ask: &Ask) -> Result<Value, Value> {
-        match self.connect(ask).await.heard {
-            Heard::Frame(frame) if frame["ok"] == true => Ok(frame["payload"].clone()),
-            Heard::Frame(frame) => Err(frame["error"].clone()),
-            end => panic!("{end:?} instead of an answer"),
-        }
     }
 
     /// A connect that has to be refused.

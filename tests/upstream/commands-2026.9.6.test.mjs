@@ -152,10 +152,11 @@ story('devices clear of 2026.9.6 answers as recorded', async (s, t) => {
   await t.test('clear, when a request goes with its device: it ends as recorded, but says why', async () => {
     const { requestId } = await s.mustPair({ device: phone, scopes: READ, ...REMOTE }, 'not-paired');
     assert.equal((await s.real('devices', 'approve', requestId)).code, 0);
-    await s.mustPair({ device: phone, scopes: WRITE, ...REMOTE }, 'scope-upgrade');
+    const upgrade = await s.mustPair({ device: phone, scopes: WRITE, ...REMOTE }, 'scope-upgrade');
     const cleared = await s.real('devices', 'clear', '--yes', '--pending');
     assert.equal(cleared.code, recording('clear').rc);
-    assert.match(cleared.stderr, /^\[openclaw\] Reason: the request ended .* when its device was removed/m);
+    const why = new RegExp(`^\\[openclaw\\] Reason: .*${upgrade.requestId}.* ended .* when .* was removed`, 'm');
+    assert.match(cleared.stderr, why);
     assert.deepEqual(await s.listing(), { pending: [], paired: [] });
   });
 }, SETUP);

@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { NEWER, OLDER } from './kit/cli.mjs';
 import { story } from './kit/story.mjs';
 
 const READ = ['operator.read'];
 const WRITE = ['operator.read', 'operator.write'];
 
-for (const approver of ['real', 'ours']) {
-  const openclaw = (s) => (...args) => s[approver](...args);
-  const who = approver === 'real' ? 'the real client' : 'our own command line';
+for (const approver of [OLDER, NEWER, 'ours']) {
+  const isReal = approver !== 'ours';
+  const openclaw = (s) => (...args) => s[isReal ? 'real' : 'ours'](...args);
+  const who = isReal ? `the real client ${approver}` : 'our own command line';
+  const protocol = approver === NEWER ? 4 : 3;
 
   story(
     `the page story, with ${who} as the approver`,
@@ -22,15 +25,16 @@ for (const approver of ['real', 'ours']) {
       };
       const phone = s.newDevice();
       const tablet = s.newDevice();
-      const asks = (device, scopes, auth) => ({ device, scopes, ...(auth && { auth }) });
+      const asks = (device, scopes, auth) => ({ device, scopes, protocol, ...(auth && { auth }) });
       let request;
       let token;
 
-      await t.test('(a) the first local use of the real client pairs, and its list shows it', async () => {
+      await t.test('(a) the first local use of the real client pairs where it shows a device, and its list shows it', async () => {
         const list = await s.real('devices', 'list', '--json');
         assert.equal(list.code, 0, list.stderr);
         const { pending, paired } = JSON.parse(list.stdout);
         assert.deepEqual(pending, []);
+        if (approver === NEWER) return assert.deepEqual(paired, []);
         assert.deepEqual(paired.map((device) => device.deviceId), [identityOf(s)]);
         assert.deepEqual([...paired[0].scopes].sort(), ALL);
       });
@@ -67,10 +71,15 @@ for (const approver of ['real', 'ours']) {
         await s.admitted(asks(phone, WRITE, { deviceToken: token }));
       });
 
-      await t.test('(c) with one request waiting, devices approve needs no id', async () => {
+      await t.test('(c) with one request waiting, devices approve needs no id, or says the command with it', async () => {
         const wider = [...WRITE, 'operator.approvals'];
         const { requestId } = await s.mustPair(asks(phone, wider), 'scope-upgrade');
-        const approved = await run('devices', 'approve');
+        let approved = await run('devices', 'approve');
+        if (approver === NEWER) {
+          assert.equal(approved.code, 1);
+          assert.ok(approved.stderr.includes(`openclaw devices approve ${requestId}`), approved.stderr);
+          approved = await run('devices', 'approve', requestId);
+        }
         assert.equal(approved.code, 0, approved.stderr);
         assert.ok(approved.stdout.includes(`Approved ${phone.id} (${requestId})`), approved.stdout);
         await s.admitted(asks(phone, wider, { deviceToken: token })); // approving widens the token in place
@@ -113,7 +122,7 @@ for (const approver of ['real', 'ours']) {
         await s.admitted(asks(tablet, WRITE));
       });
     },
-    { freshMachine: true },
+    { freshMachine: true, release: isReal ? approver : OLDER },
   );
 }
 

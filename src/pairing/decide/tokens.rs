@@ -34,9 +34,6 @@ pub(super) fn rotate(
     let gained = target.missing_from(role, &before);
     let approved = device.grants.get(&role).map(|grant| grant.approved.clone()).unwrap_or_default();
     let beyond = target.missing_from(role, &approved);
-    if !beyond.is_empty() && !powers.is_all() {
-        return subject.refuse(context, Refusal::MissingScope(beyond));
-    }
     let Some(issue) = fresh(registry, context, &id, role) else { return subject.refuse(context, Refusal::TokenKeyUnusable) };
 
     // A request that only lacked what the new token carries is settled by this act; what it offers, only a person approves.
