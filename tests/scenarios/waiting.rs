@@ -24,7 +24,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S19", "node command policy uses the pinned values", "needs the node surface"),
     ("S20", "the command is not available, and hello-ok comes with the linux command set", "needs the node surface"),
     ("S21", "audit B names the owner", "needs audit"),
-    ("S22", "each refusal records which header was present, by its name", "needs a record that has room for it"),
     ("S23", "audit shows for each of B's five scopes the owner as the root of authority", "needs audit"),
     ("S24", ALL, "needs doctor"),
     ("S25", ALL, "needs a test of its own"),
