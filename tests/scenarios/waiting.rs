@@ -17,7 +17,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S11", "no token text in audit output", "needs audit"),
     ("S13", "audit D shows its whole history, including the removal", "needs audit"),
     ("S16", "audit --json filtered by R1 returns the attempt with address, client id, rule and sequence number", "needs audit"),
-    ("S14", "openclaw gateway status looks too", "needs gateway status"),
     ("S14", "openclaw doctor looks too", "needs doctor"),
     ("S17", ALL, "needs recover"),
     ("S18", "policy simulate from strict to default lists exactly those refusals", "needs policy simulate"),
