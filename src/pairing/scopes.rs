@@ -303,6 +303,12 @@ mod tests {
     }
 
     #[test]
+    fn the_cli_asks_for_five_scopes_and_in_its_order() {
+        let five = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
+        assert_eq!(ScopeSet::cli().iter().collect::<Vec<_>>(), five);
+    }
+
+    #[test]
     fn what_no_release_knows_is_left_out_of_the_known() {
         assert_eq!(set(&["operator.read", "operator.someday", "x"]).known(), set(&["operator.read"]));
     }
