@@ -309,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn a_set_holds_each_scope_once_and_sorts_them_by_letter() {
+        let twice: ScopeSet = [KnownScope::Read, KnownScope::Admin, KnownScope::Read].into_iter().collect();
+        assert_eq!((twice.len(), twice.sorted()), (2, vec!["operator.admin", "operator.read"]));
+        assert_eq!(
+            set(&["x", "operator.write", "a", "operator.pairing"]).sorted(),
+            ["a", "operator.pairing", "operator.write", "x"]
+        );
+    }
+
+    #[test]
     fn what_no_release_knows_is_left_out_of_the_known() {
         assert_eq!(set(&["operator.read", "operator.someday", "x"]).known(), set(&["operator.read"]));
     }
