@@ -27,7 +27,7 @@ pub(super) enum Command {
         /// Listen on: loopback, lan, or custom with gateway.customBindHost
         #[arg(long, value_name = "WHERE")]
         bind: Option<String>,
-        /// What clients show: token, password or none
+        /// What clients show: token, password, none, or trusted-proxy, where a proxy names them
         #[arg(long, value_name = "MODE")]
         auth: Option<String>,
         /// Run where the file system has no locks; nothing then keeps a second gateway away
