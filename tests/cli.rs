@@ -260,6 +260,7 @@ fn a_device_is_refused_seen_approved_and_let_in() {
     assert_snapshot!("story_09_refused_as_json", phone(&pocket, &gateway, &token, &["devices", "list", "--json"]));
     assert_snapshot!("story_09_why", home.run(&["devices", "why", &id]));
     assert_snapshot!("story_09_why_as_json", home.run(&["devices", "why", &id, "--json"]));
+    assert_snapshot!("story_09_status", mask_seqs(&home.run(&["gateway", "status"])));
     assert_snapshot!("story_10_reject_of_nothing", home.run(&["devices", "reject", "no-such-request"]));
     assert_snapshot!("story_11_cleared", home.run(&["devices", "clear", "--yes", "--pending"]));
     assert_eq!(gateway.stop(), Some(0));
@@ -268,6 +269,7 @@ fn a_device_is_refused_seen_approved_and_let_in() {
     let (ends, story): (Vec<_>, Vec<_>) = logs.lines().partition(|line| line.contains("closed with code 1005"));
     assert_eq!(ends.len(), logs.matches("connection admitted: ").count());
     assert_snapshot!("story_12_all_of_it_while_stopped", mask_seqs(&story.join("\n")));
+    assert_snapshot!("story_12_status_while_stopped", mask_seqs(&home.run(&["gateway", "status"])));
     assert_snapshot!("story_13_none_waits", home.run(&["devices", "approve"]));
     assert_snapshot!("story_14_sound", mask_seqs(&home.run(&["journal", "verify"])));
 }

@@ -37,6 +37,24 @@ pub(super) struct Reach {
     pub(super) json: bool,
 }
 
+/// This host's own gateway, and how long it may take.
+#[derive(clap::Args)]
+pub(super) struct Here {
+    /// How long each step may take
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    timeout: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Here {
+    /// Opens the way, to look.
+    pub(super) async fn open(&self, world: &World) -> Result<Door, Failure> {
+        own(world, Purpose::Look, Duration::from_millis(self.timeout)).await
+    }
+}
+
 /// What the caller wants to do behind the door.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -63,7 +81,7 @@ impl Reach {
     pub(super) async fn open(&self, world: &World, purpose: Purpose) -> Result<Door, Failure> {
         match self.named()? {
             Some(target) => Ok(Door::Named(Box::new(self.dial(world, target).await?))),
-            None => self.own(world, purpose).await,
+            None => own(world, purpose, Duration::from_millis(self.timeout)).await,
         }
     }
 
@@ -115,25 +133,25 @@ impl Reach {
         }
         Ok(client)
     }
+}
 
-    /// This host's own gateway, or its journal while it is stopped.
-    async fn own(&self, world: &World, purpose: Purpose) -> Result<Door, Failure> {
-        world.state.check_owner()?;
-        if let Some(channel) = OwnerChannel::open(world, Duration::from_millis(self.timeout)).await? {
-            return Ok(Door::Owner(channel));
+/// This host's own gateway, or its journal while it is stopped.
+async fn own(world: &World, purpose: Purpose, limit: Duration) -> Result<Door, Failure> {
+    world.state.check_owner()?;
+    if let Some(channel) = OwnerChannel::open(world, limit).await? {
+        return Ok(Door::Owner(channel));
+    }
+    let (state, host) = (world.state.clone(), world.host.clone());
+    let stopped = match purpose {
+        Purpose::Look => Stopped::to_read(state, host),
+        Purpose::Act => Stopped::to_act(state, host),
+    };
+    match stopped {
+        Ok(stopped) => Ok(Door::Stopped(Box::new(stopped))),
+        Err(GatewayError::Journal(error @ JournalError::NotAJournal { .. })) => {
+            Err(Failure::new(Exit::Unreachable, format!("no gateway runs here, and {error}")))
         }
-        let (state, host) = (world.state.clone(), world.host.clone());
-        let stopped = match purpose {
-            Purpose::Look => Stopped::to_read(state, host),
-            Purpose::Act => Stopped::to_act(state, host),
-        };
-        match stopped {
-            Ok(stopped) => Ok(Door::Stopped(Box::new(stopped))),
-            Err(GatewayError::Journal(error @ JournalError::NotAJournal { .. })) => {
-                Err(Failure::new(Exit::Unreachable, format!("no gateway runs here, and {error}")))
-            }
-            Err(error) => Err(error.into()),
-        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,12 +1,14 @@
-//! `openclaw gateway run`.
+//! `openclaw gateway`: run it, and see how it is.
 
 use std::path::Path;
 
 use clap::Subcommand;
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::door::Here;
 use super::output::Output;
-use super::{Exit, Failure, World};
+use super::{Exit, Failure, World, wait_for};
 use crate::gateway::{GatewayError, Ready};
 use crate::journal::JournalError;
 use crate::keyring::OwnDevice;
@@ -35,11 +37,44 @@ pub(super) enum Command {
         #[arg(long, hide = true)]
         allow_unconfigured: bool,
     },
+    /// Tell whether the gateway of this host runs, and what it keeps; changes nothing
+    Status(Here),
 }
 
 pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
-    let Command::Run { port, bind, auth, without_lock, allow_unconfigured: _ } = command;
-    let flags = Flags { port: port.or(world.dev_port), bind, auth, without_lock };
+    match command {
+        Command::Run { port, bind, auth, without_lock, allow_unconfigured: _ } => {
+            serve(&Flags { port: port.or(world.dev_port), bind, auth, without_lock }, world, out)
+        }
+        Command::Status(here) => wait_for(status(here, world, out)),
+    }
+}
+
+/// Asks through the owner channel, so that looking pairs nothing. Where none runs, its journal tells what it would keep.
+async fn status(here: Here, world: &World, out: &Output) -> Result<(), Failure> {
+    let mut door = here.open(world).await?;
+    let status = door.call("status", json!({})).await?;
+    let is_running = !door.is_stopped();
+    door.close().await;
+    let at = |pointer: &str| status.pointer(pointer).cloned().unwrap_or_default();
+    if here.json {
+        out.json(&status)?;
+    } else {
+        let (version, minutes) = (at("/version"), at("/uptimeMs").as_u64().unwrap_or(0) / 60_000);
+        let state = if is_running { format!("running for {minutes} min") } else { "not running".to_owned() };
+        out.line(format_args!("Gateway        {state}, version {}", version.as_str().unwrap_or_default()))?;
+        out.line(format_args!("Devices        {} paired, {} pending", at("/devices/paired"), at("/devices/pending")))?;
+        out.line(format_args!("Connections    {}", at("/connections")))?;
+        out.line(format_args!(
+            "Journal        {}, seq {}",
+            at("/journal/path").as_str().unwrap_or_default(),
+            at("/journal/seq")
+        ))?;
+    }
+    if is_running { Ok(()) } else { Err(Failure::new(Exit::Unreachable, "no gateway runs here; start it: openclaw gateway run")) }
+}
+
+fn serve(flags: &Flags, world: &World, out: &Output) -> Result<(), Failure> {
     let cannot_start = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot_start)?;
     let ended = runtime.block_on(async {
@@ -47,7 +82,7 @@ pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), F
         let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_start)?;
         // A key that cannot be read is the command line's trouble, not the gateway's.
         let identity = OwnDevice::load(&world.state).ok().flatten().map(|device| device.id());
-        let ready = Ready::prepare(world.state.clone(), &flags, world.host.clone(), identity).await;
+        let ready = Ready::prepare(world.state.clone(), flags, world.host.clone(), identity).await;
         let ready = ready.map_err(|error| held(error, &world.state.owner_socket()))?;
         announce(&ready, &world.state.journal(), out)?;
         ready.run(stopped_by(&mut terminate, &mut interrupt)).await;

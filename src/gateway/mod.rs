@@ -12,6 +12,7 @@ mod methods;
 mod owner;
 mod peer;
 mod presence;
+mod reading;
 mod sealed;
 mod source;
 mod stopped;

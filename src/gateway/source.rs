@@ -4,31 +4,37 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hyper::HeaderMap;
-use hyper::header::{FORWARDED, HOST, ORIGIN};
+use hyper::header::{HOST, ORIGIN};
 
 use crate::pairing::{Address, Forwarding, PeerUser, SharedVerdict, Source};
 use crate::settings::{Settings, Vouching};
 
-/// Headers by which a proxy says that it passed a request on, beside those that begin like [`FORWARDING_FAMILIES`].
-const FORWARDING: &[&str] = &["x-real-ip", "via"];
-
-/// The beginnings of such headers; Tailscale's proxy names its user so.
-const FORWARDING_FAMILIES: &[&str] = &["x-forwarded-", "tailscale-"];
+/// How headers begin by which a proxy says that it passed a request on, and what is noted of the first that is there.
+const FORWARDING: &[(&str, Forwarding)] = &[
+    ("x-forwarded-for", Forwarding::ForwardedFor),
+    ("x-real-ip", Forwarding::RealIp),
+    ("forwarded", Forwarding::Forwarded),
+    ("x-forwarded-", Forwarding::ForwardedOther),
+    ("via", Forwarding::Via),
+    // Tailscale's proxy names its user so.
+    ("tailscale-", Forwarding::Tailscale),
+];
 
 /// Reads the source of a request.
 #[must_use]
 pub(super) fn source(peer: SocketAddr, headers: &HeaderMap, settings: &Settings, user: PeerUser) -> Source {
     let address = Address::from(peer.ip().to_canonical());
-    let forwards = |name: &str| {
-        FORWARDING.contains(&name) || FORWARDING_FAMILIES.iter().any(|family| name.starts_with(family)) || name == FORWARDED
+    let is_there = |begin: &str| {
+        let is_whole = !begin.ends_with('-');
+        headers.keys().any(|name| if is_whole { name.as_str() == begin } else { name.as_str().starts_with(begin) })
     };
-    let is_forwarded = headers.keys().any(|name| forwards(name.as_str()));
+    let forwarded = FORWARDING.iter().find(|(begin, _)| is_there(begin)).map(|(_, forwarding)| *forwarding);
     let is_proxy = settings.is_trusted_proxy(address);
     let claimed = claimed(headers, settings, settings.takes_real_ip || !is_proxy);
-    let forwarding = match (is_forwarded, claimed) {
-        (false, _) => Forwarding::None,
-        (true, Some(_)) if is_proxy => Forwarding::Trusted,
-        (true, _) => Forwarding::Untrusted,
+    let forwarding = match (forwarded, claimed) {
+        (None, _) => Forwarding::None,
+        (Some(_), Some(_)) if is_proxy => Forwarding::Trusted,
+        (Some(untrusted), _) => untrusted,
     };
     Source {
         peer: address,
@@ -150,7 +156,7 @@ mod tests {
     #[test]
     fn a10_only_a_trusted_proxy_is_believed() {
         let forged = read("127.0.0.1:1", &[("x-forwarded-for", "203.0.113.9"), ("host", "localhost")], false);
-        assert_eq!((forged.forwarding, forged.address().is_loopback()), (Forwarding::Untrusted, true));
+        assert_eq!((forged.forwarding, forged.address().is_loopback()), (Forwarding::ForwardedFor, true));
         let passed = read("127.0.0.1:1", &[("x-forwarded-for", "198.51.100.7, 203.0.113.9:55, 127.0.0.1")], true);
         assert_eq!((passed.forwarding, passed.address().ip().to_string()), (Forwarding::Trusted, "203.0.113.9".to_owned()));
         for (hops, address) in [
@@ -161,11 +167,21 @@ mod tests {
             let passed = read("127.0.0.1:1", &[("x-forwarded-for", hops)], true);
             assert_eq!(passed.claimed.map(|address| address.ip().to_string()).as_deref(), address, "{hops}");
         }
-        for name in ["forwarded", "x-forwarded-server", "x-real-ip", "via", "tailscale-user-login"] {
-            assert_eq!(read("127.0.0.1:1", &[(name, "203.0.113.9")], true).forwarding, Forwarding::Untrusted, "{name}");
+        for (name, noted) in [
+            ("forwarded", Forwarding::Forwarded),
+            ("x-forwarded-server", Forwarding::ForwardedOther),
+            ("x-real-ip", Forwarding::RealIp),
+            ("via", Forwarding::Via),
+            ("tailscale-user-login", Forwarding::Tailscale),
+            ("viable", Forwarding::None),
+        ] {
+            assert_eq!(read("127.0.0.1:1", &[(name, "203.0.113.9")], true).forwarding, noted, "{name}");
         }
         let stranger = read("192.0.2.1:1", &[("x-forwarded-for", "127.0.0.1")], true);
-        assert_eq!((stranger.forwarding, stranger.address().ip().to_string()), (Forwarding::Untrusted, "192.0.2.1".to_owned()));
+        assert_eq!(
+            (stranger.forwarding, stranger.address().ip().to_string()),
+            (Forwarding::ForwardedFor, "192.0.2.1".to_owned())
+        );
         assert_eq!(read("[::ffff:1.2.3.4]:1", &[], false).address().ip().to_string(), "1.2.3.4");
     }
 

@@ -348,8 +348,28 @@ coded!(
         Trusted = 1 => "trusted proxy",
         /// By anybody else: what it claims is only a claim.
         Untrusted = 2 => "untrusted forwarding header",
+        /// The same, by `X-Forwarded-For`.
+        ForwardedFor = 3 => "untrusted X-Forwarded-For header",
+        /// The same, by `X-Real-IP`.
+        RealIp = 4 => "untrusted X-Real-IP header",
+        /// The same, by `Forwarded`.
+        Forwarded = 5 => "untrusted Forwarded header",
+        /// The same, by another header that begins with `X-Forwarded-`.
+        ForwardedOther = 6 => "untrusted X-Forwarded header",
+        /// The same, by `Via`.
+        Via = 7 => "untrusted Via header",
+        /// The same, by a header of Tailscale's proxy.
+        Tailscale = 8 => "untrusted Tailscale header",
     }
 );
+
+impl Forwarding {
+    /// Whether somebody passed it on whose word does not count.
+    #[must_use]
+    pub const fn is_untrusted(self) -> bool {
+        !matches!(self, Self::None | Self::Trusted)
+    }
+}
 
 /// An address in one canonical form: IPv6, IPv4 as mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

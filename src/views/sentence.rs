@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::limits;
 use crate::pairing::{
-    Act, Actor, Attempt, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Forwarding, Millis, PairingNeed, Reason,
-    Record, Refusal, RequestId, Resolution, Role, ScopeSet,
+    Act, Actor, Attempt, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Millis, PairingNeed, Reason, Record,
+    Refusal, RequestId, Resolution, Role, ScopeSet,
 };
 
 /// A time as RFC 3339 in UTC, to the millisecond.
@@ -328,8 +328,8 @@ fn attempt(attempt: &Attempt) -> String {
         let _ = write!(text, " ({} in mode {}) as {}", client.id, client.mode, ask.role);
     }
     let _ = write!(text, " from {}", attempt.source.address().ip());
-    if attempt.source.forwarding == Forwarding::Untrusted {
-        text.push_str(" (with an untrusted forwarding header; gateway.trustedProxies decides)");
+    if attempt.source.forwarding.is_untrusted() {
+        let _ = write!(text, " ({}; gateway.trustedProxies decides)", attempt.source.forwarding);
     }
     text
 }

@@ -4,8 +4,8 @@
 use super::sentence::{About, event_sentence, refusal_sentence, rotate_command, time_text, who};
 use crate::limits;
 use crate::pairing::{
-    Attempt, ConnectionRefused, Device, DeviceId, Event, Forwarding, Grant, Millis, PairingExpired, Policy, Reason, Record,
-    Refusal, Registry, Request, RequestId, Role, Source, what_is_needed,
+    Attempt, ConnectionRefused, Device, DeviceId, Event, Grant, Millis, PairingExpired, Policy, Reason, Record, Refusal,
+    Registry, Request, RequestId, Role, Source, what_is_needed,
 };
 
 /// Where a device is.
@@ -197,15 +197,16 @@ fn last_source(history: &[Record]) -> Option<&Source> {
 /// Why no rule for local connections applied, and which setting has a say in it.
 fn remote(policy: &Policy, source: &Source) -> Option<String> {
     let why = policy.local(source).err()?;
+    let header = if source.forwarding.is_untrusted() { format!(" ({})", source.forwarding) } else { String::new() };
     let setting = match source.forwarding {
-        Forwarding::Untrusted => {
+        forwarding if forwarding.is_untrusted() => {
             let claim = source.claimed.map(|claimed| format!(", {},", claimed.ip())).unwrap_or_default();
             format!(
                 "; with {} in gateway.trustedProxies its word on the address{claim} would count, and it would still not be local",
                 source.peer.ip()
             )
         }
-        Forwarding::None | Forwarding::Trusted => String::new(),
+        _ => String::new(),
     };
-    Some(format!("it came from {} and counts as remote: {why}{setting}", source.address().ip()))
+    Some(format!("it came from {} and counts as remote: {why}{header}{setting}", source.address().ip()))
 }

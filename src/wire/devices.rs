@@ -12,7 +12,7 @@ use super::frame::Text;
 use crate::limits;
 use crate::pairing::{
     Activity, Address, Description, Device, DeviceToken, Ending, Granted, Policy, PublicKey, Registry, Request, Resolution, Role,
-    ScopeSet,
+    ScopeSet, what_is_needed,
 };
 use crate::views::{self, Why};
 
@@ -173,7 +173,7 @@ pub fn pending(registry: &Registry, request: &Request) -> Value {
     entry.insert("silent".into(), false.into());
     entry.insert("isRepair".into(), device.is_some().into());
     entry.insert("ts".into(), request.created_at.0.into());
-    entry.insert("reason".into(), request.reason.as_str().into());
+    entry.insert("reason".into(), what_is_needed(registry, request).reason.as_str().into());
     entry.insert("approvedScopes".into(), scopes(&held));
     entry.insert("missingScopes".into(), scopes(&request.scopes.missing_from(request.role, &held)));
     entry.insert("message".into(), views::pending(registry, request).into());

@@ -17,7 +17,7 @@ use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
     Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, Command, CommandName, DEFAULT_POLICY, Digest, Ending, Event, Fault,
     Forwarding, GatewayStopped, Millis, Outcome, PeerUser, Reason, Record, Refusal, Registry, RequestId, Role, Rule, ScopeSet,
-    Seq, SharedVerdict, Source, TokenVerdict,
+    Seq, SharedVerdict, Source, TokenVerdict, what_is_needed,
 };
 use support::given::{ALL, NO_REQUEST, START, Told, Visit, World, address, by, device, key, owner, scopes, visit};
 

@@ -261,3 +261,17 @@ fn a_wrong_secret_lets_a_client_retry_with_its_device_token() {
         Refusal::Unauthorized { reason: AuthReason::TokenMismatch, may_retry_with_device_token: true, rotated_at: None };
     assert_eq!(told.refusal(), &refusal);
 }
+
+#[test]
+fn a_request_that_waits_while_its_role_is_revoked_says_that_it_gives_the_role_back() {
+    let mut world = World::new();
+    world.pair(1, "read");
+    let request = world.connect(&visit(1).asks("read write")).request();
+    world.revoke(owner(), 1);
+    let waiting = world.registry.request(&request).expect("it waits");
+    let need = what_is_needed(&world.registry, waiting);
+    assert_eq!((need.reason, need.revoked.is_some()), (Reason::RoleUpgrade, true));
+    // As the device is told, under the same id.
+    let told = world.connect(&visit(1).asks("read write"));
+    assert_eq!((told.request(), told.need().reason), (request, Reason::RoleUpgrade));
+}

@@ -176,7 +176,12 @@ pub(super) fn need(
 #[must_use]
 pub fn what_is_needed(registry: &Registry, request: &Request) -> PairingNeed {
     let device = registry.device(&request.device).map(AsRef::as_ref);
-    need(device, request.id, request.reason, request.role, &request.scopes, request.attempts)
+    // What it lacked when it asked may have become the whole role since.
+    let reason = match request.reason {
+        Reason::ScopeUpgrade if device.is_some_and(|device| !device.has(request.role)) => Reason::RoleUpgrade,
+        reason => reason,
+    };
+    need(device, request.id, reason, request.role, &request.scopes, request.attempts)
 }
 
 /// The platform and the family that a signature vouches for: the v2 form covers neither.
