@@ -319,6 +319,20 @@ mod tests {
     }
 
     #[test]
+    fn a_set_has_one_spelling_in_bytes() {
+        let read = |others: &[&str]| {
+            let others = others.iter().map(|text| (*text).to_owned()).collect();
+            ScopeImage(2, Some(others)).read().ok()
+        };
+        assert_eq!(read(&["a", "b"]), Some(set(&["operator.read", "a", "b"])));
+        for other in [&[][..], &["b", "a"], &["a", "a"], &["operator.write"], &["a b"]] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
+        assert_eq!(ScopeImage(2, None).read().ok(), Some(set(&["operator.read"])));
+        assert_eq!(ScopeImage(1 << 15, None).read().ok(), None);
+    }
+
+    #[test]
     fn what_no_release_knows_is_left_out_of_the_known() {
         assert_eq!(set(&["operator.read", "operator.someday", "x"]).known(), set(&["operator.read"]));
     }
