@@ -94,6 +94,10 @@ pub const RESOLVED_PER_DEVICE: usize = 16;
 pub const RESOLVED_OTHERS: usize = 4_096;
 /// Retired tokens remembered per device and role, so that their bearer gets a true answer.
 pub const RETIRED_TOKENS: usize = 4;
+/// Characters of a device token that was made elsewhere: 192 bits of base64url, 128 of hexadecimal.
+pub const FOREIGN_TOKEN_CHARS: usize = 32;
+/// Different ones among them: of 32 random hexadecimal ones fewer are a chance in ten million.
+pub const FOREIGN_TOKEN_DIFFERENT: usize = 8;
 /// Bytes of a policy document.
 pub const POLICY_BYTES: usize = 64 * 1024;
 /// Nesting of a JSON5 document; the parser has no bound of its own and would overflow the stack.

@@ -28,4 +28,4 @@ pub use policy::{DEFAULT as DEFAULT_POLICY, Policy, PolicyError, json5_depth};
 pub use possible::{Impossible, check};
 pub use registry::{Activity, Device, Finding, Grant, Registry, Request, Retired, RetiredWhy, Run, Token};
 pub use scopes::{KnownScope, MalformedScopes, Role, ScopeSet};
-pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, same};
+pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, foreign_digest, same};

@@ -1,6 +1,8 @@
 //! The three secrets and the one comparison. Device tokens are derived, never stored: the journal carries salt, key id and
 //! digest, and the key makes the token again for its own device. Losing the key therefore locks nobody out.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -10,6 +12,7 @@ use zeroize::Zeroize;
 
 use super::ids::{DeviceId, Digest, JournalId, KeyId, Salt};
 use super::scopes::Role;
+use crate::limits;
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -95,6 +98,17 @@ pub fn digest_of(text: &str) -> Digest {
     Digest(Sha256::digest(text.as_bytes()).into())
 }
 
+/// SHA-256 of a device token that was made elsewhere, if nobody finds the token by trying texts against it: at least
+/// [`limits::FOREIGN_TOKEN_CHARS`] of base64url, which hexadecimal is too, and not a few of them over and over. OpenClaw's own have
+/// 43 (2026.3.13 and 2026.9.6); a shorter one was put there by hand, and its device is better given a new one.
+#[must_use]
+pub fn foreign_digest(text: &str) -> Option<Digest> {
+    let is_base64url = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let different = text.bytes().collect::<BTreeSet<_>>().len();
+    let is_strong = is_base64url && text.len() >= limits::FOREIGN_TOKEN_CHARS && different >= limits::FOREIGN_TOKEN_DIFFERENT;
+    is_strong.then(|| digest_of(text))
+}
+
 /// The one comparison of what is derived from secrets, in constant time.
 #[must_use]
 pub fn same(a: &Digest, b: &Digest) -> bool {
@@ -119,6 +133,28 @@ mod tests {
         assert_eq!(key.id().to_string(), "8b160ca324de6def");
         assert_eq!(token.reveal(), "xrd00ByuvbwzJmTsriK8VUNejNHBGw3mctAzWhyBcnk");
         assert_eq!(token.digest().to_string(), "92b4cee1a0ecb47a0e8b115e8b2db9f96ad12cf492183ece47d5852dffaa7fbe");
+    }
+
+    #[test]
+    fn x06_a_foreign_token_that_can_be_guessed_from_its_digest_is_not_taken_over() {
+        for text in [
+            "x2N5yL9q0vTgB7hKd4WcRzM1pJ8sUaEf",
+            "00112233445566778899aabbccddeeff",
+            "84GU9vqB9DutIekWqlQR2L7Hsd4Mm7P0cdedNq0lkmg",
+        ] {
+            assert_eq!(foreign_digest(text), Some(digest_of(text)), "{text}");
+        }
+        for text in [
+            "",
+            "secret",
+            "x2N5yL9q0vTgB7hKd4WcRzM1pJ8sUaE",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "0123456012345601234560123456012345601234560",
+            "correct horse battery staple and a few more words",
+            "x2N5yL9q0vTgB7hKd4WcRzM1pJ8sUaE=",
+        ] {
+            assert_eq!(foreign_digest(text), None, "{text}");
+        }
     }
 
     #[test]
