@@ -275,3 +275,25 @@ fn a_request_that_waits_while_its_role_is_revoked_says_that_it_gives_the_role_ba
     let told = world.connect(&visit(1).asks("read write"));
     assert_eq!((told.request(), told.need().reason), (request, Reason::RoleUpgrade));
 }
+
+/// With the token that it was given a client may try again only where that was not what was refused.
+#[test]
+fn a_client_may_try_again_only_with_what_was_not_tried_as_a_device_token() {
+    let mut world = World::new();
+    for (device, token, is_explicit, may_retry) in [
+        (Some(1), TokenVerdict::Wrong, false, true),
+        // The secret came where no device token is looked for.
+        (Some(1), TokenVerdict::Missing, false, false),
+        (Some(1), TokenVerdict::Missing, true, false),
+        (None, TokenVerdict::Wrong, false, false),
+        (None, TokenVerdict::Missing, false, false),
+    ] {
+        let asks = Visit { device, ..visit(1).secret(SharedVerdict::Wrong).asks("read") };
+        let mut attempt = asks.attempt(&world.registry);
+        let credential = attempt.credential.as_mut().expect("a credential");
+        (credential.token, credential.token_is_explicit) = (token, is_explicit);
+        let told = world.tell(Actor::Peer, Command::Connect { attempt: Box::new(attempt), key: device.map(key) });
+        let Refusal::Unauthorized { reason, may_retry_with_device_token, .. } = told.refusal() else { panic!("{told:?}") };
+        assert_eq!((*reason, *may_retry_with_device_token), (AuthReason::TokenMismatch, may_retry), "{device:?} {token}");
+    }
+}
