@@ -297,3 +297,16 @@ fn a_client_may_try_again_only_with_what_was_not_tried_as_a_device_token() {
         assert_eq!((*reason, *may_retry_with_device_token), (AuthReason::TokenMismatch, may_retry), "{device:?} {token}");
     }
 }
+
+#[test]
+fn only_a_token_that_was_narrowed_is_what_an_ask_fails_by() {
+    let mut world = World::new();
+    world.pair(1, "read");
+    let told = world.connect(&visit(1).asks("read write"));
+    assert_eq!((told.need().reason, told.need().token_is_narrow), (Reason::ScopeUpgrade, false));
+    let waiting = world.registry.request(&told.request()).expect("it waits");
+    assert_eq!(what_is_needed(&world.registry, waiting).reason, Reason::ScopeUpgrade, "the role is held");
+    // What is approved covers this ask, and it is the platform that a person has to see.
+    let told = world.connect(&visit(1).asks("read").platform("ios"));
+    assert_eq!((told.need().reason, told.need().token_is_narrow), (Reason::MetadataUpgrade, false));
+}
