@@ -99,6 +99,17 @@ impl Budgets {
         Ok(found)
     }
 
+    /// For how many milliseconds nothing of `key` is looked at.
+    pub(super) fn rest(&self, key: Key, now: u64) -> Option<u64> {
+        self.compare(key, now, || ((), false)).err()
+    }
+
+    /// Counts what was found to be wrong elsewhere; while too much was, nothing is added.
+    pub(super) fn count_wrong(&self, key: Key, now: u64) {
+        // That it is spent already changes nothing here.
+        let _ = self.compare(key, now, || ((), true));
+    }
+
     /// A place for one more socket of `key` that has not said who it is, given back when it is dropped.
     pub(super) fn newcomer(self: &Arc<Self>, key: Key) -> Option<Newcomer> {
         let mut table = lock(&self.sockets);

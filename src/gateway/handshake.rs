@@ -246,20 +246,19 @@ impl Handshake<'_> {
         }
         let signature =
             URL_SAFE_NO_PAD.decode(device.signature.0.trim_end_matches('=')).ok().and_then(|bytes| bytes.try_into().ok());
-        let verify = || signature.and_then(|signature| signed_form(&key, &text, &signature));
-        let verified = self.budgets.compare(self.arrival.counted.clone(), now.monotonic, || {
-            let form = verify();
-            (form, form.is_none())
-        });
-        let form = match verified {
-            Ok(form) => form,
-            // Others on its address cannot shut out a device that is paired.
-            Err(_) if now.registry.device(&id).is_some() => verify(),
-            Err(rest) => return Err(Unproved::Spent(rest)),
-        };
-        match form {
+        // Others on its address cannot shut out a device that is paired.
+        if let Some(rest) = self.budgets.rest(self.arrival.counted.clone(), now.monotonic)
+            && now.registry.device(&id).is_none()
+        {
+            return Err(Unproved::Spent(rest));
+        }
+        // A signature cannot be guessed, so many may be verified at once; only the failure is counted one by one.
+        match signature.and_then(|signature| signed_form(&key, &text, &signature)) {
             Some(form) => Ok((Proof { device: id, form }, key)),
-            None => fault(Fault::SignatureInvalid),
+            None => {
+                self.budgets.count_wrong(self.arrival.counted.clone(), now.monotonic);
+                fault(Fault::SignatureInvalid)
+            }
         }
     }
 
