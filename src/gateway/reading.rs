@@ -54,7 +54,7 @@ impl Desk {
             let records = self.records(from, limits::READ_RECORDS, head).await?;
             let Some(last) = records.last() else { break };
             from = last.seq.next();
-            found.extend(records.into_iter().filter(|record| views::whose(&record.event) == Some(id)));
+            found.extend(records.into_iter().filter(|record| record.event.device() == Some(id)));
         }
         found.retain(|record| may_read(registry, actor, record));
         found.reverse();

@@ -104,6 +104,53 @@ events! {
     TokenRevoked = 66,
 }
 
+impl Event {
+    /// The device that it is about, where it is about one; of a refused command the one that it named.
+    #[must_use]
+    pub fn device(&self) -> Option<DeviceId> {
+        let proved = |attempt: &Attempt| attempt.proof.map(|proof| proof.device);
+        match self {
+            Self::ConnectionAdmitted(event) => proved(&event.attempt),
+            Self::ConnectionRefused(event) => proved(&event.attempt),
+            Self::CommandRefused(event) => event.device,
+            Self::PairingRequested(event) => Some(event.device),
+            Self::PairingApproved(event) => Some(event.device),
+            Self::PairingRejected(event) => Some(event.device),
+            Self::PairingExpired(event) => Some(event.device),
+            Self::DeviceMetadataChanged(event) => Some(event.device),
+            Self::DeviceRemoved(event) => Some(event.device),
+            Self::DeviceRenamed(event) => Some(event.device),
+            Self::TokenIssued(event) => Some(event.device),
+            Self::TokenRotated(event) => Some(event.device),
+            Self::TokenRevoked(event) => Some(event.device),
+            // It names its connection by a seq, so whose it was is not in it.
+            Self::ConnectionClosed(_) => None,
+            Self::JournalCreated(_)
+            | Self::GatewayStarted(_)
+            | Self::GatewayStopped(_)
+            | Self::JournalRepaired(_)
+            | Self::SegmentSealed(_)
+            | Self::ConditionFound(_)
+            | Self::ConditionCleared(_)
+            | Self::WitnessPlaced(_)
+            | Self::HistoryArchived(_) => None,
+        }
+    }
+
+    /// The request that it makes, ends or names.
+    #[must_use]
+    pub fn request(&self) -> Option<RequestId> {
+        match self {
+            Self::CommandRefused(event) => event.request,
+            Self::PairingRequested(event) => Some(event.request),
+            Self::PairingApproved(event) => event.request,
+            Self::PairingRejected(event) => Some(event.request),
+            Self::PairingExpired(event) => Some(event.request),
+            _ => None,
+        }
+    }
+}
+
 // --- actors ---------------------------------------------------------------------------------------------------
 
 /// Who did something. Its power follows from what it is; the record that gave that power is its *warrant*.

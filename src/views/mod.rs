@@ -8,4 +8,4 @@ mod why;
 pub use logs::{Level, LogRow, log_row};
 pub use sentence::{About, age_text, close_reason, event_sentence, is_plain, quote, refusal_sentence, time_text, who};
 pub use sheet::{COLUMNS, sheet_row};
-pub use why::{Why, pending, whose, why};
+pub use why::{Why, pending, why};

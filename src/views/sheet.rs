@@ -2,7 +2,7 @@
 //! a spreadsheet takes for a formula, and what a device calls itself is up to the device.
 
 use super::sentence::{event_sentence, quote, time_text, who};
-use crate::pairing::{Actor, Attempt, Event, Record, ScopeSet};
+use crate::pairing::{Actor, Attempt, Event, Record, Role, ScopeSet};
 
 /// The titles of the columns.
 pub const COLUMNS: &str = "seq,time,event,actor,actor device,device,request,role,scopes,rule,address,message";
@@ -21,8 +21,8 @@ pub fn sheet_row(record: &Record) -> String {
         record.event.name().to_owned(),
         who(&record.actor),
         actor_device,
-        facts.device,
-        facts.request,
+        text(record.event.device().as_ref()),
+        text(record.event.request().as_ref()),
         facts.role,
         facts.scopes,
         facts.rule,
@@ -32,11 +32,9 @@ pub fn sheet_row(record: &Record) -> String {
     cells.map(|text| cell(&text)).join(",")
 }
 
-/// What of an event has a column of its own; empty where it has none.
+/// What of an event has a column of its own beside its device and request; empty where it has none.
 #[derive(Default)]
 struct Facts {
-    device: String,
-    request: String,
     role: String,
     scopes: String,
     rule: String,
@@ -54,64 +52,38 @@ impl Facts {
             | Event::ConditionFound(_)
             | Event::ConditionCleared(_)
             | Event::WitnessPlaced(_)
-            | Event::HistoryArchived(_) => Self::default(),
+            | Event::HistoryArchived(_)
+            | Event::ConnectionClosed(_)
+            | Event::PairingRejected(_)
+            | Event::PairingExpired(_)
+            | Event::DeviceMetadataChanged(_)
+            | Event::DeviceRemoved(_)
+            | Event::DeviceRenamed(_) => Self::default(),
             Event::ConnectionAdmitted(event) => {
                 Self { scopes: listed(&event.scopes), rule: event.rule.to_string(), ..Self::of_attempt(&event.attempt) }
             }
             Event::ConnectionRefused(event) => Self::of_attempt(&event.attempt),
-            Event::ConnectionClosed(_) => Self::default(),
             Event::CommandRefused(event) => Self {
-                device: text(event.device.as_ref()),
-                request: text(event.request.as_ref()),
                 role: text(event.role.as_ref()),
                 scopes: event.scopes.as_ref().map(listed).unwrap_or_default(),
                 ..Self::default()
             },
-            Event::PairingRequested(event) => Self {
-                device: event.device.to_string(),
-                request: event.request.to_string(),
-                role: event.ask.role.to_string(),
-                scopes: listed(&event.ask.scopes),
-                address: event.address.ip().to_string(),
-                ..Self::default()
-            },
-            Event::PairingApproved(event) => Self {
-                device: event.device.to_string(),
-                request: text(event.request.as_ref()),
-                role: event.role.to_string(),
-                scopes: listed(&event.scopes),
-                ..Self::default()
-            },
-            Event::PairingRejected(event) => {
-                Self { device: event.device.to_string(), request: event.request.to_string(), ..Self::default() }
+            Event::PairingRequested(event) => {
+                Self { address: event.address.ip().to_string(), ..Self::of_role(event.ask.role, &event.ask.scopes) }
             }
-            Event::PairingExpired(event) => {
-                Self { device: event.device.to_string(), request: event.request.to_string(), ..Self::default() }
-            }
-            Event::DeviceMetadataChanged(event) => Self { device: event.device.to_string(), ..Self::default() },
-            Event::DeviceRemoved(event) => Self { device: event.device.to_string(), ..Self::default() },
-            Event::DeviceRenamed(event) => Self { device: event.device.to_string(), ..Self::default() },
-            Event::TokenIssued(event) => Self {
-                device: event.device.to_string(),
-                role: event.role.to_string(),
-                scopes: listed(&event.scopes),
-                ..Self::default()
-            },
-            Event::TokenRotated(event) => Self {
-                device: event.device.to_string(),
-                role: event.role.to_string(),
-                scopes: listed(&event.scopes),
-                ..Self::default()
-            },
-            Event::TokenRevoked(event) => {
-                Self { device: event.device.to_string(), role: event.role.to_string(), ..Self::default() }
-            }
+            Event::PairingApproved(event) => Self::of_role(event.role, &event.scopes),
+            Event::TokenIssued(event) => Self::of_role(event.role, &event.scopes),
+            Event::TokenRotated(event) => Self::of_role(event.role, &event.scopes),
+            Event::TokenRevoked(event) => Self { role: event.role.to_string(), ..Self::default() },
         }
+    }
+
+    fn of_role(role: Role, scopes: &ScopeSet) -> Self {
+        Self { role: role.to_string(), scopes: listed(scopes), ..Self::default() }
     }
 
     fn of_attempt(attempt: &Attempt) -> Self {
         Self {
-            device: text(attempt.proof.map(|proof| proof.device).as_ref()),
             role: text(attempt.ask.as_ref().map(|ask| ask.role).as_ref()),
             scopes: attempt.ask.as_ref().map(|ask| listed(&ask.scopes)).unwrap_or_default(),
             address: attempt.source.address().ip().to_string(),

@@ -4,8 +4,8 @@
 use super::sentence::{About, event_sentence, refusal_sentence, rotate_command, time_text, who};
 use crate::limits;
 use crate::pairing::{
-    Attempt, ConnectionRefused, Device, DeviceId, Event, Grant, Millis, PairingExpired, Policy, Reason, Record, Refusal,
-    Registry, Request, RequestId, Role, Source, what_is_needed,
+    ConnectionRefused, Device, DeviceId, Event, Grant, Millis, PairingExpired, Policy, Reason, Record, Refusal, Registry,
+    Request, RequestId, Role, Source, what_is_needed,
 };
 
 /// Where a device is.
@@ -75,37 +75,6 @@ pub fn why(
     };
     let request = waiting.first().map(|request| request.id);
     (!sentences.is_empty()).then_some(Why { device: id, state, request, sentences, next })
-}
-
-/// The device that a record is about, where it is about one.
-#[must_use]
-pub fn whose(event: &Event) -> Option<DeviceId> {
-    let proved = |attempt: &Attempt| attempt.proof.map(|proof| proof.device);
-    match event {
-        Event::ConnectionAdmitted(event) => proved(&event.attempt),
-        Event::ConnectionRefused(event) => proved(&event.attempt),
-        Event::CommandRefused(event) => event.device,
-        Event::PairingRequested(event) => Some(event.device),
-        Event::PairingApproved(event) => Some(event.device),
-        Event::PairingRejected(event) => Some(event.device),
-        Event::PairingExpired(event) => Some(event.device),
-        Event::DeviceMetadataChanged(event) => Some(event.device),
-        Event::DeviceRemoved(event) => Some(event.device),
-        Event::DeviceRenamed(event) => Some(event.device),
-        Event::TokenIssued(event) => Some(event.device),
-        Event::TokenRotated(event) => Some(event.device),
-        Event::TokenRevoked(event) => Some(event.device),
-        Event::JournalCreated(_)
-        | Event::GatewayStarted(_)
-        | Event::GatewayStopped(_)
-        | Event::JournalRepaired(_)
-        | Event::SegmentSealed(_)
-        | Event::ConditionFound(_)
-        | Event::ConditionCleared(_)
-        | Event::WitnessPlaced(_)
-        | Event::HistoryArchived(_)
-        | Event::ConnectionClosed(_) => None,
-    }
 }
 
 /// What a waiting request says to its device, to those who list it and in the log.

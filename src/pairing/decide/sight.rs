@@ -28,11 +28,10 @@ pub fn may_read_all(registry: &Registry, actor: &Actor) -> bool {
 #[must_use]
 pub fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
     let powers = Powers::of(registry, registry.policy(), actor);
-    let own = |device: &DeviceId| powers.owns(device);
-    let hears = |request: &RequestId| hears_of(registry, &powers, request);
     if powers.sees_all() {
         return true;
     }
+    let is_own = record.event.device().is_some_and(|device| powers.owns(&device));
     match &record.event {
         Event::JournalCreated(_)
         | Event::GatewayStarted(_)
@@ -43,21 +42,19 @@ pub fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
         | Event::ConditionCleared(_)
         | Event::WitnessPlaced(_)
         | Event::HistoryArchived(_) => true,
-        Event::ConnectionAdmitted(event) => event.attempt.proof.is_some_and(|proof| own(&proof.device)),
-        Event::ConnectionRefused(event) => event.attempt.proof.is_some_and(|proof| own(&proof.device)),
-        // It names its connection by a seq, so whose it was is not in it.
         Event::ConnectionClosed(_) => false,
-        Event::CommandRefused(_) => matches!(&record.actor, Actor::Device { device, .. } if own(device)),
-        Event::PairingRequested(event) => own(&event.device) || hears(&event.request),
-        Event::PairingApproved(event) => own(&event.device) || event.request.as_ref().is_some_and(hears),
-        Event::PairingRejected(event) => own(&event.device) || hears(&event.request),
-        Event::PairingExpired(event) => own(&event.device) || hears(&event.request),
-        Event::DeviceMetadataChanged(event) => own(&event.device),
-        Event::DeviceRemoved(event) => own(&event.device),
-        Event::DeviceRenamed(event) => own(&event.device),
-        Event::TokenIssued(event) => own(&event.device),
-        Event::TokenRotated(event) => own(&event.device),
-        Event::TokenRevoked(event) => own(&event.device),
+        Event::CommandRefused(_) => matches!(&record.actor, Actor::Device { device, .. } if powers.owns(device)),
+        Event::PairingRequested(_) | Event::PairingApproved(_) | Event::PairingRejected(_) | Event::PairingExpired(_) => {
+            is_own || record.event.request().is_some_and(|request| hears_of(registry, &powers, &request))
+        }
+        Event::ConnectionAdmitted(_)
+        | Event::ConnectionRefused(_)
+        | Event::DeviceMetadataChanged(_)
+        | Event::DeviceRemoved(_)
+        | Event::DeviceRenamed(_)
+        | Event::TokenIssued(_)
+        | Event::TokenRotated(_)
+        | Event::TokenRevoked(_) => is_own,
     }
 }
 
