@@ -10,8 +10,7 @@ use openclaw_pairing::journal::{Journal, Lock, Options};
 use openclaw_pairing::pairing::{
     Actor, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential, DEFAULT_POLICY,
     Described, Description, Device, DeviceId, Event, Forwarding, Issue, JournalCreated, JournalId, KeyId, Millis, Mint, PeerUser,
-    Person, Proof, PublicKey, Record, Registry, RequestId, Role, Salt, ScopeSet, SharedVerdict, SignatureForm, Source,
-    TokenVerdict, decide,
+    Person, Proof, PublicKey, Record, Registry, Role, Salt, ScopeSet, SharedVerdict, SignatureForm, Source, TokenVerdict, decide,
 };
 
 const SIZES: [u32; 3] = [10, 1_000, 10_000];
@@ -59,7 +58,7 @@ fn connect(number: u32) -> Command {
         proof: Some(Proof { device: DeviceId::of(&key(number)), form: SignatureForm::V3 }),
         credential: Some(credential),
     };
-    Command::Connect { attempt: Box::new(attempt), key: Some(key(number)) }
+    Command::Connect { attempt: Box::new(attempt), key: Some(key(number)), code: None }
 }
 
 /// What `actor` wants, decided and folded.
@@ -67,7 +66,7 @@ fn step_by(registry: &mut Registry, actor: Actor, command: Command) -> Vec<Recor
     let now = Millis(registry.now().0.saturating_add(1));
     let mut request = [0; 16];
     request[..8].copy_from_slice(&registry.head().0.to_le_bytes());
-    let context = Context { actor, now, request: RequestId(request), mint: &Fixed };
+    let context = Context { actor, now, ids: [request, request], mint: &Fixed };
     let policy = std::sync::Arc::clone(registry.policy());
     let decision = decide(registry, &policy, command, &context);
     let record = |(actor, event)| {
@@ -99,7 +98,7 @@ fn history(devices: u32) -> (Registry, Vec<Record>) {
 /// secret now and then, and a stranger who asks and is turned down.
 fn life(devices: u32, records_least: usize) -> Vec<Record> {
     let (mut registry, mut records) = history(devices);
-    let owner = Actor::Owner(Person { uid: 1000, pid: 7, program: "openclaw".to_owned(), terminal: None });
+    let owner = Actor::Owner(Person { uid: 1000, pid: 7, program: "openclaw".to_owned(), terminal: None, from_exec: false });
     for visit in 0_u32.. {
         if records.len() >= records_least {
             break;

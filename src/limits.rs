@@ -55,16 +55,54 @@ pub const RESERVED_DESCRIPTORS: u64 = 16;
 /// Sockets open at once.
 pub const CONNECTIONS: usize = 12_000;
 
-// --- budgets of one address -----------------------------------------------------------------------------------
+// --- budgets: what the policy may say, and what counts where it says nothing ---------------------------------------
 
-/// Wrong credentials within [`FAILURE_WINDOW_MS`] after which nothing is compared (OpenClaw 2026.3.13 and 2026.9.6).
-pub const FAILURES: u32 = 10;
-/// Milliseconds from the first of them.
-pub const FAILURE_WINDOW_MS: u64 = 60_000;
+/// A figure that the policy may set.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<T> {
+    /// The least that it may be.
+    pub least: T,
+    /// What it is where the policy does not say.
+    pub default: T,
+    /// The most that it may be.
+    pub most: T,
+}
+
+const fn bounds<T: Copy>(least: T, default: T, most: T) -> Bounds<T> {
+    Bounds { least, default, most }
+}
+
+/// Attempts of one address written in full within the window: somebody who tries a few times is told of each.
+pub const RECORD_PER_ADDRESS: Bounds<u32> = bounds(1, 60, 1_000_000);
+/// Connections and commands of one paired device within the window: two a second are more than a busy host's agents make.
+pub const RECORD_PER_DEVICE: Bounds<u32> = bounds(20, 1_200, 100_000_000);
+/// Attempts of all addresses together within the window: some megabytes a day.
+pub const RECORD_TOTAL: Bounds<u32> = bounds(10, 1_200, 100_000_000);
+/// That window, in milliseconds.
+pub const RECORD_WINDOW_MS: Bounds<u64> = bounds(10_000, 600_000, 86_400_000);
+/// How often more that was suppressed is written down while it grows.
+pub const SUPPRESSED_MS: u64 = 60_000;
+/// Different attempts whose repeats are counted one by one; those beyond are counted by address, and then together.
+pub const SUPPRESSED: usize = 1_024;
+/// Wrong credentials within the window after which nothing is compared (OpenClaw 2026.3.13 and 2026.9.6).
+pub const FAILURE_PER_ADDRESS: Bounds<u32> = bounds(1, 10, 1_000);
+/// Wrong credentials of all addresses together: a secret of 24 random bytes outlives them for ever, a password not for long.
+pub const FAILURE_TOTAL: Bounds<u32> = bounds(10, 1_000, 1_000_000);
+/// That window, in milliseconds, from the first of them.
+pub const FAILURE_WINDOW_MS: Bounds<u64> = bounds(1_000, 60_000, 3_600_000);
 /// Milliseconds for which nothing is compared then.
 pub const FAILURE_REST_MS: u64 = 300_000;
+/// Requests of one address that wait; devices ever paired have their slots beside them.
+pub const PENDING_PER_ADDRESS: Bounds<u32> = bounds(1, 32, 4_096);
+/// Requests of all addresses that wait.
+pub const PENDING_TOTAL: Bounds<u32> = bounds(1, 1_024, 4_096);
 /// Sockets of one address that have not said who they are (OpenClaw 2026.9.6).
-pub const NEWCOMERS: u32 = 32;
+pub const SOCKET_PER_ADDRESS: Bounds<u32> = bounds(1, 32, 12_000);
+/// Sockets of all addresses that have not said who they are: fewer than [`CONNECTIONS`], so that those who have keep theirs.
+pub const SOCKET_TOTAL: Bounds<u32> = bounds(1, 8_192, 12_000);
+/// Milliseconds for which a pairing request waits, from the last attempt. At least two minutes, since repeats are written
+/// down once a minute only.
+pub const REQUEST_TTL_MS: Bounds<u64> = bounds(120_000, 300_000, 86_400_000);
 /// Addresses counted one by one; those beyond are counted together, so that many addresses cost no memory.
 pub const COUNTED: usize = 4_096;
 
@@ -86,8 +124,6 @@ pub const CAPABILITIES: usize = 128;
 
 // --- pairing ------------------------------------------------------------------------------------------------
 
-/// Requests pending at once. A device ever paired has its slot beside them.
-pub const PENDING_REQUESTS: usize = 1_024;
 /// Resolved requests remembered of one device that was ever paired.
 pub const RESOLVED_PER_DEVICE: usize = 16;
 /// Resolved requests remembered of all other devices together.
@@ -98,6 +134,14 @@ pub const RETIRED_TOKENS: usize = 4;
 pub const FOREIGN_TOKEN_CHARS: usize = 32;
 /// Different ones among them: of 32 random hexadecimal ones fewer are a chance in ten million.
 pub const FOREIGN_TOKEN_DIFFERENT: usize = 8;
+/// Acts of the owner that nobody said to have seen: of the last so many more is known than their number.
+pub const UNSEEN_ACTS: usize = 32;
+/// Setup codes that are known at once, spent ones included until their time is over.
+pub const SETUP_CODES: usize = 64;
+/// Milliseconds for which a setup code is good: at least, where nothing is said, and at most (OpenClaw 2026.9.6: ten minutes).
+pub const SETUP_CODE_MS: (u64, u64, u64) = (60_000, 600_000, 86_400_000);
+/// Bytes of a policy that may still be applied on a full disk, where it is stricter.
+pub const RESERVE_POLICY_BYTES: usize = 8 * 1024;
 /// Bytes of a policy document.
 pub const POLICY_BYTES: usize = 64 * 1024;
 /// Nesting of a JSON5 document; the parser has no bound of its own and would overflow the stack.
@@ -118,6 +162,8 @@ pub const COMMAND_QUEUE: usize = 1_024;
 pub const BATCH_COMMANDS: usize = 256;
 /// Requests ended by one sweep; the next one takes the rest.
 pub const EXPIRED_AT_ONCE: usize = 256;
+/// Devices removed, or roles revoked, by one act; the next one takes the rest.
+pub const REMOVED_AT_ONCE: usize = 256;
 /// How often requests past their time are looked for.
 pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
 /// How often the files beside the journal are looked for.

@@ -393,7 +393,7 @@ fn secret(state: &StateDir, flags: &Flags, config: &mut Config, host: &dyn Host)
 
 fn newcomers() -> Result<u32, SettingsError> {
     const KEY: &str = "OPENCLAW_MAX_PREAUTH_CONNECTIONS_PER_IP";
-    let Some(text) = environment(KEY) else { return Ok(limits::NEWCOMERS) };
+    let Some(text) = environment(KEY) else { return Ok(limits::SOCKET_PER_ADDRESS.default) };
     let most = u32::try_from(limits::CONNECTIONS).unwrap_or(u32::MAX);
     let number = text.trim().parse().ok().filter(|number| (1..=most).contains(number));
     number.ok_or(SettingsError::Value { key: KEY, found: text, expected: "a number from 1 to 12000" })

@@ -17,8 +17,8 @@ use crate::host::Host;
 use crate::journal::{Access, Head, JournalError, Lock, Reader, volume};
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, DeviceId, DeviceToken, Granted, Issue, JournalId, KeyId, Mint, Outcome, Presented, Record, Registry, Role,
-    Salt, Seq, TokenKey,
+    Actor, Command, DeviceId, DeviceToken, Granted, Issue, JournalId, KeyId, Mint, Outcome, Record, Registry, Role, Salt, Seq,
+    Shown, TokenKey,
 };
 use clock::Clock;
 use opening::Opened;
@@ -61,7 +61,7 @@ pub struct Handle {
 struct Job {
     command: Command,
     actor: Actor,
-    presented: Option<Presented>,
+    shown: Shown,
     answer: oneshot::Sender<Result<Outcome, Unavailable>>,
 }
 
@@ -163,21 +163,16 @@ impl Handle {
     /// # Errors
     /// [`Unavailable`]: it was not recorded, so it did not happen.
     pub async fn ask(&self, command: Command, actor: Actor) -> Result<Outcome, Unavailable> {
-        self.ask_presenting(command, actor, None).await
+        self.ask_presenting(command, actor, Shown::default()).await
     }
 
-    /// As [`Self::ask`], for a connect that presents a device token; the writer judges it on the state it decides on.
+    /// As [`Self::ask`], for a connect that shows what only the writer judges, on the state it decides on.
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn ask_presenting(
-        &self,
-        command: Command,
-        actor: Actor,
-        presented: Option<Presented>,
-    ) -> Result<Outcome, Unavailable> {
+    pub async fn ask_presenting(&self, command: Command, actor: Actor, shown: Shown) -> Result<Outcome, Unavailable> {
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { command, actor, presented, answer }).await.map_err(|_| Unavailable)?;
+        self.jobs.send(Job { command, actor, shown, answer }).await.map_err(|_| Unavailable)?;
         answered.await.map_err(|_| Unavailable)?
     }
 

@@ -12,7 +12,8 @@ use crate::host::Host;
 use crate::journal::{Head, Journal, JournalError};
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, Context, Event, Millis, Outcome, Presented, Record, Registry, RequestId, Seq, check, decide, takes_away,
+    Actor, Attempt, Command, Context, Event, Millis, Outcome, Record, Registry, Seq, SetupCodeId, Shown, TokenVerdict, check,
+    decide, takes_away,
 };
 
 pub(super) struct Writer {
@@ -158,8 +159,8 @@ impl Writer {
             self.decide_one(&mut registry, &mut records, command, Actor::System);
         }
         for mut job in jobs {
-            if let (Command::Connect { attempt, .. }, Some(presented)) = (&mut job.command, &job.presented) {
-                judge(&registry, attempt, presented);
+            if let Command::Connect { attempt, code, .. } = &mut job.command {
+                *code = judge(&registry, attempt, &job.shown, self.clock.now(&*self.host));
             }
             let takes_away = takes_away(&registry, &job.actor, &job.command);
             let again = takes_away.then(|| (job.command.clone(), job.actor.clone()));
@@ -172,7 +173,7 @@ impl Writer {
     /// Decides on `registry`, and folds what it leads to.
     fn decide_one(&mut self, registry: &mut Registry, records: &mut Vec<Record>, command: Command, actor: Actor) -> Outcome {
         let now = self.clock.now(&*self.host);
-        let context = Context { actor, now, request: RequestId(self.host.uuid()), mint: &*self.tokens };
+        let context = Context { actor, now, ids: [self.host.uuid(), self.host.uuid()], mint: &*self.tokens };
         let policy = Arc::clone(registry.policy());
         let decision = decide(registry, &policy, command, &context);
         for (actor, event) in decision.events {
@@ -205,7 +206,7 @@ impl Answer {
 
     fn again(self) -> Option<Job> {
         let (command, actor) = self.again?;
-        Some(Job { command, actor, presented: None, answer: self.to })
+        Some(Job { command, actor, shown: Shown::default(), answer: self.to })
     }
 }
 
@@ -217,10 +218,17 @@ pub(super) fn note(registry: &mut Registry, at: Millis, actor: Actor, event: Eve
     record
 }
 
-fn judge(registry: &Registry, attempt: &mut crate::pairing::Attempt, presented: &Presented) {
-    let (Some(proof), Some(ask), Some(credential)) = (attempt.proof, &attempt.ask, &mut attempt.credential) else { return };
-    credential.token = registry.judge(&proof.device, ask.role, &presented.digest);
-    credential.token_is_explicit = presented.explicit;
+/// The verdict on what was presented, on the state that is decided on; and the setup code, where that is good. A setup code comes
+/// before a device token (OpenClaw 2026.9.6).
+fn judge(registry: &Registry, attempt: &mut Attempt, shown: &Shown, now: Millis) -> Option<SetupCodeId> {
+    let (Some(proof), Some(ask), Some(credential)) = (attempt.proof, &attempt.ask, &mut attempt.credential) else { return None };
+    if let Some(token) = &shown.token {
+        credential.token = registry.judge(&proof.device, ask.role, &token.digest);
+        credential.token_is_explicit = token.explicit;
+    }
+    let code = shown.code.and_then(|digest| registry.good_code(&digest, &proof.device, ask.role, &ask.scopes, now))?;
+    (credential.token, credential.token_is_explicit) = (TokenVerdict::SetupCode, false);
+    Some(code)
 }
 
 #[cfg(test)]
@@ -257,7 +265,7 @@ mod tests {
         for _ in 0..6 {
             let (answer, mut answered) = oneshot::channel();
             let command = Command::Stop(GatewayStopped { cause: "a test".to_owned() });
-            writer.write(vec![Job { command, actor: Actor::System, presented: None, answer }]);
+            writer.write(vec![Job { command, actor: Actor::System, shown: Shown::default(), answer }]);
             assert!(matches!(answered.try_recv(), Ok(Ok(_))));
             writer.seal();
         }
@@ -319,7 +327,7 @@ mod tests {
             manual.advance(400);
             let (answer, _) = oneshot::channel();
             let command = Command::Stop(GatewayStopped { cause: "a test".to_owned() });
-            writer.write(vec![Job { command, actor: Actor::System, presented: None, answer }]);
+            writer.write(vec![Job { command, actor: Actor::System, shown: Shown::default(), answer }]);
             writer.seal();
         }
         let (live, head) = (writer.registry.digest(), writer.head);

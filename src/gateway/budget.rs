@@ -27,16 +27,8 @@ impl Key {
     pub(super) fn of(source: &Source, origin: Option<&str>) -> Self {
         match origin {
             Some(origin) if source.address().is_loopback() => Self::Page(origin.to_ascii_lowercase(), source.user),
-            _ => Self::Address(network(source.address()), source.user),
+            _ => Self::Address(source.address().network(), source.user),
         }
-    }
-}
-
-/// The address, but of IPv6 only the 64 bits that one host's owner cannot choose.
-fn network(address: Address) -> Address {
-    match address.ip() {
-        std::net::IpAddr::V6(v6) if !v6.is_loopback() => Address((u128::from(v6) >> 64 << 64).into()),
-        _ => address,
     }
 }
 
@@ -67,7 +59,7 @@ impl Failures {
     fn is_over(&self, now: u64) -> bool {
         match self.spent {
             Some(_) => self.rest(now).is_none(),
-            None => now.saturating_sub(self.since) >= limits::FAILURE_WINDOW_MS,
+            None => now.saturating_sub(self.since) >= limits::FAILURE_WINDOW_MS.default,
         }
     }
 }
@@ -94,7 +86,7 @@ impl Budgets {
                 *failures = fresh;
             }
             failures.count = failures.count.saturating_add(1);
-            failures.spent = (failures.count >= limits::FAILURES).then_some(now);
+            failures.spent = (failures.count >= limits::FAILURE_PER_ADDRESS.default).then_some(now);
         }
         Ok(found)
     }
@@ -196,7 +188,7 @@ mod tests {
         for now in 0..1_000 {
             assert_eq!(budgets.compare(key.clone(), now, || ((), false)), Ok(()));
         }
-        for now in (0..20).map(|n| n * limits::FAILURE_WINDOW_MS / 9) {
+        for now in (0..20).map(|n| n * limits::FAILURE_WINDOW_MS.default / 9) {
             assert_eq!(guess(&budgets, &key, now), Ok(()), "nine in each minute");
         }
     }
@@ -230,7 +222,7 @@ mod tests {
         assert!((0..limits::COUNTED).all(|n| guess(&budgets, &key(n), 0).is_ok()));
         let beyond = (0..100).filter(|n| guess(&budgets, &key(limits::COUNTED + n), 0).is_ok()).count();
         assert_eq!((beyond, lock(&budgets.failures).len()), (10, limits::COUNTED + 1));
-        assert_eq!(guess(&budgets, &key(limits::COUNTED), limits::FAILURE_WINDOW_MS), Ok(()), "what is over makes room");
+        assert_eq!(guess(&budgets, &key(limits::COUNTED), limits::FAILURE_WINDOW_MS.default), Ok(()), "what is over makes room");
         let held: Vec<_> = (0..2 * limits::COUNTED).map(|n| budgets.newcomer(key(n))).collect();
         assert_eq!(held.iter().flatten().count(), limits::COUNTED + 1);
         drop(held);

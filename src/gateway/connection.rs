@@ -101,14 +101,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 }
             }
         };
-        let Judged { attempt, key, presented, request, complaint, rest_ms, protocols, asked, says } = judged;
+        let Judged { attempt, key, shown, request, complaint, rest_ms, protocols, asked, says } = judged;
         let fault = attempt.fault;
         let (client, ask, proof) = (attempt.client, attempt.ask.clone(), attempt.proof);
         let dialect = Dialect::of(attempt.protocol);
         let method = attempt.credential.as_ref().map(connect::method).unwrap_or_default();
         self.gateway.desk.hub.describe(&self.id, says);
-        let command = Command::Connect { attempt: Box::new(attempt), key };
-        let outcome = self.gateway.desk.authority.ask_presenting(command, Actor::Peer, presented).await;
+        let command = Command::Connect { attempt: Box::new(attempt), key, code: None };
+        let outcome = self.gateway.desk.authority.ask_presenting(command, Actor::Peer, shown).await;
         let answer = match outcome {
             Ok(Outcome::Admitted(admission)) => {
                 allowance.lift();

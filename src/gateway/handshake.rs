@@ -8,7 +8,7 @@ use super::budget::{Budgets, Key};
 use crate::limits;
 use crate::pairing::{
     Ask, Attempt, AuthMode, Client, ClientId, ConnectionId, Credential, Described, Description, DeviceId, Fault, Millis,
-    Presented, Proof, PublicKey, Registry, Role, ScopeSet, SharedSecret, SharedVerdict, SignedText, Source, TokenVerdict,
+    Presented, Proof, PublicKey, Registry, Role, ScopeSet, SharedSecret, SharedVerdict, Shown, SignedText, Source, TokenVerdict,
     digest_of, signed_form,
 };
 use crate::wire::connect::{AuthParams, ConnectParams, DeviceParams, Dialect};
@@ -60,8 +60,8 @@ pub(super) struct Judged {
     pub attempt: Attempt,
     /// The key that was proved.
     pub key: Option<PublicKey>,
-    /// The device token that was presented, by its digest.
-    pub presented: Option<Presented>,
+    /// The device token and the setup code that were presented, by their digests.
+    pub shown: Shown,
     /// The request to respond to.
     pub request: Option<String>,
     /// What does not fit, for the one who sent it.
@@ -93,7 +93,7 @@ impl Handshake<'_> {
         Judged {
             attempt,
             key: None,
-            presented: None,
+            shown: Shown::default(),
             request: None,
             complaint: None,
             rest_ms: None,
@@ -190,9 +190,10 @@ impl Handshake<'_> {
             shared,
             token: TokenVerdict::Missing,
             token_is_explicit: said.token_is_explicit,
-            bootstrap: said.bootstrap,
+            bootstrap: said.code.is_some(),
         });
-        judged.presented = presented;
+        judged.shown =
+            Shown { token: presented, code: said.code.as_deref().filter(|_| shared != SharedVerdict::Spent).map(digest_of) };
         judged
     }
 
@@ -315,7 +316,8 @@ struct Said {
     /// What may be a device token.
     token: Option<String>,
     token_is_explicit: bool,
-    bootstrap: bool,
+    /// A setup code.
+    code: Option<String>,
 }
 
 impl Said {
@@ -334,7 +336,7 @@ impl Said {
             secrets: own.into_iter().chain(other.filter(|_| dialect == Dialect::Four)).collect(),
             token_is_explicit: explicit.is_some(),
             token: explicit.or_else(|| given(&auth.token)),
-            bootstrap: given(&auth.bootstrap_token).is_some(),
+            code: given(&auth.bootstrap_token),
         }
     }
 }

@@ -198,7 +198,7 @@ impl Desk {
             }
             Method::Remove => {
                 let device = device_id(&read::<DeviceParams>(method, params)?.device_id)?;
-                self.act(caller, Command::Remove { device }).await
+                self.act(caller, Command::Remove { device, with_approved: false }).await
             }
             Method::Rename => {
                 let RenameParams { device_id: id, label: Label(label) } = read(method, params)?;
@@ -215,7 +215,11 @@ impl Desk {
             }
             Method::Revoke => {
                 let params = read::<RoleParams>(method, params)?;
-                self.act(caller, Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)? }).await
+                self.act(
+                    caller,
+                    Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)?, with_approved: false },
+                )
+                .await
             }
             Method::Ask => {
                 let scopes = read::<UpgradeParams>(method, params)?.scopes.0;
@@ -329,17 +333,20 @@ impl Desk {
             Ok(Outcome::Rejected { device, request }) => {
                 Ok(json!({ "requestId": request.to_string(), "deviceId": device.to_string() }))
             }
-            Ok(Outcome::Removed { device }) => Ok(json!({ "deviceId": device.to_string() })),
+            Ok(Outcome::Removed { device, .. }) => Ok(json!({ "deviceId": device.to_string() })),
             Ok(Outcome::Rotated { token, own }) => {
                 let text = if own { self.authority.token(&token) } else { None };
                 Ok(devices::rotated(&token, text.as_ref()))
             }
-            Ok(Outcome::Revoked { device, role, at }) => {
+            Ok(Outcome::Revoked { device, role, at, .. }) => {
                 Ok(json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 }))
             }
             Ok(Outcome::Renamed { device, label }) => Ok(json!({ "deviceId": device.to_string(), "label": label })),
             Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),
-            Ok(Outcome::Admitted(_) | Outcome::Noted) => Ok(Value::Null),
+            Ok(Outcome::RejectedAll(requests)) => {
+                Ok(json!({ "rejected": requests.iter().map(ToString::to_string).collect::<Vec<_>>() }))
+            }
+            Ok(Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. }) => Ok(Value::Null),
         }
     }
 

@@ -111,5 +111,5 @@ pub(super) fn person(uid: u32, pid: u32) -> Person {
     let terminal = std::fs::read_link(proc.join("fd/0")).ok().map(|path| path.to_string_lossy().into_owned());
     let terminal = terminal.filter(|path| path.starts_with("/dev/pts/") || path.starts_with("/dev/tty"));
     let cut = |text: String| text.get(..text.floor_char_boundary(limits::TEXT_BYTES)).unwrap_or_default().to_owned();
-    Person { uid, pid, program: cut(program.unwrap_or_default()), terminal: terminal.map(cut) }
+    Person { uid, pid, program: cut(program.unwrap_or_default()), terminal: terminal.map(cut), from_exec: false }
 }

@@ -13,9 +13,10 @@ use self::payload::{Misread, Payload};
 use super::format::Fault;
 use crate::limits;
 use crate::pairing::{
-    Actor, CommandRefused, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionRefused,
-    DeviceMetadataChanged, DeviceRemoved, DeviceRenamed, Event, GatewayStarted, GatewayStopped, HistoryArchived, JournalCreated,
-    JournalRepaired, PairingApproved, PairingExpired, PairingRejected, PairingRequested, SegmentSealed, TokenIssued,
+    Actor, AttemptsSuppressed, CommandRefused, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed,
+    ConnectionRefused, DeviceMetadataChanged, DeviceRemoved, DeviceRenamed, Event, GatewayStarted, GatewayStopped,
+    HistoryArchived, JournalCreated, JournalRepaired, OwnerActsSeen, PairingApproved, PairingExpired, PairingRejected,
+    PairingRequested, PolicyChanged, RuleArmed, SegmentSealed, SetupCodeCreated, SetupCodeRevoked, SetupCodeSpent, TokenIssued,
     TokenRevoked, TokenRotated, WitnessPlaced,
 };
 
@@ -67,6 +68,13 @@ pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
         Event::TokenIssued(event) => payload(actor, event),
         Event::TokenRotated(event) => payload(actor, event),
         Event::TokenRevoked(event) => payload(actor, event),
+        Event::PolicyChanged(event) => payload(actor, event),
+        Event::OwnerActsSeen(event) => payload(actor, event),
+        Event::RuleArmed(event) => payload(actor, event),
+        Event::AttemptsSuppressed(event) => payload(actor, event),
+        Event::SetupCodeCreated(event) => payload(actor, event),
+        Event::SetupCodeSpent(event) => payload(actor, event),
+        Event::SetupCodeRevoked(event) => payload(actor, event),
     }
 }
 
@@ -86,10 +94,14 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         7 => parts::<ConditionCleared>(payload),
         8 => parts::<WitnessPlaced>(payload),
         9 => parts::<HistoryArchived>(payload),
+        10 => parts::<PolicyChanged>(payload),
+        11 => parts::<OwnerActsSeen>(payload),
+        12 => parts::<RuleArmed>(payload),
         16 => parts::<ConnectionAdmitted>(payload),
         17 => parts::<ConnectionRefused>(payload),
         18 => parts::<ConnectionClosed>(payload),
         19 => parts::<CommandRefused>(payload),
+        20 => parts::<AttemptsSuppressed>(payload),
         32 => parts::<PairingRequested>(payload),
         33 => parts::<PairingApproved>(payload),
         34 => parts::<PairingRejected>(payload),
@@ -100,6 +112,9 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         64 => parts::<TokenIssued>(payload),
         65 => parts::<TokenRotated>(payload),
         66 => parts::<TokenRevoked>(payload),
+        80 => parts::<SetupCodeCreated>(payload),
+        81 => parts::<SetupCodeSpent>(payload),
+        82 => parts::<SetupCodeRevoked>(payload),
         _ => Err(PayloadError::UnknownKind),
     }
 }

@@ -1,16 +1,18 @@
 //! What somebody wants, what is handed in to decide it, and what they are told. A refusal is data with the facts that the
 //! asker needs to act; it is not an error, and it leaves the state as it was.
 
-use std::mem;
+use std::{fmt, mem};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::ser::SerializeTuple as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::coded::{NoValue, coded};
 use super::event::{
-    Actor, Address, Attempt, AuthMode, Condition, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue,
+    Actor, Address, Attempt, AuthMode, CodeGrant, Condition, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue,
     JournalRepaired, Reason, Rule,
 };
-use super::ids::{DeviceId, Digest, Millis, PublicKey, RequestId, Seq};
+use super::ids::{DeviceId, Digest, Millis, PublicKey, RequestId, Seq, SetupCodeId};
 use super::scopes::{Role, ScopeSet};
 
 /// What somebody wants.
@@ -22,6 +24,8 @@ pub enum Command {
         attempt: Box<Attempt>,
         /// The key that was proved.
         key: Option<PublicKey>,
+        /// The setup code that it presented, where that is good for this device and all that it asks.
+        code: Option<SetupCodeId>,
     },
     /// Say that an admitted connection ended.
     Close {
@@ -44,6 +48,8 @@ pub enum Command {
     Remove {
         /// The device.
         device: DeviceId,
+        /// Whether also the devices that it approved, and those that they did, and so on.
+        with_approved: bool,
     },
     /// Replace a role's token.
     Rotate {
@@ -60,6 +66,8 @@ pub enum Command {
         device: DeviceId,
         /// The role.
         role: Role,
+        /// Whether also what it approved for others, and they for others, and so on.
+        with_approved: bool,
     },
     /// Give a device a name.
     Rename {
@@ -74,6 +82,42 @@ pub enum Command {
         scopes: ScopeSet,
         /// Where the connection comes from.
         address: Address,
+    },
+    /// Turn down all requests of an address, of IPv6 of its network.
+    RejectFrom {
+        /// The address.
+        address: Address,
+    },
+    /// Put another policy in force.
+    ApplyPolicy {
+        /// It, whole.
+        text: String,
+    },
+    /// Let a local rule work again that rests.
+    ArmRule {
+        /// The rule.
+        rule: Rule,
+    },
+    /// Make a code that pairs one device without a request.
+    CreateSetupCode {
+        /// What it gives.
+        grants: Vec<CodeGrant>,
+        /// SHA-256 of its text.
+        digest: Digest,
+        /// For how long it is good, in milliseconds.
+        lives_ms: u64,
+        /// What it is for.
+        label: Option<String>,
+    },
+    /// Take a setup code back.
+    RevokeSetupCode {
+        /// The code.
+        code: SetupCodeId,
+    },
+    /// Say that the owner's acts up to a record were seen.
+    MarkSeen {
+        /// The last that was seen.
+        through: Seq,
     },
     /// End the requests whose time is over.
     Expire,
@@ -98,8 +142,8 @@ pub struct Context<'a> {
     pub actor: Actor,
     /// The time; never before the last record's.
     pub now: Millis,
-    /// A fresh id, should a request be made.
-    pub request: RequestId,
+    /// Fresh ids, should requests or a setup code be made.
+    pub ids: [[u8; 16]; 2],
     /// Where fresh tokens come from.
     pub mint: &'a dyn Mint,
 }
@@ -144,6 +188,8 @@ pub enum Outcome {
     Removed {
         /// It.
         device: DeviceId,
+        /// What it approved, at any depth, and what became of that.
+        approved: Vec<DeviceId>,
     },
     /// The token was replaced.
     Rotated {
@@ -160,6 +206,8 @@ pub enum Outcome {
         role: Role,
         /// When.
         at: Millis,
+        /// What it approved, at any depth.
+        approved: Vec<DeviceId>,
     },
     /// The device has this name.
     Renamed {
@@ -172,6 +220,17 @@ pub enum Outcome {
     Asked {
         /// The request that waits.
         request: RequestId,
+    },
+    /// All of these requests were turned down.
+    RejectedAll(Vec<RequestId>),
+    /// The policy is in force.
+    Applied,
+    /// There is a setup code now.
+    CodeCreated {
+        /// Its id.
+        code: SetupCodeId,
+        /// When it is good no longer.
+        expires: Millis,
     },
     /// It is noted.
     Noted,
@@ -192,6 +251,19 @@ pub struct Admission {
     pub device: Option<DeviceId>,
     /// The device's live token for the role, to be told to it again.
     pub token: Option<Granted>,
+    /// Its live tokens for other roles that a setup code gave at the same time.
+    pub more: Vec<Granted>,
+    /// What a node may offer of what it declares.
+    pub surface: Surface,
+}
+
+/// What a node offers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surface {
+    /// Capabilities.
+    pub caps: Vec<String>,
+    /// Commands.
+    pub commands: Vec<String>,
 }
 
 /// A token that a device holds, by everything but its text.
@@ -287,11 +359,13 @@ pub struct PairingNeed {
     pub revoked: Option<(Millis, Actor)>,
     /// How long to wait before the next try.
     pub retry_after_ms: u64,
+    /// The local rule that would have let it in and rests; in a record the refusal's number says so.
+    #[serde(skip)]
+    pub rests: Option<Rule>,
 }
 
 /// No, and what is needed to do something about it. Closed: every reason there is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(into = "RefusalImage")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The connect itself was wrong.
     Fault(Fault),
@@ -328,10 +402,69 @@ pub enum Refusal {
     TokenKeyUnusable,
     /// All that is asked for is held already.
     HeldAlready,
+    /// The policy forbids it, so no approval helps.
+    PolicyDenied {
+        /// Which rule, as the policy's keys name it.
+        rule: String,
+        /// The scopes that are beyond it.
+        beyond: ScopeSet,
+    },
+    /// Too much of this device or address was recorded already.
+    RecordBudgetSpent {
+        /// How long to wait before the next try.
+        retry_after_ms: u64,
+    },
+    /// It would widen what somebody may do, and was asked from a shell of OpenClaw's agent.
+    FromExecShell,
+    /// The policy would admit what the one in force does not, which only the owner may do.
+    LoosensPolicy {
+        /// The keys that do, separated by commas.
+        keys: String,
+    },
+    /// The text is no policy.
+    BadPolicy {
+        /// What is wrong with it, and on which line.
+        why: String,
+    },
+    /// No such setup code, or it is spent, expired or taken back.
+    UnknownSetupCode,
+    /// Too many setup codes are good already.
+    TooManySetupCodes,
+}
+
+impl Refusal {
+    /// Its number in the journal (journal-format.md, "Refusal").
+    #[must_use]
+    pub const fn number(&self) -> u8 {
+        match self {
+            Self::Fault(_) => 1,
+            Self::ControlUiNeedsDevice => 2,
+            Self::DeviceRequired => 3,
+            Self::Unauthorized { .. } => 4,
+            Self::PairingRequired(PairingNeed { rests: None, .. }) => 5,
+            Self::PendingTableFull => 6,
+            Self::MissingScope(_) => 7,
+            Self::NeedsAdmin => 8,
+            Self::UnknownRequest => 9,
+            Self::Resolved(_) => 10,
+            Self::UnknownDevice => 11,
+            Self::RoleNotHeld(_) => 12,
+            Self::TokenKeyUnusable => 13,
+            Self::HeldAlready => 14,
+            Self::PolicyDenied { .. } => 15,
+            Self::RecordBudgetSpent { .. } => 16,
+            Self::FromExecShell => 17,
+            Self::LoosensPolicy { .. } => 18,
+            Self::BadPolicy { .. } => 19,
+            Self::PairingRequired(PairingNeed { rests: Some(_), .. }) => 20,
+            Self::UnknownSetupCode => 21,
+            Self::TooManySetupCodes => 22,
+        }
+    }
 }
 
 /// A refusal as bytes see it: its number, then whichever parts it has.
-#[derive(Default, PartialEq, Serialize, Deserialize)]
+#[derive(Default, PartialEq)]
 struct RefusalImage {
     number: u8,
     fault: Option<Fault>,
@@ -342,35 +475,106 @@ struct RefusalImage {
     scopes: Option<ScopeSet>,
     role: Option<Role>,
     resolution: Option<Box<Resolution>>,
+    // Parts that only numbers from `MORE_PARTS` on have room for.
+    rule: Option<Rule>,
+    words: Option<String>,
+    wait_ms: Option<u64>,
 }
+
+/// The first number that has the last parts.
+const MORE_PARTS: u8 = 15;
 
 impl From<Refusal> for RefusalImage {
     fn from(refusal: Refusal) -> Self {
-        let empty = |number| Self { number, ..Self::default() };
+        let empty = Self { number: refusal.number(), ..Self::default() };
         match refusal {
-            Refusal::Fault(fault) => Self { fault: Some(fault), ..empty(1) },
-            Refusal::ControlUiNeedsDevice => empty(2),
-            Refusal::DeviceRequired => empty(3),
+            Refusal::Fault(fault) => Self { fault: Some(fault), ..empty },
             Refusal::Unauthorized { reason, may_retry_with_device_token, rotated_at } => {
-                Self { auth: Some(reason), retry: may_retry_with_device_token, at: rotated_at, ..empty(4) }
+                Self { auth: Some(reason), retry: may_retry_with_device_token, at: rotated_at, ..empty }
             }
-            Refusal::PairingRequired(need) => Self { need: Some(Box::new(need)), ..empty(5) },
-            Refusal::PendingTableFull => empty(6),
-            Refusal::MissingScope(scopes) => Self { scopes: Some(scopes), ..empty(7) },
-            Refusal::NeedsAdmin => empty(8),
-            Refusal::UnknownRequest => empty(9),
-            Refusal::Resolved(resolution) => Self { resolution: Some(Box::new(resolution)), ..empty(10) },
-            Refusal::UnknownDevice => empty(11),
-            Refusal::RoleNotHeld(role) => Self { role: Some(role), ..empty(12) },
-            Refusal::TokenKeyUnusable => empty(13),
-            Refusal::HeldAlready => empty(14),
+            Refusal::PairingRequired(need) => Self { rule: need.rests, need: Some(Box::new(need)), ..empty },
+            Refusal::MissingScope(scopes) => Self { scopes: Some(scopes), ..empty },
+            Refusal::Resolved(resolution) => Self { resolution: Some(Box::new(resolution)), ..empty },
+            Refusal::RoleNotHeld(role) => Self { role: Some(role), ..empty },
+            Refusal::PolicyDenied { rule, beyond } => Self { words: Some(rule), scopes: Some(beyond), ..empty },
+            Refusal::RecordBudgetSpent { retry_after_ms } => Self { wait_ms: Some(retry_after_ms), ..empty },
+            Refusal::LoosensPolicy { keys } => Self { words: Some(keys), ..empty },
+            Refusal::BadPolicy { why } => Self { words: Some(why), ..empty },
+            Refusal::ControlUiNeedsDevice
+            | Refusal::DeviceRequired
+            | Refusal::PendingTableFull
+            | Refusal::NeedsAdmin
+            | Refusal::UnknownRequest
+            | Refusal::UnknownDevice
+            | Refusal::TokenKeyUnusable
+            | Refusal::HeldAlready
+            | Refusal::FromExecShell
+            | Refusal::UnknownSetupCode
+            | Refusal::TooManySetupCodes => empty,
         }
+    }
+}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let image = RefusalImage::from(self.clone());
+        let has_more = image.number >= MORE_PARTS;
+        let mut parts = serializer.serialize_tuple(if has_more { 12 } else { 9 })?;
+        parts.serialize_element(&image.number)?;
+        parts.serialize_element(&image.fault)?;
+        parts.serialize_element(&image.auth)?;
+        parts.serialize_element(&image.retry)?;
+        parts.serialize_element(&image.at)?;
+        parts.serialize_element(&image.need)?;
+        parts.serialize_element(&image.scopes)?;
+        parts.serialize_element(&image.role)?;
+        parts.serialize_element(&image.resolution)?;
+        if has_more {
+            parts.serialize_element(&image.rule)?;
+            parts.serialize_element(&image.words)?;
+            parts.serialize_element(&image.wait_ms)?;
+        }
+        parts.end()
     }
 }
 
 impl<'de> Deserialize<'de> for Refusal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        RefusalImage::deserialize(deserializer)?.read().map_err(NoValue::told)
+        deserializer.deserialize_tuple(12, RefusalParts)?.read().map_err(NoValue::told)
+    }
+}
+
+struct RefusalParts;
+
+impl<'de> Visitor<'de> for RefusalParts {
+    type Value = RefusalImage;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the parts of a refusal")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<RefusalImage, A::Error> {
+        fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(parts: &mut A) -> Result<T, A::Error> {
+            parts.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &RefusalParts))
+        }
+        let mut image = RefusalImage {
+            number: next(&mut parts)?,
+            fault: next(&mut parts)?,
+            auth: next(&mut parts)?,
+            retry: next(&mut parts)?,
+            at: next(&mut parts)?,
+            need: next(&mut parts)?,
+            scopes: next(&mut parts)?,
+            role: next(&mut parts)?,
+            resolution: next(&mut parts)?,
+            ..RefusalImage::default()
+        };
+        if image.number >= MORE_PARTS {
+            image.rule = next(&mut parts)?;
+            image.words = next(&mut parts)?;
+            image.wait_ms = next(&mut parts)?;
+        }
+        Ok(image)
     }
 }
 
@@ -395,6 +599,18 @@ impl RefusalImage {
             12 => self.role.take().map(Refusal::RoleNotHeld),
             13 => Some(Refusal::TokenKeyUnusable),
             14 => Some(Refusal::HeldAlready),
+            15 => self.words.take().zip(self.scopes.take()).map(|(rule, beyond)| Refusal::PolicyDenied { rule, beyond }),
+            16 => self.wait_ms.take().map(|retry_after_ms| Refusal::RecordBudgetSpent { retry_after_ms }),
+            17 => Some(Refusal::FromExecShell),
+            18 => self.words.take().map(|keys| Refusal::LoosensPolicy { keys }),
+            19 => self.words.take().map(|why| Refusal::BadPolicy { why }),
+            20 => self
+                .need
+                .take()
+                .zip(self.rule.take())
+                .map(|(need, rule)| Refusal::PairingRequired(PairingNeed { rests: Some(rule), ..*need })),
+            21 => Some(Refusal::UnknownSetupCode),
+            22 => Some(Refusal::TooManySetupCodes),
             _ => None,
         };
         let refusal = refusal.ok_or(NoValue::Unknown(Incoherent("refusal")))?;
@@ -410,6 +626,15 @@ pub struct Presented {
     pub digest: Digest,
     /// Whether it came in a field of its own.
     pub explicit: bool,
+}
+
+/// What a connect presented that only the writer judges, on the state that it decides on. None of it is recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// A device token.
+    pub token: Option<Presented>,
+    /// SHA-256 of a setup code.
+    pub code: Option<Digest>,
 }
 
 impl AuthReason {

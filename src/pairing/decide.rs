@@ -4,16 +4,20 @@
 mod admission;
 mod approval;
 mod asking;
+mod codes;
 mod conditions;
+mod rules;
 mod sight;
 mod tokens;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use sight::{may_hear_of, may_read, may_read_all, may_read_of};
 
 pub use asking::what_is_needed;
 
 use super::command::{Command, Context, Decision, Outcome, Refusal, Resolution};
-use super::event::{Actor, CommandName, CommandRefused, ConnectionClosed, Event, Issue, TokenVerdict};
+use super::event::{Actor, Client, CommandName, CommandRefused, ConnectionClosed, Event, Issue, TokenVerdict};
 use super::ids::{DeviceId, RequestId};
 use super::policy::Policy;
 use super::registry::{Registry, Request};
@@ -24,15 +28,23 @@ use crate::limits;
 #[must_use]
 pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &Context<'_>) -> Decision {
     match command {
-        Command::Connect { attempt, key } => admission::connect(registry, policy, *attempt, key, context),
+        Command::Connect { attempt, key, code } => admission::connect(registry, policy, *attempt, (key, code), context),
         Command::Close { admission, code } => Decision::noted(context, ConnectionClosed { admission, code }),
         Command::Approve { request } => approval::approve(registry, policy, request, context),
         Command::Reject { request } => approval::reject(registry, policy, request, context),
-        Command::Remove { device } => approval::remove(registry, policy, device, context),
+        Command::RejectFrom { address } => approval::reject_from(registry, policy, address, context),
+        Command::Remove { device, with_approved } => approval::remove(registry, policy, device, with_approved, context),
         Command::Rotate { device, role, scopes } => tokens::rotate(registry, policy, device, role, scopes, context),
-        Command::Revoke { device, role } => tokens::revoke(registry, policy, device, role, context),
+        Command::Revoke { device, role, with_approved } => tokens::revoke(registry, policy, device, role, with_approved, context),
         Command::Rename { device, label } => approval::rename(registry, policy, device, label, context),
         Command::Ask { scopes, address } => asking::ask(registry, policy, scopes, address, context),
+        Command::ApplyPolicy { text } => rules::apply(registry, policy, text, context),
+        Command::ArmRule { rule } => rules::arm(registry, policy, rule, context),
+        Command::MarkSeen { through } => rules::seen(registry, policy, through, context),
+        Command::CreateSetupCode { grants, digest, lives_ms, label } => {
+            codes::create(registry, policy, (grants, digest), lives_ms, label, context)
+        }
+        Command::RevokeSetupCode { code } => codes::revoke(registry, policy, code, context),
         Command::Expire => approval::expire(registry, policy, context),
         Command::Start(event) => conditions::start(registry, event, context),
         Command::Stop(event) => conditions::stop(registry, event, context),
@@ -45,7 +57,14 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
 #[must_use]
 pub fn takes_away(registry: &Registry, actor: &Actor, command: &Command) -> bool {
     let narrows = match command {
-        Command::Reject { .. } | Command::Remove { .. } | Command::Revoke { .. } => true,
+        Command::Reject { .. }
+        | Command::RejectFrom { .. }
+        | Command::Remove { .. }
+        | Command::Revoke { .. }
+        | Command::RevokeSetupCode { .. } => true,
+        Command::ApplyPolicy { text } if text.len() <= limits::RESERVE_POLICY_BYTES => {
+            Policy::parse(text).is_ok_and(|wanted| registry.policy().loosened_by(&wanted).is_empty())
+        }
         Command::Rotate { device, role, scopes: Some(scopes) } => {
             registry.device(device).is_some_and(|device| device.held(*role).covers(*role, scopes))
         }
@@ -77,6 +96,10 @@ struct Subject {
 impl Subject {
     fn request(command: CommandName, request: RequestId) -> Self {
         Self { command, request: Some(request), device: None, role: None, scopes: None }
+    }
+
+    fn of(command: CommandName) -> Self {
+        Self { command, request: None, device: None, role: None, scopes: None }
     }
 
     fn device(command: CommandName, device: DeviceId) -> Self {
@@ -135,6 +158,11 @@ impl Powers {
         matches!(self, Self::All | Self::Within(_, Reach::Everybody))
     }
 
+    /// What a device approved, at any depth; nothing to whoever may not know of everybody.
+    fn approved_by(&self, registry: &Registry, id: &DeviceId) -> BTreeMap<DeviceId, BTreeSet<Role>> {
+        if self.sees_all() { registry.approved_by(id) } else { BTreeMap::new() }
+    }
+
     fn owns(&self, id: &DeviceId) -> bool {
         matches!(self, Self::Within(_, Reach::Own(own)) if own == id)
     }
@@ -159,6 +187,11 @@ impl Powers {
     fn check_device(&self, device: &DeviceId) -> Result<(), Refusal> {
         self.check_pairing()?;
         if self.sees_all() || self.owns(device) { Ok(()) } else { Err(Refusal::NeedsAdmin) }
+    }
+
+    /// Whether it may do everything.
+    fn check_all(&self) -> Result<(), Refusal> {
+        if self.is_all() { Ok(()) } else { Err(Refusal::MissingScope([KnownScope::Admin].into_iter().collect())) }
     }
 
     fn check_pairing(&self) -> Result<(), Refusal> {
@@ -192,6 +225,22 @@ pub fn may_see_request(registry: &Registry, actor: &Actor, request: &Request) ->
 #[must_use]
 pub fn may_see_device(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
     Powers::of(registry, registry.policy(), actor).check_device(device).is_ok()
+}
+
+/// Whether an act that widens may be taken from where it is asked: a seat belt against an agent that is talked into it, no wall.
+fn seat_belt(policy: &Policy, context: &Context<'_>) -> Result<(), Refusal> {
+    match &context.actor {
+        Actor::Owner(person) if person.from_exec && !policy.takes_acts_from_exec() => Err(Refusal::FromExecShell),
+        _ => Ok(()),
+    }
+}
+
+/// What the policy forbids of `scopes`, whoever approves it.
+fn within_ceilings(policy: &Policy, client: Client, role: Role, scopes: &ScopeSet) -> Result<(), Refusal> {
+    match policy.denies(client, role, scopes) {
+        Some((rule, beyond)) => Err(Refusal::PolicyDenied { rule, beyond }),
+        None => Ok(()),
+    }
 }
 
 /// A fresh issue for a role; none while the token key cannot be used, or where chance repeats itself: what is retired must not

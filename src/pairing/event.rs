@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::coded::coded;
 use super::command::Refusal;
 use super::identity::SignatureForm;
-use super::ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Salt, Seq};
+use super::ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Salt, Seq, SetupCodeId};
 use super::scopes::{Role, ScopeSet};
 
 /// An event with its place, its time and who did it.
@@ -74,6 +74,12 @@ events! {
     WitnessPlaced = 8,
     /// The oldest segments are kept elsewhere from here on.
     HistoryArchived = 9,
+    /// Another policy is in force.
+    PolicyChanged = 10,
+    /// Somebody saw what the owner did.
+    OwnerActsSeen = 11,
+    /// A local rule that rested works again.
+    RuleArmed = 12,
     /// A connection was let in.
     ConnectionAdmitted = 16,
     /// A connection was turned away.
@@ -82,6 +88,8 @@ events! {
     ConnectionClosed = 18,
     /// A command was turned away.
     CommandRefused = 19,
+    /// Many were turned away and not written down one by one.
+    AttemptsSuppressed = 20,
     /// A device asked for something that it does not hold.
     PairingRequested = 32,
     /// Something was granted to a device.
@@ -102,6 +110,12 @@ events! {
     TokenRotated = 65,
     /// A role was revoked and its token retired.
     TokenRevoked = 66,
+    /// A code was made that pairs a device without a request.
+    SetupCodeCreated = 80,
+    /// A device was paired by it.
+    SetupCodeSpent = 81,
+    /// It was taken back.
+    SetupCodeRevoked = 82,
 }
 
 impl Event {
@@ -123,6 +137,8 @@ impl Event {
             Self::TokenIssued(event) => Some(event.device),
             Self::TokenRotated(event) => Some(event.device),
             Self::TokenRevoked(event) => Some(event.device),
+            Self::AttemptsSuppressed(event) => event.device,
+            Self::SetupCodeSpent(event) => Some(event.device),
             // It names its connection by a seq, so whose it was is not in it.
             Self::ConnectionClosed(_) => None,
             Self::JournalCreated(_)
@@ -133,7 +149,12 @@ impl Event {
             | Self::ConditionFound(_)
             | Self::ConditionCleared(_)
             | Self::WitnessPlaced(_)
-            | Self::HistoryArchived(_) => None,
+            | Self::HistoryArchived(_)
+            | Self::PolicyChanged(_)
+            | Self::OwnerActsSeen(_)
+            | Self::RuleArmed(_)
+            | Self::SetupCodeCreated(_)
+            | Self::SetupCodeRevoked(_) => None,
         }
     }
 
@@ -146,6 +167,7 @@ impl Event {
             Self::PairingApproved(event) => event.request,
             Self::PairingRejected(event) => Some(event.request),
             Self::PairingExpired(event) => Some(event.request),
+            Self::AttemptsSuppressed(event) => event.request,
             _ => None,
         }
     }
@@ -200,6 +222,9 @@ pub struct Person {
     pub program: String,
     /// Its terminal, where it has one.
     pub terminal: Option<String>,
+    /// Whether it runs below a shell that OpenClaw's agent started; in a record the actor's number says so.
+    #[serde(skip)]
+    pub from_exec: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -210,6 +235,7 @@ impl From<Actor> for ActorImage {
         match actor {
             Actor::Peer => Self(0, None, None, None, None),
             Actor::Device { device, scopes } => Self(1, Some(device), Some(scopes), None, None),
+            Actor::Owner(person) if person.from_exec => Self(6, None, None, None, Some(person)),
             Actor::Owner(person) => Self(2, None, None, None, Some(person)),
             Actor::SharedSecret { rule, scopes } => Self(3, None, Some(scopes), Some(rule), None),
             Actor::Rule(rule) => Self(4, None, None, Some(rule), None),
@@ -229,6 +255,7 @@ impl TryFrom<ActorImage> for Actor {
             ActorImage(3, None, Some(scopes), Some(rule), None) => Ok(Self::SharedSecret { rule, scopes }),
             ActorImage(4, None, None, Some(rule), None) => Ok(Self::Rule(rule)),
             ActorImage(5, None, None, None, None) => Ok(Self::System),
+            ActorImage(6, None, None, None, Some(person)) => Ok(Self::Owner(Person { from_exec: true, ..person })),
             _ => Err(Incoherent("actor")),
         }
     }
@@ -258,6 +285,12 @@ coded!(
         SharedSecret = 6 => "sharedSecret",
         /// Another version of the same platform family.
         Metadata = 7 => "metadata",
+        /// More scopes for a paired local device.
+        LocalUpgrade = 8 => "localUpgrade",
+        /// A first pairing of a node from a network that is trusted with it.
+        TrustedNodeCidrs = 9 => "trustedNodeCidrs",
+        /// A setup code.
+        SetupCode = 10 => "setupCode",
     }
 );
 
@@ -430,6 +463,15 @@ impl Address {
         std::net::IpAddr::V6(self.0).to_canonical()
     }
 
+    /// The address, but of IPv6 only the 64 bits that one host's owner cannot choose.
+    #[must_use]
+    pub fn network(self) -> Self {
+        match self.ip() {
+            std::net::IpAddr::V6(v6) if !v6.is_loopback() => Self((u128::from(v6) >> 64 << 64).into()),
+            _ => self,
+        }
+    }
+
     /// Whether it is this machine.
     #[must_use]
     pub fn is_loopback(self) -> bool {
@@ -578,6 +620,8 @@ coded!(
         Retired = 2 => "retired",
         /// Any other text.
         Wrong = 3 => "wrong",
+        /// None was looked at, since a setup code was presented that is good for this device and all that it asks.
+        SetupCode = 4 => "setup code",
     }
 );
 
@@ -753,6 +797,27 @@ pub struct HistoryArchived {
     pub archive: String,
 }
 
+/// Another policy is in force from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyChanged {
+    /// It, whole.
+    pub policy: String,
+}
+
+/// Somebody saw what the owner did, so that it need not be told any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerActsSeen {
+    /// The last record that was seen.
+    pub through: Seq,
+}
+
+/// A local rule that rested, since a person took away what it had let in, works again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleArmed {
+    /// The rule.
+    pub rule: Rule,
+}
+
 /// A connection was let in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionAdmitted {
@@ -799,6 +864,18 @@ coded!(
         Rename = 6 => "rename",
         /// Ask for more scopes.
         Ask = 7 => "ask",
+        /// Put another policy in force.
+        ApplyPolicy = 8 => "apply a policy",
+        /// Let a local rule work again that rests.
+        ArmRule = 9 => "arm a rule",
+        /// Make a setup code.
+        CreateSetupCode = 10 => "create a setup code",
+        /// Take a setup code back.
+        RevokeSetupCode = 11 => "revoke a setup code",
+        /// Reject all requests of an address.
+        RejectFrom = 12 => "reject all of an address",
+        /// Say that the owner's acts were seen.
+        MarkSeen = 13 => "mark as seen",
     }
 );
 
@@ -817,6 +894,28 @@ pub struct CommandRefused {
     pub scopes: Option<ScopeSet>,
     /// The answer it got.
     pub refusal: Refusal,
+}
+
+/// Attempts and commands that were turned away and not written down one by one, since their budget was spent. What such
+/// records count adds up: each tells of those after the one before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptsSuppressed {
+    /// A record of one that was turned away: device, ask and answer of all these were the same.
+    pub like: Option<Seq>,
+    /// Where there is none: the address, of IPv6 its network of 64 bits; absent where too many were counted to tell.
+    pub address: Option<Address>,
+    /// The device that proved itself.
+    pub device: Option<DeviceId>,
+    /// The pending request that the answer named.
+    pub request: Option<RequestId>,
+    /// The number of the answer (journal-format.md, "Refusal").
+    pub refusal: u8,
+    /// How many, at least 1.
+    pub count: u64,
+    /// When the first of them came.
+    pub first: Millis,
+    /// When the last of them came.
+    pub last: Millis,
 }
 
 /// A device asked for something that it does not hold. A request never changes: another ask is another request.
@@ -851,6 +950,10 @@ coded!(
         Rotation = 2 => "rotation",
         /// A rule approved a first pairing.
         FirstPairing = 3 => "first pairing",
+        /// A rule approved more scopes.
+        Upgrade = 4 => "upgrade",
+        /// A setup code was presented.
+        SetupCode = 5 => "setup code",
     }
 );
 
@@ -953,4 +1056,44 @@ pub struct TokenRevoked {
     pub device: DeviceId,
     /// The role.
     pub role: Role,
+}
+
+/// A code was made that pairs one device without a request: whoever presents it first. It is on record by its digest only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupCodeCreated {
+    /// Its id, by which people name it.
+    pub code: SetupCodeId,
+    /// SHA-256 of its text.
+    pub digest: Digest,
+    /// What it gives: roles by number, each once, and their scopes.
+    pub grants: Vec<CodeGrant>,
+    /// When it is good no longer.
+    pub expires: Millis,
+    /// What it is for, in its maker's words.
+    pub label: Option<String>,
+}
+
+/// A role that a setup code gives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CodeGrant {
+    /// The role.
+    pub role: Role,
+    /// All that it may carry.
+    pub scopes: ScopeSet,
+}
+
+/// A setup code was spent; the approvals are records behind this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupCodeSpent {
+    /// The code.
+    pub code: SetupCodeId,
+    /// The device that presented it.
+    pub device: DeviceId,
+}
+
+/// A setup code was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupCodeRevoked {
+    /// The code.
+    pub code: SetupCodeId,
 }

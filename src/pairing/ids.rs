@@ -194,6 +194,10 @@ uuid_id!(
     ConnectionId, "connection id"
 );
 uuid_id!(
+    /// Names a setup code, without telling it.
+    SetupCodeId, "setup code id"
+);
+uuid_id!(
     /// Names a journal; the seed of its hash chain.
     JournalId, "journal id"
 );

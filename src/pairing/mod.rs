@@ -16,16 +16,23 @@ mod token;
 pub use coded::UnknownCode;
 pub use command::{
     Admission, AuthReason, Command, Context, Decision, Ending, Granted, Mint, Outcome, PairingNeed, Presented, Refusal,
-    Resolution,
+    Resolution, Shown, Surface,
 };
 pub use decide::{
     decide, may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request, takes_away, what_is_needed,
 };
 pub use event::*;
 pub use identity::{SignatureForm, SignedText, normal, platform_family, signed_form};
-pub use ids::{ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq};
-pub use policy::{DEFAULT as DEFAULT_POLICY, Policy, PolicyError, json5_depth};
+pub use ids::{
+    ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq, SetupCodeId,
+};
+pub use policy::{
+    Budgets, DEFAULT as DEFAULT_POLICY, FailureBudget, PendingBudget, Policy, PolicyError, RecordBudget, STRICT as STRICT_POLICY,
+    SocketBudget, json5_depth,
+};
 pub use possible::{Impossible, check};
-pub use registry::{Activity, Device, Finding, Grant, Registry, Request, Retired, RetiredWhy, Run, Token};
+pub use registry::{
+    Activity, Applied, Device, Finding, Grant, Registry, Request, Resting, Retired, RetiredWhy, Run, SetupCode, Token, Unseen,
+};
 pub use scopes::{KnownScope, MalformedScopes, Role, ScopeSet};
 pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, foreign_digest, same};

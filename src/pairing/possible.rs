@@ -45,6 +45,19 @@ pub fn check(registry: &Registry, record: &Record) -> Result<(), Impossible> {
         Event::TokenIssued(event) => paired(&event.device),
         Event::TokenRotated(event) => paired(&event.device),
         Event::TokenRevoked(event) => paired(&event.device),
+        Event::OwnerActsSeen(event) => unless(event.through < record.seq, "it names a later record"),
+        Event::AttemptsSuppressed(event) => {
+            unless(event.like.is_none_or(|like| like < record.seq), "it names a later record")?;
+            unless(event.count > 0, "it tells of nothing")
+        }
+        Event::SetupCodeCreated(event) => {
+            unless(registry.setup_code(&event.code).is_none(), "a setup code with this id is known")
+        }
+        Event::SetupCodeSpent(event) => {
+            let is_good = registry.setup_code(&event.code).is_some_and(|code| code.spent.is_none());
+            unless(is_good, "no such setup code is left")
+        }
+        Event::SetupCodeRevoked(event) => unless(registry.setup_code(&event.code).is_some(), "no such setup code is known"),
         _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 //! it has no rules, cannot fail and matches every event. Maps are persistent, so a clone costs nothing and readers keep theirs
 //! while the writer goes on. A registry can be saved and restored; what is saved is a convenience, not a format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -13,11 +13,12 @@ use sha2::{Digest as _, Sha256};
 use super::coded::coded;
 use super::command::{Ending, Granted, Refusal, Resolution};
 use super::event::{
-    Actor, Address, Attempt, Client, Condition, ConnectionAdmitted, ConnectionRefused, Described, Description, Event,
-    GatewayStarted, Issue, PairingApproved, PairingRequested, Reason, Record, TokenVerdict,
+    Act, Actor, Address, Attempt, AttemptsSuppressed, Client, CodeGrant, Condition, ConnectionAdmitted, ConnectionRefused,
+    Described, Description, Event, GatewayStarted, Issue, PairingApproved, PairingRequested, Reason, Record, Rule,
+    SetupCodeCreated, TokenVerdict,
 };
 use super::identity::SignatureForm;
-use super::ids::{DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Seq};
+use super::ids::{DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Seq, SetupCodeId};
 use super::policy::Policy;
 use super::scopes::{KnownScope, Role, ScopeSet};
 use super::token::same;
@@ -43,6 +44,59 @@ pub struct Registry {
     last_run: Option<Arc<Run>>,
     witness: Option<Arc<str>>,
     conditions: Map<Condition, Arc<Finding>>,
+    applied: Option<Arc<Applied>>,
+    codes: Map<SetupCodeId, Arc<SetupCode>>,
+    resting: Map<Rule, Resting>,
+    unseen: Arc<Unseen>,
+}
+
+/// When the policy in force came into force, and through whom; the first one came with the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Applied {
+    /// The record.
+    pub seq: Seq,
+    /// When.
+    pub at: Millis,
+    /// Who.
+    pub by: Actor,
+}
+
+/// A setup code that was not taken back. It is known for as long as it would be good, also once it is spent: the device that
+/// spent it may not have heard so.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SetupCode {
+    /// SHA-256 of its text.
+    pub digest: Digest,
+    /// What it gives.
+    pub grants: Vec<CodeGrant>,
+    /// When it is good no longer.
+    pub expires: Millis,
+    /// What it is for.
+    pub label: Option<String>,
+    /// When it was made.
+    pub at: Millis,
+    /// Who made it, and so approves what it gives.
+    pub by: Actor,
+    /// The device that spent it, and when.
+    pub spent: Option<(DeviceId, Millis)>,
+}
+
+/// Why a local rule rests, where the policy lets it: a person took away what it had let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Resting {
+    /// The device that was removed or revoked.
+    pub device: DeviceId,
+    /// When.
+    pub at: Millis,
+}
+
+/// What the owner did and nobody said to have seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Unseen {
+    /// How many acts.
+    pub count: u64,
+    /// The records of the last [`limits::UNSEEN_ACTS`] of them, the oldest first.
+    pub last: Vec<Seq>,
 }
 
 /// The last gateway that started on the journal.
@@ -104,6 +158,10 @@ pub struct Grant {
     pub retired: Vec<Retired>,
     /// When the role was revoked and by whom, if it is; nothing is held then.
     pub revoked: Option<(Millis, Actor)>,
+    /// The devices that approved something of it, themselves or by a setup code.
+    pub approvers: BTreeSet<DeviceId>,
+    /// The rules that approved something of it.
+    pub rules: BTreeSet<Rule>,
 }
 
 /// A live token.
@@ -345,6 +403,35 @@ impl Registry {
         self.conditions.iter().map(|(condition, found)| (*condition, &**found))
     }
 
+    /// When the policy in force was applied, and by whom; none of the first one.
+    #[must_use]
+    pub fn applied(&self) -> Option<&Applied> {
+        self.applied.as_deref()
+    }
+
+    /// A setup code that is known, whether or not it is still good.
+    #[must_use]
+    pub fn setup_code(&self, id: &SetupCodeId) -> Option<&Arc<SetupCode>> {
+        self.codes.get(id)
+    }
+
+    /// All setup codes that are known, by id.
+    pub fn setup_codes(&self) -> impl Iterator<Item = (&SetupCodeId, &Arc<SetupCode>)> {
+        self.codes.iter()
+    }
+
+    /// Since when and why a local rule would rest, where the policy lets it.
+    #[must_use]
+    pub fn resting(&self, rule: Rule) -> Option<Resting> {
+        self.resting.get(&rule).copied()
+    }
+
+    /// What the owner did and nobody said to have seen.
+    #[must_use]
+    pub fn unseen(&self) -> &Unseen {
+        &self.unseen
+    }
+
     /// What a presented token is for this device and role. Every comparison takes the same time.
     #[must_use]
     pub fn judge(&self, device: &DeviceId, role: Role, presented: &Digest) -> TokenVerdict {
@@ -358,6 +445,46 @@ impl Registry {
             (false, 0) => TokenVerdict::Wrong,
             (false, _) => TokenVerdict::Retired,
         }
+    }
+
+    /// The setup code with this digest, where it is good at `now` for all that `device` asks. Once it is spent it is good for
+    /// nobody but the device that spent it, as long as that holds what it asks for.
+    #[must_use]
+    pub fn good_code(
+        &self,
+        digest: &Digest,
+        device: &DeviceId,
+        role: Role,
+        scopes: &ScopeSet,
+        now: Millis,
+    ) -> Option<SetupCodeId> {
+        // All are compared, so that how long it takes tells nothing.
+        let presented: Vec<_> = self.codes.iter().filter(|(_, code)| same(&code.digest, digest)).collect();
+        let (id, code) = presented.into_iter().find(|(_, code)| now < code.expires)?;
+        let gives = code.grants.iter().any(|grant| grant.role == role && grant.scopes.covers(role, scopes));
+        let holds = || self.device(device).is_some_and(|device| device.has(role) && device.held(role).covers(role, scopes));
+        let is_good = gives && code.spent.is_none_or(|(by, _)| by == *device && holds());
+        is_good.then_some(*id)
+    }
+
+    /// The devices that `id` approved, that those approved, and so on; each with the roles of which it approved something.
+    #[must_use]
+    pub fn approved_by(&self, id: &DeviceId) -> BTreeMap<DeviceId, BTreeSet<Role>> {
+        let mut found: BTreeMap<DeviceId, BTreeSet<Role>> = BTreeMap::new();
+        let mut ask = vec![*id];
+        while let Some(approver) = ask.pop() {
+            for device in self.devices().filter(|device| device.id != *id) {
+                let given = device.grants.iter().filter(|(_, grant)| grant.approvers.contains(&approver)).map(|(role, _)| *role);
+                let given: BTreeSet<_> = given.collect();
+                if !given.is_empty() && !found.contains_key(&device.id) {
+                    ask.push(device.id);
+                }
+                if !given.is_empty() {
+                    found.entry(device.id).or_default().extend(given);
+                }
+            }
+        }
+        found
     }
 
     /// The record in which this device said exactly this of itself, if it is still at hand.
@@ -388,10 +515,10 @@ impl Registry {
     pub fn digest(&self) -> (Digest, Digest) {
         let mut pairing = DigestHasher::default();
         (&self.journal, self.policy(), &self.devices, &self.requests, &self.barred, &self.settled).hash(&mut pairing);
-        self.settled_others.hash(&mut pairing);
+        (&self.settled_others, &self.codes, &self.resting).hash(&mut pairing);
         let mut activity = DigestHasher::default();
         (self.head, self.now, &self.activity, self.starts, &self.witness).hash(&mut activity);
-        (&self.last_run, &self.conditions).hash(&mut activity);
+        (&self.last_run, &self.conditions, &self.applied, &self.unseen).hash(&mut activity);
         (pairing.digest(), activity.digest())
     }
 
@@ -401,10 +528,30 @@ impl Registry {
     pub fn apply(&mut self, record: &Record) {
         self.head = record.seq;
         self.now = self.now.max(record.at);
+        self.see(record);
         match &record.event {
             Event::JournalCreated(event) => {
                 self.journal = Some(event.journal);
                 self.policy = Some(Arc::from(&*event.policy)).into();
+            }
+            Event::PolicyChanged(event) => {
+                self.policy = Some(Arc::from(&*event.policy)).into();
+                let applied = Applied { seq: record.seq, at: record.at, by: record.actor.clone() };
+                self.applied = Some(Arc::new(applied));
+            }
+            Event::OwnerActsSeen(event) => self.seen(event.through),
+            Event::RuleArmed(event) => {
+                self.resting.remove_mut(&event.rule);
+            }
+            Event::AttemptsSuppressed(event) => self.suppressed(event),
+            Event::SetupCodeCreated(event) => self.code_created(record, event),
+            Event::SetupCodeSpent(event) => {
+                if let Some(code) = self.codes.get_mut(&event.code) {
+                    Arc::make_mut(code).spent = Some((event.device, record.at));
+                }
+            }
+            Event::SetupCodeRevoked(event) => {
+                self.codes.remove_mut(&event.code);
             }
             Event::WitnessPlaced(event) => self.witness = Some(Arc::from(&*event.path)),
             Event::GatewayStarted(event) => self.started(record, event),
@@ -436,6 +583,7 @@ impl Registry {
             }),
             Event::DeviceRenamed(event) => self.change(&event.device, |device| device.label = Some(event.label.clone())),
             Event::DeviceRemoved(event) => {
+                self.rest(record, &event.device, Role::ALL);
                 for role in Role::ALL {
                     if let Some(id) = self.waiting.get(&(event.device, *role)).copied() {
                         self.settle(id, Ending::Removed, record.at, &record.actor);
@@ -454,16 +602,99 @@ impl Registry {
                 let (scopes, issue) = (event.scopes.clone(), event.issue);
                 grant.token = Some(Token { scopes, issue, created_at, rotated_at: Some(record.at) });
             }),
-            Event::TokenRevoked(event) => self.grant(&event.device, event.role, |grant| {
-                grant.retire(RetiredWhy::Revoked, record.at);
-                grant.approved = ScopeSet::EMPTY;
-                grant.revoked = Some((record.at, record.actor.clone()));
-            }),
+            Event::TokenRevoked(event) => {
+                self.rest(record, &event.device, &[event.role]);
+                self.grant(&event.device, event.role, |grant| {
+                    grant.retire(RetiredWhy::Revoked, record.at);
+                    grant.approved = ScopeSet::EMPTY;
+                    grant.revoked = Some((record.at, record.actor.clone()));
+                    grant.approvers.clear();
+                    grant.rules.clear();
+                });
+            }
             Event::JournalRepaired(_)
             | Event::SegmentSealed(_)
             | Event::HistoryArchived(_)
             | Event::ConnectionClosed(_)
             | Event::CommandRefused(_) => {}
+        }
+    }
+
+    /// Remembers that the owner acted.
+    fn see(&mut self, record: &Record) {
+        let is_act = !matches!(record.event, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_));
+        if is_act && matches!(record.actor, Actor::Owner(_)) {
+            let unseen = Arc::make_mut(&mut self.unseen);
+            unseen.count = unseen.count.saturating_add(1);
+            unseen.last.push(record.seq);
+            if unseen.last.len() > limits::UNSEEN_ACTS {
+                unseen.last.remove(0);
+            }
+        }
+    }
+
+    /// Forgets what was seen; of those before the last ones there is only the number, so they go together.
+    fn seen(&mut self, through: Seq) {
+        let unseen = Arc::make_mut(&mut self.unseen);
+        unseen.last.retain(|seq| *seq > through);
+        unseen.count = u64::try_from(unseen.last.len()).unwrap_or(u64::MAX);
+    }
+
+    /// Notes for which rules a person took away from a device what they gave.
+    fn rest(&mut self, record: &Record, device: &DeviceId, roles: &[Role]) {
+        let Some(known) = self.devices.get(device) else { return };
+        let given = roles.iter().filter_map(|role| known.grants.get(role)).flat_map(|grant| grant.rules.iter().copied());
+        for rule in given.collect::<BTreeSet<_>>() {
+            self.resting.insert_mut(rule, Resting { device: *device, at: record.at });
+        }
+    }
+
+    /// What many attempts did that were not written down one by one.
+    fn suppressed(&mut self, event: &AttemptsSuppressed) {
+        if let Some(activity) = event.device.and_then(|device| self.activity.get_mut(&device)) {
+            let activity = Arc::make_mut(activity);
+            activity.refusals = activity.refusals.saturating_add(event.count);
+        }
+        if let Some(request) = event.request.and_then(|request| self.requests.get_mut(&request)) {
+            let request = Arc::make_mut(request);
+            request.last_at = request.last_at.max(event.last);
+            request.attempts = request.attempts.saturating_add(u32::try_from(event.count).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Notes a setup code; those whose time is over make room for it.
+    fn code_created(&mut self, record: &Record, event: &SetupCodeCreated) {
+        let over: Vec<_> = self.codes.iter().filter(|(_, code)| code.expires <= record.at).map(|(id, _)| *id).collect();
+        for id in over {
+            self.codes.remove_mut(&id);
+        }
+        let code = SetupCode {
+            digest: event.digest,
+            grants: event.grants.clone(),
+            expires: event.expires,
+            label: event.label.clone(),
+            at: record.at,
+            by: record.actor.clone(),
+            spent: None,
+        };
+        self.codes.insert_mut(event.code, Arc::new(code));
+    }
+
+    /// The device and the rule that gave what is approved by `actor`: of a setup code, whoever made it.
+    fn givers(&self, actor: &Actor, act: Act, device: &DeviceId) -> (Option<DeviceId>, Option<Rule>) {
+        let spent = || self.codes.values().filter(|code| code.spent.is_some_and(|(by, _)| by == *device));
+        match actor {
+            Actor::Device { device, .. } => (Some(*device), None),
+            Actor::Rule(_) if act == Act::SetupCode => {
+                let last = spent().max_by_key(|code| code.spent.map(|(_, at)| at));
+                let maker = last.and_then(|code| match &code.by {
+                    Actor::Device { device, .. } => Some(*device),
+                    _ => None,
+                });
+                (maker, None)
+            }
+            Actor::Rule(rule) => (None, Some(*rule)),
+            _ => (None, None),
         }
     }
 
@@ -553,7 +784,10 @@ impl Registry {
             device.adopt(request);
         }
         device.approved_at = record.at;
+        let (approver, rule) = self.givers(&record.actor, event.act, &event.device);
         let grant = device.grants.entry(event.role).or_default();
+        grant.approvers.extend(approver);
+        grant.rules.extend(rule);
         grant.revoked = None;
         grant.approved = grant.approved.union(&event.scopes);
         if let Some(token) = &mut grant.token {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::limits;
 use crate::pairing::{
-    Act, Actor, Attempt, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Millis, PairingNeed, Reason, Record,
-    Refusal, RequestId, Resolution, Role, ScopeSet,
+    Act, Actor, Attempt, AttemptsSuppressed, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Millis, PairingNeed,
+    Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet,
 };
 
 /// A time as RFC 3339 in UTC, to the millisecond.
@@ -79,6 +79,29 @@ pub fn refusal_sentence(refusal: &Refusal, about: About<'_>) -> String {
             format!("unknown deviceId/role: the device holds no {role} role, and a rotation never creates one")
         }
         Refusal::HeldAlready => "the device holds all of these scopes; it has them when it connects and asks for them".to_owned(),
+        Refusal::PolicyDenied { rule, beyond } => {
+            format!("not allowed by policy: {} ({beyond} is beyond it, and no approval helps)", quote(rule))
+        }
+        Refusal::RecordBudgetSpent { retry_after_ms } => {
+            format!("too much was recorded of this device or address lately; try again in {} s", retry_after_ms.div_ceil(1_000))
+        }
+        Refusal::FromExecShell => {
+            "refused from a shell of OpenClaw's agent: an act that widens is a person's; do it in a terminal of \
+             your own, or let the policy key ownerActsFromExec allow it (this is a seat belt, not a wall)"
+                .to_owned()
+        }
+        Refusal::LoosensPolicy { keys } => {
+            format!(
+                "this policy would admit what the one in force does not ({}); only the owner may apply it, on the gateway's host: \
+                     openclaw policy apply",
+                quote(keys)
+            )
+        }
+        Refusal::BadPolicy { why } => format!("this is no policy: {}", quote(why)),
+        Refusal::UnknownSetupCode => "no such setup code is good: it is spent, expired or taken back, or never was".to_owned(),
+        Refusal::TooManySetupCodes => {
+            "too many setup codes are good already; take some back: openclaw devices join-code --list".to_owned()
+        }
         Refusal::TokenKeyUnusable => "no token can be issued: the key file pairing/token.key cannot be read".to_owned(),
     }
 }
@@ -181,7 +204,30 @@ pub fn event_sentence(record: &Record) -> String {
             format!("the {} token of device {} was rotated by {}: {before} before, {after} now", event.role, event.device, by())
         }
         Event::TokenRevoked(event) => format!("the {} role of device {} was revoked by {}", event.role, event.device, by()),
+        Event::PolicyChanged(_) => format!("another policy was put in force by {}", by()),
+        Event::OwnerActsSeen(event) => format!("the owner's acts up to seq {} were seen by {}", event.through, by()),
+        Event::RuleArmed(event) => format!("the local rule {} was armed again by {}", event.rule, by()),
+        Event::AttemptsSuppressed(event) => suppressed(event),
+        Event::SetupCodeCreated(event) => {
+            let gives = event.grants.iter().map(|grant| format!("{} with {}", grant.role, grant.scopes)).collect::<Vec<_>>();
+            let label = event.label.as_deref().map(|label| format!(" for \"{}\"", quote(label))).unwrap_or_default();
+            let (code, gives, until) = (event.code, gives.join(" and "), time_text(event.expires));
+            format!("setup code {code}{label} was made by {}: {gives}, until {until}", by())
+        }
+        Event::SetupCodeSpent(event) => format!("setup code {} was spent by device {}", event.code, event.device),
+        Event::SetupCodeRevoked(event) => format!("setup code {} was taken back by {}", event.code, by()),
     }
+}
+
+fn suppressed(event: &AttemptsSuppressed) -> String {
+    let of = match (event.like, event.device, event.address) {
+        (Some(like), _, _) => format!(" like seq {like}"),
+        (None, Some(device), _) => format!(" of device {device}"),
+        (None, None, Some(address)) => format!(" from {}", address.ip()),
+        (None, None, None) => " from many addresses".to_owned(),
+    };
+    let (first, last) = (time_text(event.first), time_text(event.last));
+    format!("{} more{of} were refused between {first} and {last} and not recorded one by one", event.count)
 }
 
 /// What a condition is about, so that its detail completes the sentence.
@@ -236,6 +282,12 @@ fn pairing_required(need: &PairingNeed, about: About<'_>) -> String {
         }
         Reason::ScopeUpgrade => write!(text, "lacks {} (holds {})", need.missing, need.held),
     };
+    if let Some(rule) = need.rests {
+        let _ = write!(
+            text,
+            "; the policy rule {rule} rests, since a person took away what it let in (the owner arms it again: openclaw policy arm {rule})"
+        );
+    }
     let _ = write!(text, "; approve with: openclaw devices approve {}", need.request);
     if need.token_is_narrow {
         let scopes = need.held.union(&need.missing);
@@ -365,6 +417,7 @@ mod tests {
             token_is_narrow: false,
             revoked: None,
             retry_after_ms: 0,
+            rests: None,
         };
         let text = close_reason(&Refusal::PairingRequired(need), About::default());
         assert!(text.len() <= limits::CLOSE_REASON_BYTES);

@@ -58,7 +58,16 @@ impl Facts {
             | Event::PairingExpired(_)
             | Event::DeviceMetadataChanged(_)
             | Event::DeviceRemoved(_)
-            | Event::DeviceRenamed(_) => Self::default(),
+            | Event::DeviceRenamed(_)
+            | Event::PolicyChanged(_)
+            | Event::OwnerActsSeen(_)
+            | Event::SetupCodeCreated(_)
+            | Event::SetupCodeSpent(_)
+            | Event::SetupCodeRevoked(_) => Self::default(),
+            Event::RuleArmed(event) => Self { rule: event.rule.to_string(), ..Self::default() },
+            Event::AttemptsSuppressed(event) => {
+                Self { address: event.address.map(|address| address.ip().to_string()).unwrap_or_default(), ..Self::default() }
+            }
             Event::ConnectionAdmitted(event) => {
                 Self { scopes: listed(&event.scopes), rule: event.rule.to_string(), ..Self::of_attempt(&event.attempt) }
             }

@@ -5,8 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::pairing::{
-    Actor, Ask, Attempt, Client, Credential, Described, Description, Digest, Event, PairingNeed, Person, Record, Refusal,
-    Resolution, ScopeSet, Source,
+    Actor, Ask, Attempt, Client, CodeGrant, Credential, Described, Description, Digest, Event, PairingNeed, Person, Record,
+    Refusal, Resolution, ScopeSet, Source,
 };
 use crate::views::{is_plain, time_text};
 
@@ -121,7 +121,32 @@ fn fields(event: &Event) -> Value {
             "scopes": scopes(&event.scopes),
         }),
         Event::TokenRevoked(event) => json!({ "device": event.device.to_string(), "role": event.role.as_str() }),
+        Event::PolicyChanged(event) => json!({ "policy": event.policy }),
+        Event::OwnerActsSeen(event) => json!({ "through": event.through.0 }),
+        Event::RuleArmed(event) => json!({ "rule": event.rule.as_str() }),
+        Event::AttemptsSuppressed(event) => members([
+            ("like", event.like.map(|seq| seq.0.into())),
+            ("address", event.address.map(|address| address.ip().to_string().into())),
+            ("device", event.device.map(|id| id.to_string().into())),
+            ("request", event.request.map(|id| id.to_string().into())),
+            ("refusal", Some(event.refusal.into())),
+            ("count", Some(event.count.into())),
+            ("first", Some(event.first.0.into())),
+            ("last", Some(event.last.0.into())),
+        ]),
+        Event::SetupCodeCreated(event) => members([
+            ("code", Some(event.code.to_string().into())),
+            ("grants", Some(event.grants.iter().map(code_grant).collect())),
+            ("expires", Some(event.expires.0.into())),
+            ("label", text(event.label.as_ref())),
+        ]),
+        Event::SetupCodeSpent(event) => json!({ "code": event.code.to_string(), "device": event.device.to_string() }),
+        Event::SetupCodeRevoked(event) => json!({ "code": event.code.to_string() }),
     }
+}
+
+fn code_grant(grant: &CodeGrant) -> Value {
+    json!({ "role": grant.role.as_str(), "scopes": scopes(&grant.scopes) })
 }
 
 fn actor(actor: &Actor) -> Value {
@@ -130,7 +155,7 @@ fn actor(actor: &Actor) -> Value {
         Actor::Device { device, scopes: held } => {
             json!({ "number": 1, "device": device.to_string(), "scopes": scopes(held) })
         }
-        Actor::Owner(by) => json!({ "number": 2, "person": person(by) }),
+        Actor::Owner(by) => json!({ "number": if by.from_exec { 6 } else { 2 }, "person": person(by) }),
         Actor::SharedSecret { rule, scopes: held } => json!({ "number": 3, "scopes": scopes(held), "rule": rule.as_str() }),
         Actor::Rule(rule) => json!({ "number": 4, "rule": rule.as_str() }),
         Actor::System => json!({ "number": 5 }),
@@ -216,7 +241,12 @@ fn refusal(refusal: &Refusal) -> Value {
             ("retry", Some((*may_retry_with_device_token).into())),
             ("at", rotated_at.map(|at| at.0.into())),
         ]),
-        Refusal::PairingRequired(missing) => json!({ "number": 5, "retry": false, "need": need(missing) }),
+        Refusal::PairingRequired(missing) => members([
+            ("number", Some(refusal.number().into())),
+            ("retry", Some(false.into())),
+            ("need", Some(need(missing))),
+            ("rule", missing.rests.map(|rule| rule.as_str().into())),
+        ]),
         Refusal::PendingTableFull => json!({ "number": 6, "retry": false }),
         Refusal::MissingScope(missing) => json!({ "number": 7, "retry": false, "scopes": scopes(missing) }),
         Refusal::NeedsAdmin => json!({ "number": 8, "retry": false }),
@@ -226,6 +256,15 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::RoleNotHeld(role) => json!({ "number": 12, "retry": false, "role": role.as_str() }),
         Refusal::TokenKeyUnusable => json!({ "number": 13, "retry": false }),
         Refusal::HeldAlready => json!({ "number": 14, "retry": false }),
+        Refusal::PolicyDenied { rule, beyond } => {
+            json!({ "number": 15, "retry": false, "scopes": scopes(beyond), "words": rule })
+        }
+        Refusal::RecordBudgetSpent { retry_after_ms } => json!({ "number": 16, "retry": false, "wait_ms": retry_after_ms }),
+        Refusal::FromExecShell => json!({ "number": 17, "retry": false }),
+        Refusal::LoosensPolicy { keys } => json!({ "number": 18, "retry": false, "words": keys }),
+        Refusal::BadPolicy { why } => json!({ "number": 19, "retry": false, "words": why }),
+        Refusal::UnknownSetupCode => json!({ "number": 21, "retry": false }),
+        Refusal::TooManySetupCodes => json!({ "number": 22, "retry": false }),
     }
 }
 

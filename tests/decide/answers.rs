@@ -61,8 +61,8 @@ fn what_a_request_shows_counts_and_not_only_what_it_adds() {
 #[test]
 fn acting_on_another_device_needs_admin_and_on_oneself_only_pairing() {
     let commands = [
-        Command::Remove { device: device(1) },
-        Command::Revoke { device: device(1), role: Role::Operator },
+        Command::Remove { device: device(1), with_approved: false },
+        Command::Revoke { device: device(1), role: Role::Operator, with_approved: false },
         Command::Rotate { device: device(1), role: Role::Operator, scopes: Some(scopes("pairing")) },
     ];
     let pairing = || Some(Refusal::MissingScope(scopes("pairing")));
@@ -330,8 +330,12 @@ fn a_refused_command_is_an_event_with_its_actor_its_question_and_its_answer() {
     for (command, name, refusal) in [
         (Command::Approve { request }, CommandName::Approve, Refusal::MissingScope(scopes("read"))),
         (Command::Reject { request }, CommandName::Reject, Refusal::MissingScope(scopes("read"))),
-        (Command::Remove { device: device(1) }, CommandName::Remove, Refusal::NeedsAdmin),
-        (Command::Revoke { device: device(1), role: Role::Operator }, CommandName::Revoke, Refusal::NeedsAdmin),
+        (Command::Remove { device: device(1), with_approved: false }, CommandName::Remove, Refusal::NeedsAdmin),
+        (
+            Command::Revoke { device: device(1), role: Role::Operator, with_approved: false },
+            CommandName::Revoke,
+            Refusal::NeedsAdmin,
+        ),
         (
             Command::Rotate { device: device(1), role: Role::Operator, scopes: Some(scopes("pairing")) },
             CommandName::Rotate,

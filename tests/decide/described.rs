@@ -74,7 +74,8 @@ fn x08_a_v2_claim_neither_sets_nor_moves_a_pin() {
 #[test]
 fn s19_approving_a_request_that_leaves_a_field_out_takes_no_pin_away() {
     let mut world = World::new();
-    world.grant(&visit(1).asks("read").platform("windows").family("Windows").offers(&["camera"]));
+    world.grant(&visit(1).node().asks("").platform("windows").family("Windows").offers(&["camera"]));
+    world.grant(&visit(1).asks("read").platform("windows"));
     world.grant(&visit(1).asks("write").says(|said| said.platform = None));
     let pinned = &world.registry.device(&device(1)).expect("paired").description;
     assert_eq!((pinned.platform.as_deref(), pinned.family.as_deref()), (Some("windows"), Some("Windows")));
@@ -122,7 +123,7 @@ fn a_fault_is_answered_before_anything_else_is_asked() {
         let mut world = World::new();
         let mut attempt = visit(1).local().asks("read").attempt(&world.registry);
         attempt.fault = Some(*fault);
-        let told = world.tell(Actor::Peer, Command::Connect { attempt: Box::new(attempt), key: None });
+        let told = world.tell(Actor::Peer, Command::Connect { attempt: Box::new(attempt), key: None, code: None });
         assert_eq!((told.names(), told.refusal()), (REFUSED.to_vec(), &Refusal::Fault(*fault)));
     }
 }

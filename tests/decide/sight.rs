@@ -1,8 +1,9 @@
 //! What an actor sees of others, and what not even a full disk prevents.
 
 use openclaw_pairing::pairing::{
-    Condition, ConditionCleared, ConditionFound, ConnectionClosed, Digest, HistoryArchived, JournalRepaired, KINDS,
-    SegmentSealed, WitnessPlaced, may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request, takes_away,
+    AttemptsSuppressed, Condition, ConditionCleared, ConditionFound, ConnectionClosed, Digest, HistoryArchived, JournalRepaired,
+    KINDS, OwnerActsSeen, PolicyChanged, RuleArmed, SegmentSealed, SetupCodeCreated, SetupCodeId, SetupCodeRevoked,
+    SetupCodeSpent, WitnessPlaced, may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request, takes_away,
 };
 
 use super::*;
@@ -24,7 +25,7 @@ fn told() -> (World, [(&'static str, Actor); 7]) {
     let admission = world.connect(&visit(1).asks("read").platform("linux 2")).events.len();
     assert!(admission > 0);
     world.note(Actor::Peer, ConnectionClosed { admission: world.registry.head(), code: 1000 }.into());
-    world.tell(by(1, "read"), Command::Remove { device: device(9) });
+    world.tell(by(1, "read"), Command::Remove { device: device(9), with_approved: false });
     world.tell(owner(), Command::Rename { device: device(1), label: "desk".to_owned() });
     world.rotate(owner(), 1, None);
     world.revoke(owner(), 1);
@@ -41,6 +42,25 @@ fn told() -> (World, [(&'static str, Actor); 7]) {
     let archived = HistoryArchived { through: Seq(1), hash: Digest([0; 32]), archive: "x".to_owned() };
     world.note(Actor::System, archived.into());
     world.tell(Actor::System, Command::Stop(GatewayStopped { cause: "a test".to_owned() }));
+    world.note(owner(), PolicyChanged { policy: "{ version: 1 }".to_owned() }.into());
+    world.note(owner(), RuleArmed { rule: Rule::LocalFirstPairing }.into());
+    world.note(owner(), OwnerActsSeen { through: Seq(1) }.into());
+    let code = SetupCodeId([1; 16]);
+    let created = SetupCodeCreated { code, digest: Digest([1; 32]), grants: vec![], expires: Millis(u64::MAX), label: None };
+    world.note(owner(), created.into());
+    world.note(Actor::Peer, SetupCodeSpent { code, device: device(1) }.into());
+    world.note(owner(), SetupCodeRevoked { code }.into());
+    let suppressed = AttemptsSuppressed {
+        like: None,
+        address: None,
+        device: Some(device(1)),
+        request: None,
+        refusal: 4,
+        count: 1,
+        first: Millis(1),
+        last: Millis(1),
+    };
+    world.note(Actor::System, suppressed.into());
     let host = Actor::SharedSecret { rule: Rule::LocalCli, scopes: scopes("read") };
     let names = ["owner", "admin", "host", "pairing", "write", "reader", "nobody"];
     let actors = [owner(), admin, host, pairing, write, reader, Actor::Peer];
@@ -63,7 +83,7 @@ fn x34_a_record_is_read_by_whoever_it_concerns_and_by_those_who_may_do_everythin
         let concerns = |n: u8| format!("{record:?}").contains(&device(n).to_string());
         let expected: &[&str] = match name {
             "JournalCreated" | "GatewayStarted" | "GatewayStopped" | "JournalRepaired" | "SegmentSealed" | "ConditionFound"
-            | "ConditionCleared" | "WitnessPlaced" | "HistoryArchived" => {
+            | "ConditionCleared" | "WitnessPlaced" | "HistoryArchived" | "PolicyChanged" | "RuleArmed" => {
                 &["owner", "admin", "host", "pairing", "write", "reader", "nobody"]
             }
             // Of the others each device reads what is its own.
@@ -134,8 +154,8 @@ fn x31_only_what_takes_power_away_by_who_may_do_everything_goes_into_the_reserve
     let rotate = |names: Option<&str>, n: u8| Command::Rotate { device: device(n), role, scopes: names.map(scopes) };
     for (command, narrows) in [
         (Command::Reject { request: NO_REQUEST }, true),
-        (Command::Remove { device: one }, true),
-        (Command::Revoke { device: one, role }, true),
+        (Command::Remove { device: one, with_approved: false }, true),
+        (Command::Revoke { device: one, role, with_approved: false }, true),
         (rotate(Some("read"), 1), true),
         (rotate(Some("write"), 1), true),
         (rotate(Some("write pairing"), 1), false),

@@ -245,7 +245,7 @@ async fn a02_every_signed_field_is_covered() {
         &[|params| params["client"]["platform"] = "ios".into(), |params| params["client"]["deviceFamily"] = "mac".into()];
     for form in ["v3", "v2"] {
         for change in changes {
-            gateway.host.advance(limits::FAILURE_WINDOW_MS);
+            gateway.host.advance(limits::FAILURE_WINDOW_MS.default);
             assert_like("bad-signature", &gateway.refuse(&device.asks(READ).form(form).edit(change)).await);
         }
         // The id and the nonce are checked before the signature that covers them.

@@ -20,7 +20,7 @@ fn guess(n: u32) -> Value {
 #[tokio::test]
 async fn a11_guessing_ends_after_ten_and_then_not_even_the_right_secret_is_looked_at() {
     let gateway = Running::start().await;
-    for n in 0..limits::FAILURES {
+    for n in 0..limits::FAILURE_PER_ADDRESS.default {
         assert_eq!(code(&gateway, &Ask::new(READ).auth(guess(n))).await, "AUTH_TOKEN_MISMATCH", "{n}");
     }
     for ask in [Ask::new(READ), Device::new(1).asks(READ), Device::new(1).asks(READ).four()] {
@@ -66,7 +66,7 @@ async fn a11_a_guesser_shuts_out_neither_a_paired_device_nor_other_addresses() {
     let gateway = Running::with(json!({ "trustedProxies": ["127.0.0.1"], "auth": { "token": SECRET } })).await;
     let paired = Device::new(1);
     let (_, hello) = gateway.admit(&paired.asks(READ)).await;
-    for n in 0..limits::FAILURES {
+    for n in 0..limits::FAILURE_PER_ADDRESS.default {
         gateway.refuse(&Ask::new(READ).auth(guess(n))).await;
     }
     assert_eq!(code(&gateway, &Ask::new(READ)).await, "AUTH_RATE_LIMITED");
@@ -74,12 +74,12 @@ async fn a11_a_guesser_shuts_out_neither_a_paired_device_nor_other_addresses() {
     gateway.admit(&paired.returns(text(&hello["auth"]["deviceToken"]), READ)).await;
     gateway.request(&Device::new(2).asks(READ).header("x-forwarded-for", "203.0.113.9")).await;
     // Bad signatures under its id are not its own: ids and keys are no secret.
-    for _ in 0..2 * limits::FAILURES {
+    for _ in 0..2 * limits::FAILURE_PER_ADDRESS.default {
         gateway.refuse(&paired.asks(READ).edit(|params| params["device"]["signature"] = "AA".into())).await;
     }
     gateway.admit(&paired.asks(READ)).await;
     // It has a budget of its own to spend.
-    for n in 0..limits::FAILURES {
+    for n in 0..limits::FAILURE_PER_ADDRESS.default {
         let token = json!({ "deviceToken": format!("guess {n}") });
         assert_eq!(code(&gateway, &paired.asks(READ).auth(token)).await, "AUTH_DEVICE_TOKEN_MISMATCH");
     }
@@ -94,7 +94,7 @@ async fn what_is_no_guess_is_not_counted() {
     let old = text(&hello["auth"]["deviceToken"]);
     let params = json!({ "deviceId": device.id(), "role": "operator" });
     gateway.owner("device.token.rotate", params).await.expect("rotated");
-    for _ in 0..2 * limits::FAILURES {
+    for _ in 0..2 * limits::FAILURE_PER_ADDRESS.default {
         // A token that it had, or another device had; nothing; a request that waits.
         assert_eq!(
             code(&gateway, &Device::new(4).asks(READ).auth(json!({ "deviceToken": old }))).await,
@@ -111,7 +111,7 @@ async fn what_is_no_guess_is_not_counted() {
 async fn a_socket_too_many_of_one_address_is_turned_away_until_another_ends() {
     let gateway = Running::start().await;
     let mut silent = vec![];
-    for _ in 0..limits::NEWCOMERS {
+    for _ in 0..limits::SOCKET_PER_ADDRESS.default {
         silent.push(gateway.open().await);
     }
     let upgrade = [

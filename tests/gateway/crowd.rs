@@ -17,7 +17,7 @@ async fn recorded(gateway: &Running, event: &str) -> usize {
 async fn as_many_devices_as_one_address_may_have_connect_at_once_and_each_is_on_record() {
     let gateway = Running::start().await;
     let devices: Vec<_> = (1..=32).map(Device::new).collect();
-    assert_eq!(limits::NEWCOMERS, 32);
+    assert_eq!(limits::SOCKET_PER_ADDRESS.default, 32);
     let admitted = join_all(devices.iter().map(|device| {
         let (ask, gateway) = (device.asks(READ), &gateway);
         async move { gateway.admit(&ask).await }

@@ -80,10 +80,10 @@ async fn a11_guessing_comes_to_nothing_whatever_else_is_sent() {
         let (_, hello) = gateway.admit(&known.asks(READ)).await;
         let token = text(&hello["auth"]["deviceToken"]).to_owned();
         let mut refused = 0;
-        for n in 0..limits::FAILURES as usize {
+        for n in 0..limits::FAILURE_PER_ADDRESS.default as usize {
             refused += usize::from(!is_in(&gateway, &guess(&known, &token, n)).await);
         }
-        assert!(refused == 0 || refused == limits::FAILURES as usize, "{how}");
+        assert!(refused == 0 || refused == limits::FAILURE_PER_ADDRESS.default as usize, "{how}");
         for n in 0..30 {
             assert!(is_spent(&gateway.refuse(&guess(&known, &token, 50 + n)).await), "{how}");
         }
@@ -119,7 +119,7 @@ async fn x24_nobody_spends_the_budget_of_a_paired_device_for_it() {
         &|n| Device::new(2).asks(READ).auth(json!({ "token": SECRET.repeat(2), "deviceToken": format!("guess {n}") })),
     ];
     for (place, flood) in floods.iter().enumerate() {
-        for n in 0..2 * limits::FAILURES as usize {
+        for n in 0..2 * limits::FAILURE_PER_ADDRESS.default as usize {
             gateway.refuse(&flood(n)).await;
         }
         for ask in [device.asks(READ), device.returns(&token, READ)] {

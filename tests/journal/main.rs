@@ -969,7 +969,7 @@ fn a_seal_stands_alone_is_true_and_is_the_end() {
 // --- journals kept as files ---------------------------------------------------------------------------------------------
 
 /// The journals in `tests/vectors`, as this program makes them.
-fn vectors() -> [(&'static str, Vec<u8>); 7] {
+fn vectors() -> [(&'static str, Vec<u8>); 8] {
     let Story { bytes, ends, .. } = Story::small();
     let torn = bytes[..bytes.len() - TORN_BYTES].to_vec();
     let mut flipped = bytes.clone();
@@ -978,16 +978,28 @@ fn vectors() -> [(&'static str, Vec<u8>); 7] {
     let header = [&bytes[..8], &(VERSION + 1).to_le_bytes(), &bytes[12..ends[0]]].concat();
     let too_new = [summed(header), bytes[ends[0]..].to_vec()].concat();
     // The kinds that the format had when it was frozen, at the times that they had then.
-    let (first, later): (Vec<_>, Vec<_>) = every_kind().into_iter().partition(|record| record.event.kind() != 50);
-    let timed = first.into_iter().zip(1..).map(|(record, n)| Record { at: Millis(1_767_225_600_000 + n), ..record });
+    let of_kinds =
+        |kinds: &[u16]| -> Vec<_> { every_kind().into_iter().filter(|record| kinds.contains(&record.event.kind())).collect() };
+    let (renamed, ruled) = (of_kinds(&[50]), of_kinds(&[10, 11, 12, 20, 80, 81, 82]));
+    let is_later = |record: &Record| renamed.iter().chain(&ruled).any(|later| later.event == record.event);
+    let first = every_kind().into_iter().filter(|record| !is_later(record));
+    let timed = first.zip(1..).map(|(record, n)| Record { at: Millis(1_767_225_600_000 + n), ..record });
     let unsealed = timed.filter(|record| record.event.kind() != 5);
     let kinds: Vec<_> = unsealed.zip(1..).map(|(record, seq)| Record { seq: Seq(seq), ..record }).collect();
-    let later = later.into_iter().zip(2..).map(|(record, seq)| Record { seq: Seq(seq), ..record }).collect();
-    let renamed = Story::holding(vec![every_kind()[..1].to_vec(), later]).bytes;
+    let later = |records: Vec<Record>, first: u64| {
+        let timed = records.into_iter().zip(0..).map(|(record, n)| Record {
+            seq: Seq(2 + n),
+            at: Millis(1_767_225_600_000 + first + n),
+            ..record
+        });
+        Story::holding(vec![every_kind()[..1].to_vec(), timed.collect()]).bytes
+    };
+    let (renamed, ruled) = (later(renamed.clone(), 20), later(ruled.clone(), 21));
     let kinds = Story::holding(kinds.chunks(4).map(<[Record]>::to_vec).collect()).bytes;
     [
         ("every-kind", kinds),
         ("renamed", renamed),
+        ("ruled", ruled),
         ("sound", bytes),
         ("torn-tail", torn),
         ("flipped", flipped),

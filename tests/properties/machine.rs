@@ -45,7 +45,7 @@ impl Names {
 
     fn answer(&self, outcome: &Outcome) -> Answer {
         match outcome {
-            Outcome::Admitted(Admission { rule, role, scopes, device, token }) => Answer::In {
+            Outcome::Admitted(Admission { rule, role, scopes, device, token, .. }) => Answer::In {
                 rule: *rule,
                 device: device.map(number),
                 role: *role,
@@ -58,7 +58,7 @@ impl Names {
             Outcome::Rejected { device, request } => {
                 Answer::Rejected { device: number(*device), request: self.request(*request) }
             }
-            Outcome::Removed { device } => Answer::Removed(number(*device)),
+            Outcome::Removed { device, .. } => Answer::Removed(number(*device)),
             Outcome::Rotated { token, own } => Answer::Rotated {
                 token: self.token(token.issue.expect("a derived token").digest),
                 scopes: words(&token.scopes),
@@ -68,6 +68,7 @@ impl Names {
             Outcome::Renamed { device, label } => Answer::Renamed(number(*device), label.clone()),
             Outcome::Asked { request } => Answer::Asked(self.request(*request)),
             Outcome::Noted => Answer::Noted,
+            Outcome::RejectedAll(_) | Outcome::Applied | Outcome::CodeCreated { .. } => panic!("no story does this: {outcome:?}"),
             Outcome::Refused(refusal) => self.refusal(refusal),
         }
     }

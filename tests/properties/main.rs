@@ -507,7 +507,7 @@ fn a_stricter_policy_never_admits_what_a_looser_one_refuses_nor_gives_more_scope
 /// The admission of a step under another policy, and whether anything was granted.
 fn given_by(step: &Step, policy: &Policy) -> (Option<Admission>, bool) {
     let mint = Recorded(Cell::new(None));
-    let context = Context { actor: step.actor.clone(), now: step.now, request: NO_REQUEST, mint: &mint };
+    let context = Context { actor: step.actor.clone(), now: step.now, ids: [NO_REQUEST.0; 2], mint: &mint };
     let decision = decide(&step.before, policy, step.command.clone(), &context);
     let grants = decision.events.iter().any(|(_, event)| matches!(event, Event::PairingApproved(_)));
     match decision.outcome {
@@ -640,9 +640,9 @@ fn decided_again(records: &[Record], place: usize, attempt: &Attempt) -> Outcome
         }
     }
     // The key is only ever written down, never judged, so any will do.
-    let command = Command::Connect { attempt: Box::new(attempt), key: Some(PublicKey([0; 32])) };
+    let command = Command::Connect { attempt: Box::new(attempt), key: Some(PublicKey([0; 32])), code: None };
     let mint = Recorded(Cell::new(issue));
-    let context = Context { actor: Actor::Peer, now: records[place].at, request, mint: &mint };
+    let context = Context { actor: Actor::Peer, now: records[place].at, ids: [request.0; 2], mint: &mint };
     decide(&registry, registry.policy(), command, &context).outcome
 }
 
@@ -668,23 +668,26 @@ fn refused_again(records: &[Record], place: usize, event: &CommandRefused) -> Ou
     let command = match event.command {
         CommandName::Approve => Command::Approve { request: request.expect("a request") },
         CommandName::Reject => Command::Reject { request: request.expect("a request") },
-        CommandName::Remove => Command::Remove { device: device.expect("a device") },
+        CommandName::Remove => Command::Remove { device: device.expect("a device"), with_approved: false },
         CommandName::Rotate => {
             let (device, role) = (device.expect("a device"), role.expect("a role"));
             Command::Rotate { device, role, scopes: event.scopes.clone() }
         }
-        CommandName::Revoke => Command::Revoke { device: device.expect("a device"), role: role.expect("a role") },
+        CommandName::Revoke => {
+            Command::Revoke { device: device.expect("a device"), role: role.expect("a role"), with_approved: false }
+        }
         // No answer depends on the name, nor on the address.
         CommandName::Rename => Command::Rename { device: device.expect("a device"), label: String::new() },
         CommandName::Ask => {
             let address = std::net::IpAddr::from([192, 0, 2, 1]).into();
             Command::Ask { scopes: event.scopes.clone().expect("scopes"), address }
         }
+        other => panic!("no story does this: {other}"),
     };
     let registry = fold(&records[..place]);
     let Record { actor, at, .. } = &records[place];
     let mint = Recorded(Cell::new(None));
-    let context = Context { actor: actor.clone(), now: *at, request: NO_REQUEST, mint: &mint };
+    let context = Context { actor: actor.clone(), now: *at, ids: [NO_REQUEST.0; 2], mint: &mint };
     decide(&registry, registry.policy(), command, &context).outcome
 }
 
@@ -704,15 +707,15 @@ fn decide_has_an_answer_to_every_command_on_every_registry() {
             let bits = odd[turn % 8].rotate_left(u32::try_from(turn).unwrap_or(0));
             let mut command = match act {
                 Act::Connect { visit, .. } => visit.command(&world.registry),
-                Act::Remove { device: n, .. } => Command::Remove { device: device(n) },
+                Act::Remove { device: n, .. } => Command::Remove { device: device(n), with_approved: false },
                 Act::Rotate { device: n, role, scopes, .. } => Command::Rotate { device: device(n), role, scopes },
-                Act::Revoke { device: n, role, .. } => Command::Revoke { device: device(n), role },
+                Act::Revoke { device: n, role, .. } => Command::Revoke { device: device(n), role, with_approved: false },
                 Act::Approve { request, .. } => Command::Approve { request: any_request(&world, request) },
                 Act::Reject { request, .. } => Command::Reject { request: any_request(&world, request) },
                 Act::Close { connection, .. } => Command::Close { admission: Seq(connection.into()), code: 1006 },
                 _ => Command::Expire,
             };
-            if let Command::Connect { attempt, key } = &mut command {
+            if let Command::Connect { attempt, key, .. } = &mut command {
                 distort(attempt, bits);
                 *key = key.filter(|_| bits & 1 == 0);
             }
@@ -727,7 +730,8 @@ fn decide_has_an_answer_to_every_command_on_every_registry() {
             ];
             let policies = [Policy::closed(), (**world.registry.policy()).clone()];
             for policy in policies {
-                let context = Context { actor: owner(), now: world.now, request: NO_REQUEST, mint: &Recorded(Cell::new(None)) };
+                let context =
+                    Context { actor: owner(), now: world.now, ids: [NO_REQUEST.0; 2], mint: &Recorded(Cell::new(None)) };
                 let _ = decide(&world.registry, &policy, command.clone(), &context);
             }
             let told = world.tell(actors[usize::from(bits) % actors.len()].clone(), command);

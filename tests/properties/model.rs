@@ -251,7 +251,7 @@ impl Model {
             asked,
             platform: visit.description.platform.clone().filter(|_| is_v3),
             family: visit.description.family.clone().filter(|_| is_v3),
-            commands: visit.description.commands.iter().cloned().collect(),
+            commands: visit.description.commands.iter().filter(|_| visit.role == Role::Node).cloned().collect(),
         };
         if self.paired.contains_key(&device) { self.come_back(visit, &claim) } else { self.come_first(visit, &claim) }
     }

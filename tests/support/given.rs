@@ -37,7 +37,7 @@ pub fn device(n: u8) -> DeviceId {
 
 /// The owner of the state directory.
 pub fn owner() -> Actor {
-    Actor::Owner(Person { uid: 1000, pid: 7, program: "openclaw".to_owned(), terminal: None })
+    Actor::Owner(Person { uid: 1000, pid: 7, program: "openclaw".to_owned(), terminal: None, from_exec: false })
 }
 
 /// Device number `n` on a connection with these scopes.
@@ -189,7 +189,7 @@ impl Visit {
     }
 
     pub fn command(&self, registry: &Registry) -> Command {
-        Command::Connect { attempt: Box::new(self.attempt(registry)), key: self.device.map(key) }
+        Command::Connect { attempt: Box::new(self.attempt(registry)), key: self.device.map(key), code: None }
     }
 }
 
@@ -263,7 +263,7 @@ impl World {
 
     /// What would be decided now.
     pub fn decide(&self, actor: Actor, command: Command) -> Decision {
-        let context = Context { actor, now: self.now, request: self.fresh.request(), mint: &self.fresh };
+        let context = Context { actor, now: self.now, ids: [self.fresh.request().0, self.fresh.request().0], mint: &self.fresh };
         decide(&self.registry, &self.registry.policy().clone(), command, &context)
     }
 
@@ -292,7 +292,7 @@ impl World {
     }
 
     pub fn remove(&mut self, actor: Actor, n: u8) -> Told {
-        self.tell(actor, Command::Remove { device: device(n) })
+        self.tell(actor, Command::Remove { device: device(n), with_approved: false })
     }
 
     pub fn rotate(&mut self, actor: Actor, n: u8, names: Option<&str>) -> Told {
@@ -300,7 +300,7 @@ impl World {
     }
 
     pub fn revoke(&mut self, actor: Actor, n: u8) -> Told {
-        self.tell(actor, Command::Revoke { device: device(n), role: Role::Operator })
+        self.tell(actor, Command::Revoke { device: device(n), role: Role::Operator, with_approved: false })
     }
 
     pub fn expire(&mut self) -> Told {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use openclaw_pairing::journal::{Journal, MemoryVolume, Options};
 use openclaw_pairing::pairing::{
-    Act, Actor, Address, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, CommandName, CommandRefused, Condition,
-    ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionId, ConnectionRefused, Credential,
-    Described, Description, DeviceId, DeviceMetadataChanged, DeviceRemoved, DeviceRenamed, Digest, Ending, Event, Forwarding,
-    GatewayStarted, GatewayStopped, HistoryArchived, Issue, JournalCreated, JournalId, JournalRepaired, KeyId, KnownScope,
-    Millis, PairingApproved, PairingExpired, PairingNeed, PairingRejected, PairingRequested, PeerUser, Person, Proof, PublicKey,
-    Reason, Record, Refusal, RequestId, Resolution, Role, Rule, Salt, ScopeSet, SegmentSealed, Seq, SharedVerdict, SignatureForm,
-    Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict, WitnessPlaced,
+    Act, Actor, Address, Ask, Attempt, AttemptsSuppressed, AuthMode, Client, ClientId, ClientMode, CodeGrant, CommandName,
+    CommandRefused, Condition, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionId,
+    ConnectionRefused, Credential, Described, Description, DeviceId, DeviceMetadataChanged, DeviceRemoved, DeviceRenamed, Digest,
+    Ending, Event, Forwarding, GatewayStarted, GatewayStopped, HistoryArchived, Issue, JournalCreated, JournalId,
+    JournalRepaired, KeyId, KnownScope, Millis, OwnerActsSeen, PairingApproved, PairingExpired, PairingNeed, PairingRejected,
+    PairingRequested, PeerUser, Person, PolicyChanged, Proof, PublicKey, Reason, Record, Refusal, RequestId, Resolution, Role,
+    Rule, RuleArmed, Salt, ScopeSet, SegmentSealed, Seq, SetupCodeCreated, SetupCodeId, SetupCodeRevoked, SetupCodeSpent,
+    SharedVerdict, SignatureForm, Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict, WitnessPlaced,
 };
 
 /// The journal that the examples belong to.
@@ -21,7 +22,13 @@ pub(crate) const JOURNAL: JournalId = JournalId(*b"an example's id.");
 pub(crate) fn every_kind() -> Vec<Record> {
     let peer = || Actor::Peer;
     let owner = |terminal: Option<&str>| {
-        Actor::Owner(Person { uid: 1000, pid: 4321, program: "openclaw".into(), terminal: terminal.map(Into::into) })
+        Actor::Owner(Person {
+            uid: 1000,
+            pid: 4321,
+            program: "openclaw".into(),
+            terminal: terminal.map(Into::into),
+            from_exec: false,
+        })
     };
     let (request, successor) = (RequestId([0xa1; 16]), RequestId([0xa2; 16]));
     let (device, role) = (device(), Role::Operator);
@@ -52,6 +59,12 @@ pub(crate) fn every_kind() -> Vec<Record> {
             // Of records that are here, so that it allows none to be missing.
             HistoryArchived { through: Seq(0), hash: Digest([0x9a; 32]), archive: "/var/lib/archive".into() }.into(),
         ),
+        (
+            Actor::Owner(Person { uid: 1000, pid: 4321, program: "node".into(), terminal: None, from_exec: true }),
+            PolicyChanged { policy: "{ version: 1, localCli: false }".into() }.into(),
+        ),
+        (Actor::Device { device, scopes: ScopeSet::cli() }, OwnerActsSeen { through: Seq(10) }.into()),
+        (owner(Some("pts/1")), RuleArmed { rule: Rule::LocalFirstPairing }.into()),
         (peer(), ConnectionAdmitted { attempt: connected(), rule: Rule::Paired, scopes: known(&[KnownScope::Read]) }.into()),
         (peer(), ConnectionRefused { attempt: connected(), refusal: Refusal::PairingRequired(need(request)) }.into()),
         (peer(), ConnectionClosed { admission: Seq(8), code: 1000 }.into()),
@@ -69,6 +82,20 @@ pub(crate) fn every_kind() -> Vec<Record> {
                     by: Actor::Peer,
                     successor: Some((successor, known(&[KnownScope::Write]))),
                 }),
+            }
+            .into(),
+        ),
+        (
+            Actor::System,
+            AttemptsSuppressed {
+                like: Some(Seq(14)),
+                address: None,
+                device: Some(device),
+                request: Some(request),
+                refusal: 5,
+                count: 12,
+                first: Millis(1_767_225_600_000),
+                last: Millis(1_767_225_660_000),
             }
             .into(),
         ),
@@ -100,6 +127,19 @@ pub(crate) fn every_kind() -> Vec<Record> {
                 .into(),
         ),
         (owner(Some("pts/1")), TokenRevoked { device, role }.into()),
+        (
+            owner(Some("pts/1")),
+            SetupCodeCreated {
+                code: SetupCodeId([0x5c; 16]),
+                digest: Digest([0xd5; 32]),
+                grants: vec![CodeGrant { role: Role::Node, scopes: ScopeSet::EMPTY }],
+                expires: Millis(1_767_226_200_000),
+                label: Some("Zoë's phone".into()),
+            }
+            .into(),
+        ),
+        (peer(), SetupCodeSpent { code: SetupCodeId([0x5c; 16]), device }.into()),
+        (owner(None), SetupCodeRevoked { code: SetupCodeId([0x5d; 16]) }.into()),
     ];
     events
         .into_iter()
@@ -182,6 +222,7 @@ fn need(request: RequestId) -> PairingNeed {
         token_is_narrow: false,
         revoked: Some((Millis(1_767_225_500_000), Actor::System)),
         retry_after_ms: 1_000,
+        rests: None,
     }
 }
 

@@ -284,13 +284,15 @@ impl Stage {
                 let request = newest(&requested(world), *request).unwrap_or(NO_REQUEST);
                 self.tell(self.actor(*by), Command::Reject { request });
             }
-            Act::Remove { by, device: n } => self.tell(self.actor(*by), Command::Remove { device: device(*n) }),
+            Act::Remove { by, device: n } => {
+                self.tell(self.actor(*by), Command::Remove { device: device(*n), with_approved: false })
+            }
             Act::Rotate { by, device: n, role, scopes } => {
                 let command = Command::Rotate { device: device(*n), role: *role, scopes: scopes.clone() };
                 self.tell(self.actor(*by), command);
             }
             Act::Revoke { by, device: n, role } => {
-                self.tell(self.actor(*by), Command::Revoke { device: device(*n), role: *role });
+                self.tell(self.actor(*by), Command::Revoke { device: device(*n), role: *role, with_approved: false });
             }
             Act::Rename { by, device: n, label } => {
                 self.tell(self.actor(*by), Command::Rename { device: device(*n), label: label.clone() });

@@ -41,6 +41,7 @@ CODES = {
     "Role": {1: "operator", 2: "node"},
     "Rule": {
         1: "paired", 2: "localFirstPairing", 3: "localCli", 4: "localBackend", 5: "probe", 6: "sharedSecret", 7: "metadata",
+        8: "localUpgrade", 9: "trustedNodeCidrs", 10: "setupCode",
     },
     "ClientId": {
         1: "webchat-ui", 2: "openclaw-control-ui", 3: "webchat", 4: "cli", 5: "gateway-client", 6: "openclaw-macos",
@@ -62,7 +63,7 @@ CODES = {
     "SignatureForm": {2: "v2", 3: "v3"},
     "AuthMode": {0: "none", 1: "token", 2: "password", 3: "trusted-proxy"},
     "SharedVerdict": {0: "missing", 1: "right", 2: "wrong", 3: "not configured", 4: "not compared"},
-    "TokenVerdict": {0: "missing", 1: "live", 2: "retired", 3: "wrong"},
+    "TokenVerdict": {0: "missing", 1: "live", 2: "retired", 3: "wrong", 4: "setup code"},
     "Reason": {1: "not-paired", 2: "metadata-upgrade", 3: "role-upgrade", 4: "scope-upgrade"},
     "AuthReason": {
         1: "token_missing", 2: "token_mismatch", 3: "token_missing_config", 4: "password_missing", 5: "password_mismatch",
@@ -70,8 +71,12 @@ CODES = {
         9: "rate_limited", 10: "trusted_proxy_user_missing", 11: "trusted_proxy_user_not_allowed", 12: "trusted_proxy_untrusted_source",
     },
     "Ending": {1: "approved", 2: "rejected", 3: "superseded", 4: "expired", 5: "removed"},
-    "CommandName": {1: "approve", 2: "reject", 3: "remove", 4: "rotate", 5: "revoke", 6: "rename", 7: "ask"},
-    "Act": {1: "approval", 2: "rotation", 3: "first pairing"},
+    "CommandName": {
+        1: "approve", 2: "reject", 3: "remove", 4: "rotate", 5: "revoke", 6: "rename", 7: "ask", 8: "apply a policy",
+        9: "arm a rule", 10: "create a setup code", 11: "revoke a setup code", 12: "reject all of an address",
+        13: "mark as seen",
+    },
+    "Act": {1: "approval", 2: "rotation", 3: "first pairing", 4: "upgrade", 5: "setup code"},
     "Condition": {
         1: "identity", 2: "devices", 3: "token key", 4: "witness", 5: "clock", 6: "configuration", 7: "unclean stop",
         8: "storage",
@@ -125,13 +130,18 @@ STRUCTURES = {
         ("need", "option PairingNeed"), ("scopes", "option Scopes"), ("role", "option Role"),
         ("resolution", "option Resolution"),
     ],
+    "CodeGrant": [("role", "Role"), ("scopes", "Scopes")],
 }
 
-ACTOR_PARTS = {0: set(), 1: {"device", "scopes"}, 2: {"person"}, 3: {"scopes", "rule"}, 4: {"rule"}, 5: set()}
+# What a refusal has besides, from number 15 on.
+MORE_OF_REFUSAL = [("rule", "option Rule"), ("words", "option text"), ("wait_ms", "option u64")]
+
+ACTOR_PARTS = {0: set(), 1: {"device", "scopes"}, 2: {"person"}, 3: {"scopes", "rule"}, 4: {"rule"}, 5: set(), 6: {"person"}}
 # Of number 4, `retry` and `at` may be there.
 REFUSAL_PARTS = {
     1: {"fault"}, 2: set(), 3: set(), 4: {"auth"}, 5: {"need"}, 6: set(), 7: {"scopes"}, 8: set(), 9: set(),
-    10: {"resolution"}, 11: set(), 12: {"role"}, 13: set(), 14: set(),
+    10: {"resolution"}, 11: set(), 12: {"role"}, 13: set(), 14: set(), 15: {"scopes", "words"},
+    16: {"wait_ms"}, 17: set(), 18: {"words"}, 19: {"words"}, 20: {"need", "rule"}, 21: set(), 22: set(),
 }
 
 KINDS = {
@@ -147,6 +157,9 @@ KINDS = {
     7: ("ConditionCleared", [("condition", "Condition")]),
     8: ("WitnessPlaced", [("path", "text"), ("lost", "option text")]),
     9: ("HistoryArchived", [("through", "u64"), ("hash", "bytes 32"), ("archive", "text")]),
+    10: ("PolicyChanged", [("policy", "text")]),
+    11: ("OwnerActsSeen", [("through", "u64")]),
+    12: ("RuleArmed", [("rule", "Rule")]),
     16: ("ConnectionAdmitted", [("attempt", "Attempt"), ("rule", "Rule"), ("scopes", "Scopes")]),
     17: ("ConnectionRefused", [("attempt", "Attempt"), ("refusal", "Refusal")]),
     18: ("ConnectionClosed", [("admission", "u64"), ("code", "u16")]),
@@ -155,6 +168,13 @@ KINDS = {
         [
             ("command", "CommandName"), ("request", "option uuid"), ("device", "option bytes 32"), ("role", "option Role"),
             ("scopes", "option Scopes"), ("refusal", "Refusal"),
+        ],
+    ),
+    20: (
+        "AttemptsSuppressed",
+        [
+            ("like", "option u64"), ("address", "option address"), ("device", "option bytes 32"), ("request", "option uuid"),
+            ("refusal", "u8"), ("count", "u64"), ("first", "u64"), ("last", "u64"),
         ],
     ),
     32: (
@@ -184,9 +204,18 @@ KINDS = {
         ],
     ),
     66: ("TokenRevoked", [("device", "bytes 32"), ("role", "Role")]),
+    80: (
+        "SetupCodeCreated",
+        [
+            ("code", "uuid"), ("digest", "bytes 32"), ("grants", "list CodeGrant"), ("expires", "u64"),
+            ("label", "option text"),
+        ],
+    ),
+    81: ("SetupCodeSpent", [("code", "uuid"), ("device", "bytes 32")]),
+    82: ("SetupCodeRevoked", [("code", "uuid")]),
 }
 
-UNTOLD = {("GatewayStarted", "key"), ("TokenIssued", "issue"), ("TokenRotated", "issue")}
+UNTOLD = {("GatewayStarted", "key"), ("SetupCodeCreated", "digest"), ("TokenIssued", "issue"), ("TokenRotated", "issue")}
 
 # --- checksums and the chain ---------------------------------------------------------------------------------------------
 
@@ -272,6 +301,8 @@ class Payload:
             return self.scopes()
         if kind in STRUCTURES:
             value = self.structure(STRUCTURES[kind])
+            if kind == "Refusal" and value["number"] >= 15:
+                value.update(self.structure(MORE_OF_REFUSAL))
             if kind == "Actor":
                 check_actor(value)
             elif kind == "Refusal":

@@ -173,7 +173,7 @@ fn asked(registry: &Registry, actor: Actor, command: Command) -> Vec<(Actor, Eve
 }
 
 fn owner() -> Actor {
-    Actor::Owner(Person { uid: 1000, pid: 4321, program: "openclaw".to_owned(), terminal: Some("pts/1".to_owned()) })
+    Actor::Owner(Person { uid: 1000, pid: 4321, program: "openclaw".to_owned(), terminal: Some("pts/1".to_owned()), from_exec: false })
 }
 
 fn key(number: u32) -> PublicKey {
@@ -215,7 +215,7 @@ fn with_credential(number: u32, shared: SharedVerdict, token: TokenVerdict) -> C
         credential: Some(Credential { mode: AuthMode::Token, shared, token, token_is_explicit: false, bootstrap: false }),
         ..silent()
     };
-    Command::Connect { attempt: Box::new(attempt), key: Some(key(number)) }
+    Command::Connect { attempt: Box::new(attempt), key: Some(key(number)), code: None }
 }
 
 fn gone() -> Command {

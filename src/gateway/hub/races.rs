@@ -3,8 +3,8 @@
 use super::*;
 use crate::pairing::{
     Address, Ask, Attempt, AuthMode, Client, ClientId, Command, Context, Credential, DEFAULT_POLICY, Described, Description,
-    Digest, Forwarding, Issue, JournalCreated, JournalId, KeyId, Mint, Outcome, PeerUser, Person, Proof, PublicKey, RequestId,
-    Salt, SharedVerdict, SignatureForm, Source, TokenVerdict, decide,
+    Digest, Forwarding, Issue, JournalCreated, JournalId, KeyId, Mint, Outcome, PeerUser, Person, Proof, PublicKey, Salt,
+    SharedVerdict, SignatureForm, Source, TokenVerdict, decide,
 };
 
 /// Decides as the authority does, and leaves what was decided to be heard as one batch, however many commands it is of.
@@ -35,7 +35,7 @@ impl Desk {
     }
 
     fn tell(&mut self, actor: Actor, command: Command) -> Outcome {
-        let context = Context { actor, now: Millis(1), request: RequestId([self.tokens.get(); 16]), mint: self };
+        let context = Context { actor, now: Millis(1), ids: [[self.tokens.get(); 16], [0; 16]], mint: self };
         let decision = decide(&self.registry, self.registry.policy(), command, &context);
         decision.events.into_iter().for_each(|(actor, event)| self.note(actor, event));
         decision.outcome
@@ -57,7 +57,7 @@ impl Desk {
             proof: Some(Proof { device, form: SignatureForm::V3 }),
             credential: Some(Credential { mode, shared, token, token_is_explicit: false, bootstrap: false }),
         };
-        self.tell(Actor::Peer, Command::Connect { attempt: Box::new(attempt), key: Some(PublicKey([7; 32])) })
+        self.tell(Actor::Peer, Command::Connect { attempt: Box::new(attempt), key: Some(PublicKey([7; 32])), code: None })
     }
 }
 
@@ -98,8 +98,8 @@ fn a12_in_ten_thousand_orders_of_coming_and_losing_nobody_stays() {
                 }
                 1 if lost.is_none() => {
                     let command = match round % 3 {
-                        0 => Command::Remove { device },
-                        1 => Command::Revoke { device, role },
+                        0 => Command::Remove { device, with_approved: false },
+                        1 => Command::Revoke { device, role, with_approved: false },
                         _ => Command::Rotate { device, role, scopes: None },
                     };
                     assert!(!matches!(desk.tell(owner.clone(), command), Outcome::Refused(_)));

@@ -1,24 +1,27 @@
 //! A connection attempt: let in, asked to pair, or refused. The order of checks is OpenClaw's (2026.3.13 and 2026.9.6):
 //! faults of form and proof, missing device, credentials, pairing. One request shows all that is missing.
 
-use super::super::command::{Admission, AuthReason, Context, Decision, Granted, Outcome, Refusal};
+use super::super::command::{Admission, AuthReason, Context, Decision, Granted, Outcome, PairingNeed, Refusal, Surface};
 use super::super::event::{
     Act, Actor, Attempt, AuthMode, Client, ClientId, ClientMode, ConnectionAdmitted, ConnectionRefused, Credential, Described,
-    DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, Reason, Rule, SharedVerdict, Source, TokenIssued, TokenVerdict,
+    Description, DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, PairingRequested, Reason, Rule, SetupCodeSpent,
+    SharedVerdict, Source, TokenIssued, TokenVerdict,
 };
-use super::super::ids::{DeviceId, Millis, PublicKey, Seq};
+use super::super::identity::SignatureForm;
+use super::super::ids::{DeviceId, Millis, PublicKey, RequestId, Seq, SetupCodeId};
 use super::super::policy::{Policy, differs};
-use super::super::registry::{Device, Registry};
+use super::super::registry::{Device, Grant, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
-use super::fresh;
+use super::{approval, fresh, within_ceilings};
 
-/// Decides an attempt. `key` is the proved key; it has to be there where there is a proof.
+/// Decides an attempt. `key` is the proved key; it has to be there where there is a proof. `code` is the setup code that is good
+/// for all that it asks.
 pub(super) fn connect(
     registry: &Registry,
     policy: &Policy,
     mut attempt: Attempt,
-    key: Option<PublicKey>,
+    (key, code): (Option<PublicKey>, Option<SetupCodeId>),
     context: &Context<'_>,
 ) -> Decision {
     let fault = attempt.fault;
@@ -28,7 +31,11 @@ pub(super) fn connect(
     let Some(proof) = attempt.proof else {
         return without_device(policy, attempt, client, credential, context);
     };
-    let description = ask.described.here.take().map(|here| *here).unwrap_or_default();
+    let mut description = ask.described.here.take().map(|here| *here).unwrap_or_default();
+    // What it may offer is asked for and granted as a node; what an operator says of it must not become a node's.
+    if ask.role != Role::Node {
+        (description.caps, description.commands) = (vec![], vec![]);
+    }
     // What the device said before is not written again.
     ask.described = match registry.said(&proof.device, &description) {
         Some(seq) => Described { like: Some(seq), here: None },
@@ -39,7 +46,7 @@ pub(super) fn connect(
         return refuse(vec![], attempt, context, Refusal::Fault(Fault::SignatureInvalid));
     };
     let asking = Asking { registry, policy, context, client, ask, proof, key, description };
-    Try { asking, credential }.decide(attempt)
+    Try { asking, credential, code }.decide(attempt)
 }
 
 /// No device: only the right shared secret comes in, and what scopes it has a rule must give.
@@ -63,7 +70,12 @@ fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential:
         } else {
             (Rule::SharedSecret, ScopeSet::EMPTY)
         };
-        return admit(vec![], attempt, context, Admission { rule: given.0, role, scopes: given.1, device: None, token: None });
+        if !given.1.is_empty()
+            && let Err(refusal) = within_ceilings(policy, client, role, &asked)
+        {
+            return refuse(vec![], attempt, context, refusal);
+        }
+        return admit(vec![], attempt, context, without_token(given.0, role, given.1));
     }
     let presented_wrong = credential.shared == SharedVerdict::Wrong || credential.token != TokenVerdict::Missing;
     let refusal =
@@ -75,6 +87,7 @@ fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential:
 struct Try<'a> {
     asking: Asking<'a>,
     credential: Credential,
+    code: Option<SetupCodeId>,
 }
 
 impl Try<'_> {
@@ -88,8 +101,15 @@ impl Try<'_> {
             device.and_then(|device| device.grants.get(&self.asking.ask.role)).is_some_and(|grant| grant.revoked.is_some());
         // A retired token proves who asks: of a revoked role it makes a request, but it never admits. A probe asks nothing.
         let asks_again = revoked && self.credential.token == TokenVerdict::Retired && !self.is_probe();
-        if !trusted && self.credential.token != TokenVerdict::Live && !asks_again {
+        let is_good = matches!(self.credential.token, TokenVerdict::Live | TokenVerdict::SetupCode);
+        if !trusted && !is_good && !asks_again {
             return refuse(vec![], attempt, self.asking.context, self.unauthorized(device.map(AsRef::as_ref)));
+        }
+        let Asking { policy, client, ask, .. } = &self.asking;
+        if !self.is_probe()
+            && let Err(refusal) = within_ceilings(policy, *client, ask.role, &ask.scopes)
+        {
+            return refuse(vec![], attempt, self.asking.context, refusal);
         }
         match device {
             Some(device) => self.paired(attempt, device),
@@ -114,20 +134,44 @@ impl Try<'_> {
             && role == Role::Operator
             && let Some(scopes) = self.asking.policy.gives_backend(self.asking.client, asked)
         {
-            let admission = Admission { rule: Rule::LocalBackend, role, scopes, device: None, token: None };
-            return admit(vec![], attempt, self.asking.context, admission);
+            return admit(vec![], attempt, self.asking.context, without_token(Rule::LocalBackend, role, scopes));
         }
-        if first && self.asking.policy.pairs_first(self.asking.client, role, asked) {
-            return self.pair_first(attempt);
+        if let Some(code) = self.code {
+            return self.pair_by_code(attempt, code, Reason::NotPaired);
         }
-        self.need(attempt, Reason::NotPaired, None)
+        let rule = Rule::LocalFirstPairing;
+        let pairs_first = first && self.asking.policy.pairs_first(self.asking.client, role, asked);
+        if pairs_first && !self.rests(rule) {
+            return self.pair_first(attempt, rule, self.asking.description.clone());
+        }
+        if self.is_trusted_node(&attempt.source, asked) {
+            // Its commands are what a person is asked for.
+            let description = Description { caps: vec![], commands: vec![], ..self.asking.description.clone() };
+            return self.pair_first(attempt, Rule::TrustedNodeCidrs, description);
+        }
+        self.need(attempt, Reason::NotPaired, None, pairs_first.then_some(rule))
+    }
+
+    /// Whether a local rule rests, since a person took away what it had let in.
+    fn rests(&self, rule: Rule) -> bool {
+        self.asking.policy.rests_after_removal() && self.asking.registry.resting(rule).is_some()
+    }
+
+    /// Whether it is a node that asks for nothing but to be one, in a network that is trusted with that.
+    fn is_trusted_node(&self, source: &Source, asked: &ScopeSet) -> bool {
+        let Asking { policy, registry, ask, proof, .. } = &self.asking;
+        let is_node = ask.role == Role::Node && asked.is_empty() && !registry.is_barred(&proof.device);
+        let is_seen = !source.is_page && !source.forwarding.is_untrusted();
+        is_node && is_seen && policy.trusts(&self.credential) && policy.trusts_node_at(source.address())
     }
 
     fn paired(&self, attempt: Attempt, device: &Device) -> Decision {
         let (role, asked) = (self.asking.ask.role, &self.asking.ask.scopes);
         let held = device.held(role);
         let moved = self.metadata_moved(device);
-        let reason = if moved == Moved::Beyond {
+        // Who is held to a ceiling by what it was paired as is not rid of it by another name.
+        let renamed = within_ceilings(self.asking.policy, device.client, role, asked).is_err();
+        let reason = if moved == Moved::Beyond || renamed {
             Some(Reason::MetadataUpgrade)
         } else if !device.has(role) {
             Some(Reason::RoleUpgrade)
@@ -140,8 +184,22 @@ impl Try<'_> {
             if self.is_probe() {
                 return self.admit_probe(attempt);
             }
-            return self.need(attempt, reason, Some(device));
+            if let Some(code) = self.code.filter(|_| reason != Reason::MetadataUpgrade) {
+                return self.pair_by_code(attempt, code, reason);
+            }
+            let rule = Rule::LocalUpgrade;
+            let upgrades = reason == Reason::ScopeUpgrade && self.upgrades_locally(&attempt.source, device);
+            if upgrades && !self.rests(rule) {
+                return self.upgrade(attempt, device, moved);
+            }
+            return self.need(attempt, reason, Some(device), upgrades.then_some(rule));
         }
+        self.admit_paired(attempt, device, held, moved)
+    }
+
+    /// Lets a device in that holds what it asks for.
+    fn admit_paired(&self, mut attempt: Attempt, device: &Device, held: ScopeSet, moved: Moved) -> Decision {
+        let (role, asked) = (self.asking.ask.role, &self.asking.ask.scopes);
         let mut events = vec![];
         if moved == Moved::Within && !self.is_probe() {
             let platform = self.asking.description.platform.clone();
@@ -158,8 +216,79 @@ impl Try<'_> {
             events.push((Actor::Rule(Rule::Paired), event.into()));
             token = Some(granted(device.id, role, held, issue, self.asking.context.now));
         }
-        let admission = Admission { rule: Rule::Paired, role, scopes: asked.clone(), device: Some(device.id), token };
+        let surface = self.surface(&device.description);
+        attempt = self.ask_for_surface(attempt, device, &mut events);
+        let scopes = asked.clone();
+        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more: vec![], surface };
         admit(events, attempt, self.asking.context, admission)
+    }
+
+    /// What a node may offer of what it declares: what was approved, cut to the policy's list for its pinned platform.
+    fn surface(&self, approved: &Description) -> Surface {
+        if self.asking.ask.role != Role::Node {
+            return Surface::default();
+        }
+        let Description { caps, commands, .. } = &self.asking.description;
+        let let_offer = self.asking.policy.lets_offer(approved.platform.as_deref(), commands);
+        let commands = let_offer.into_iter().filter(|name| approved.commands.iter().any(|known| known == name));
+        Surface {
+            caps: caps.iter().filter(|name| approved.caps.contains(name)).cloned().collect(),
+            commands: commands.map(str::to_owned).collect(),
+        }
+    }
+
+    /// Asks a person for what a paired node declares beyond what was approved, as far as the policy lets it; it is let in
+    /// meanwhile with what was.
+    fn ask_for_surface(&self, attempt: Attempt, device: &Device, events: &mut Vec<(Actor, Event)>) -> Attempt {
+        let declared = &self.asking.description;
+        if self.asking.ask.role != Role::Node || self.is_probe() || device.offers(declared) {
+            return attempt;
+        }
+        let lets = self.asking.policy.lets_offer(device.description.platform.as_deref(), &declared.commands);
+        let commands = lets.into_iter().map(str::to_owned).collect();
+        let description = Description { commands, ..declared.clone() };
+        if device.offers(&description) {
+            return attempt;
+        }
+        let is_whole = description == *declared;
+        let asking = Asking { description, ask: self.asking.ask.clone(), ..self.asking };
+        let (expired, raised) = asking.raise(Reason::ScopeUpgrade, attempt.source.address());
+        events.extend(expired);
+        let Raised::New(requested) = raised else { return attempt };
+        let attempt = if is_whole { self.pointing(attempt, events.len()) } else { attempt };
+        events.push((Actor::Peer, (*requested).into()));
+        attempt
+    }
+
+    /// Whether what a paired device lacks is given by rule: not where its token was made narrow, which was a person's wish.
+    fn upgrades_locally(&self, source: &Source, device: &Device) -> bool {
+        let (policy, asked) = (self.asking.policy, &self.asking.ask.scopes);
+        let role = Role::Operator;
+        let grant = device.grants.get(&role).filter(|_| self.asking.ask.role == role);
+        let is_narrow = |grant: &Grant| grant.approved.covers(role, asked);
+        let lacks = asked.missing_from(role, &device.held(role));
+        grant.is_some_and(|grant| !is_narrow(grant))
+            && policy.trusts(&self.credential)
+            && is_local(policy, source, &self.credential)
+            && policy.upgrades_locally(&lacks)
+    }
+
+    /// Gives a paired device more scopes by rule, and settles the request that asked for no more.
+    fn upgrade(&self, attempt: Attempt, device: &Device, moved: Moved) -> Decision {
+        let Asking { registry, policy, ask, context, .. } = &self.asking;
+        let (role, held) = (ask.role, device.held(ask.role));
+        let scopes = ask.scopes.missing_from(role, &held);
+        let holds = held.union(&scopes);
+        let request = approval::settled_by(registry, policy, device, role, &holds, context);
+        let approved = PairingApproved { device: device.id, role, scopes, act: Act::Upgrade, request };
+        let event = (Actor::Rule(Rule::LocalUpgrade), Event::from(approved));
+        let mut after = device.clone();
+        if let Some(token) = after.grants.get_mut(&role).and_then(|grant| grant.token.as_mut()) {
+            token.scopes = holds.clone();
+        }
+        let mut decision = self.admit_paired(attempt, &after, holds, moved);
+        decision.events.insert(0, event);
+        decision
     }
 
     /// Whether it only looks: it changes nothing.
@@ -169,8 +298,7 @@ impl Try<'_> {
 
     /// A look at the gateway pairs nothing, asks nothing and gets no scopes.
     fn admit_probe(&self, attempt: Attempt) -> Decision {
-        let admission =
-            Admission { rule: Rule::Probe, role: self.asking.ask.role, scopes: ScopeSet::EMPTY, device: None, token: None };
+        let admission = without_token(Rule::Probe, self.asking.ask.role, ScopeSet::EMPTY);
         admit(vec![], attempt, self.asking.context, admission)
     }
 
@@ -186,29 +314,99 @@ impl Try<'_> {
         }
     }
 
-    /// Pairs by rule; a request of its own that waits does not stand in the way.
-    fn pair_first(&self, attempt: Attempt) -> Decision {
+    /// Pairs by rule, as what `description` says; a request of its own that waits does not stand in the way.
+    fn pair_first(&self, attempt: Attempt, rule: Rule, description: Description) -> Decision {
         let (mut events, waiting) = self.asking.waiting();
-        let whole = (self.asking.ask.scopes.clone(), self.asking.description.clone());
+        let is_whole = description == self.asking.description;
+        let surface = self.surface(&description);
+        let whole = (self.asking.ask.scopes.clone(), description);
         let address = attempt.source.address();
         let requested = self.asking.request(Reason::NotPaired, whole, waiting.map(|request| request.id), address);
-        let attempt = self.pointing(attempt, events.len());
+        let attempt = if is_whole { self.pointing(attempt, events.len()) } else { attempt };
         let (device, role, scopes) = (self.asking.proof.device, self.asking.ask.role, self.asking.ask.scopes.clone());
-        let rule = Actor::Rule(Rule::LocalFirstPairing);
         let (act, request) = (Act::FirstPairing, Some(requested.request));
-        let approved = PairingApproved { device, role, scopes: scopes.clone(), act, request };
-        events.extend([(Actor::Peer, requested.into()), (rule.clone(), approved.into())]);
-        let mut token = None;
-        if let Some(issue) = fresh(self.asking.registry, self.asking.context, &device, role) {
-            events.push((rule, TokenIssued { device, role, scopes: scopes.clone(), issue }.into()));
-            token = Some(granted(device, role, scopes.clone(), issue, self.asking.context.now));
+        events.push((Actor::Peer, requested.into()));
+        let token = self.give(&mut events, Actor::Rule(rule), (role, scopes.clone()), act, request);
+        if !is_whole {
+            let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
+            let commands = lets.into_iter().map(str::to_owned).collect();
+            let description = Description { commands, ..self.asking.description.clone() };
+            let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), description), None, address);
+            events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));
         }
-        let admission = Admission { rule: Rule::LocalFirstPairing, role, scopes, device: Some(device), token };
+        let admission = Admission { rule, role, scopes, device: Some(device), token, more: vec![], surface };
         admit(events, attempt, self.asking.context, admission)
     }
 
+    /// Pairs by a setup code, for all that it gives; a request of its own that waits does not stand in the way.
+    fn pair_by_code(&self, attempt: Attempt, code: SetupCodeId, reason: Reason) -> Decision {
+        let Asking { registry, ask, proof, description, .. } = &self.asking;
+        let Some(known) = registry.setup_code(&code) else {
+            return refuse(vec![], attempt, self.asking.context, unauthorized(&self.credential, true, None));
+        };
+        let (mut events, waiting) = self.asking.waiting();
+        let address = attempt.source.address();
+        let whole = (ask.scopes.clone(), description.clone());
+        let requested = self.asking.request(reason, whole, waiting.map(|request| request.id), address);
+        let attempt = self.pointing(attempt, events.len());
+        let (device, request) = (proof.device, requested.request);
+        events.extend([(Actor::Peer, requested.into()), (Actor::Peer, SetupCodeSpent { code, device }.into())]);
+        let rule = Actor::Rule(Rule::SetupCode);
+        let held = |role: Role| registry.device(&device).map(|device| device.held(role)).unwrap_or_default();
+        // The role that is asked for comes first: its approval makes the device.
+        let gain = known
+            .grants
+            .iter()
+            .find(|grant| grant.role == ask.role)
+            .map(|grant| grant.scopes.missing_from(ask.role, &held(ask.role)));
+        let token = self.give(&mut events, rule.clone(), (ask.role, gain.unwrap_or_default()), Act::SetupCode, Some(request));
+        let others = known.grants.iter().filter(|grant| grant.role != ask.role);
+        let more = others.filter_map(|grant| {
+            let gain = grant.scopes.missing_from(grant.role, &held(grant.role));
+            self.give(&mut events, rule.clone(), (grant.role, gain), Act::SetupCode, None)
+        });
+        let more = more.collect();
+        let before = registry.device(&device).map(|device| Description::clone(&device.description)).unwrap_or_default();
+        let mut approved = description.clone();
+        approved.platform = approved.platform.filter(|_| proof.form == SignatureForm::V3).or(before.platform);
+        let surface = self.surface(&approved);
+        let admission = Admission {
+            rule: Rule::SetupCode,
+            role: ask.role,
+            scopes: ask.scopes.clone(),
+            device: Some(device),
+            token,
+            more,
+            surface,
+        };
+        admit(events, attempt, self.asking.context, admission)
+    }
+
+    /// Grants `gain`, and a token to a role that has none; tells the token that the role has then.
+    fn give(
+        &self,
+        events: &mut Vec<(Actor, Event)>,
+        by: Actor,
+        (role, gain): (Role, ScopeSet),
+        act: Act,
+        request: Option<RequestId>,
+    ) -> Option<Granted> {
+        let Asking { registry, context, proof, .. } = &self.asking;
+        let device = proof.device;
+        let known = registry.device(&device);
+        let carries = known.map(|device| device.held(role)).unwrap_or_default().union(&gain);
+        let approved = PairingApproved { device, role, scopes: gain, act, request };
+        events.push((by.clone(), approved.into()));
+        if let Some(token) = known.and_then(|device| device.token(role)) {
+            return Some(Granted { scopes: carries, ..token });
+        }
+        let issue = fresh(registry, context, &device, role)?;
+        events.push((by, TokenIssued { device, role, scopes: carries.clone(), issue }.into()));
+        Some(granted(device, role, carries, issue, context.now))
+    }
+
     /// Refuses and names the request that would help.
-    fn need(&self, attempt: Attempt, reason: Reason, device: Option<&Device>) -> Decision {
+    fn need(&self, attempt: Attempt, reason: Reason, device: Option<&Device>, rests: Option<Rule>) -> Decision {
         let asking = &self.asking;
         let (mut events, raised) = asking.raise(reason, attempt.source.address());
         let (request, attempts, attempt) = match raised {
@@ -216,12 +414,12 @@ impl Try<'_> {
             Raised::New(requested) => {
                 let attempt = self.pointing(attempt, events.len());
                 events.push((Actor::Peer, (*requested).into()));
-                (asking.context.request, 0, attempt)
+                (RequestId(asking.context.ids[0]), 0, attempt)
             }
             Raised::Full => return refuse(events, attempt, asking.context, Refusal::PendingTableFull),
         };
         let need = need(device, request, reason, asking.ask.role, &asking.ask.scopes, attempts);
-        refuse(events, attempt, asking.context, Refusal::PairingRequired(need))
+        refuse(events, attempt, asking.context, Refusal::PairingRequired(PairingNeed { rests, ..need }))
     }
 
     /// The attempt, pointing to the request that is event number `index` of the same decision instead of saying it again.
@@ -245,6 +443,11 @@ enum Moved {
 /// Whether it is local by a credential that says so: what a proxy vouches for is somebody elsewhere.
 fn is_local(policy: &Policy, source: &Source, credential: &Credential) -> bool {
     credential.mode != AuthMode::TrustedProxy && policy.local(source).is_ok()
+}
+
+/// The terms of somebody who holds nothing on record.
+fn without_token(rule: Rule, role: Role, scopes: ScopeSet) -> Admission {
+    Admission { rule, role, scopes, device: None, token: None, more: vec![], surface: Surface::default() }
 }
 
 fn granted(device: DeviceId, role: Role, scopes: ScopeSet, issue: Issue, at: Millis) -> Granted {

@@ -2,13 +2,14 @@
 
 use super::super::command::{Context, Decision, Ending, Outcome, Refusal, Resolution};
 use super::super::event::{
-    Act, Actor, CommandName, DeviceRemoved, DeviceRenamed, Event, PairingApproved, PairingExpired, PairingRejected, TokenIssued,
+    Act, Actor, Address, CommandName, DeviceRemoved, DeviceRenamed, Event, PairingApproved, PairingExpired, PairingRejected,
+    Reason, TokenIssued,
 };
 use super::super::ids::{DeviceId, RequestId};
 use super::super::policy::Policy;
-use super::super::registry::{Registry, Request};
-use super::super::scopes::ScopeSet;
-use super::{Powers, Subject, fresh, settled};
+use super::super::registry::{Device, Registry, Request};
+use super::super::scopes::{Role, ScopeSet};
+use super::{Powers, Subject, fresh, seat_belt, settled, within_ceilings};
 use crate::limits;
 
 /// Grants what the request shows. Approving again what is approved changes nothing and says who did it.
@@ -24,7 +25,11 @@ pub(super) fn approve(registry: &Registry, policy: &Policy, id: RequestId, conte
         Err(closed) => return closed.refuse(subject, context),
     };
     // All that it shows, not only what it adds: a platform or a command may be what is granted.
-    if let Err(refusal) = powers.check(request.role, &request.scopes) {
+    let may = powers
+        .check(request.role, &request.scopes)
+        .and_then(|()| seat_belt(policy, context))
+        .and_then(|()| within_ceilings(policy, request.client, request.role, &request.scopes));
+    if let Err(refusal) = may {
         return subject.refuse(context, refusal);
     }
     let events = grant(registry, request, Act::Approval, context);
@@ -52,6 +57,25 @@ pub(super) fn grant(registry: &Registry, request: &Request, act: Act, context: &
     events
 }
 
+/// The request that only lacked what the device holds as `role` from now on, with `holds`: whatever gave that settles it. What it
+/// offers, only a person approves.
+pub(super) fn settled_by(
+    registry: &Registry,
+    policy: &Policy,
+    device: &Device,
+    role: Role,
+    holds: &ScopeSet,
+    context: &Context<'_>,
+) -> Option<RequestId> {
+    let waiting = registry.waiting(&device.id, role).filter(|request| {
+        matches!(request.reason, Reason::ScopeUpgrade | Reason::RoleUpgrade)
+            && !is_due(policy, request, context)
+            && holds.covers(role, &request.scopes)
+            && device.offers(&request.description)
+    });
+    waiting.map(|request| request.id)
+}
+
 /// Turns a request down.
 pub(super) fn reject(registry: &Registry, policy: &Policy, id: RequestId, context: &Context<'_>) -> Decision {
     let powers = Powers::of(registry, policy, &context.actor);
@@ -68,16 +92,49 @@ pub(super) fn reject(registry: &Registry, policy: &Policy, id: RequestId, contex
     Decision { events: vec![(context.actor.clone(), event.into())], outcome }
 }
 
-/// Takes away a device and all that it holds.
-pub(super) fn remove(registry: &Registry, policy: &Policy, device: DeviceId, context: &Context<'_>) -> Decision {
+/// Turns down all requests of an address, at most so many at once: all that wait could be more than one batch holds.
+pub(super) fn reject_from(registry: &Registry, policy: &Policy, address: Address, context: &Context<'_>) -> Decision {
+    let powers = Powers::of(registry, policy, &context.actor);
+    let may = powers.check_pairing().and_then(|()| if powers.sees_all() { Ok(()) } else { Err(Refusal::NeedsAdmin) });
+    if let Err(refusal) = may {
+        return Subject::of(CommandName::RejectFrom).refuse(context, refusal);
+    }
+    let theirs = registry.requests().filter(|request| request.address.network() == address.network());
+    let (mut events, mut rejected) = (vec![], vec![]);
+    for request in theirs.take(limits::EXPIRED_AT_ONCE) {
+        if is_due(policy, request, context) {
+            events.push((Actor::System, expired(policy, request).into()));
+        } else {
+            events.push((context.actor.clone(), PairingRejected { request: request.id, device: request.device }.into()));
+            rejected.push(request.id);
+        }
+    }
+    Decision { events, outcome: Outcome::RejectedAll(rejected) }
+}
+
+/// Takes away a device and all that it holds, and with it those that it approved, where that is wanted.
+pub(super) fn remove(
+    registry: &Registry,
+    policy: &Policy,
+    device: DeviceId,
+    with_approved: bool,
+    context: &Context<'_>,
+) -> Decision {
     let subject = Subject::device(CommandName::Remove, device);
-    if let Err(refusal) = Powers::of(registry, policy, &context.actor).check_device(&device) {
+    let powers = Powers::of(registry, policy, &context.actor);
+    if let Err(refusal) = powers.check_device(&device) {
         return subject.refuse(context, refusal);
     }
-    if registry.device(&device).is_none() {
+    let approved = powers.approved_by(registry, &device);
+    let is_paired = registry.device(&device).is_some();
+    if !is_paired && (approved.is_empty() || !with_approved) {
         return subject.refuse(context, Refusal::UnknownDevice);
     }
-    Decision { events: vec![(context.actor.clone(), DeviceRemoved { device }.into())], outcome: Outcome::Removed { device } }
+    let first = is_paired.then_some(device);
+    let others = approved.keys().copied().filter(|_| with_approved);
+    let gone = first.into_iter().chain(others).take(limits::REMOVED_AT_ONCE);
+    let events = gone.map(|device| (context.actor.clone(), DeviceRemoved { device }.into())).collect();
+    Decision { events, outcome: Outcome::Removed { device, approved: approved.into_keys().collect() } }
 }
 
 /// Gives a device a name. Giving it the one that it has changes nothing.

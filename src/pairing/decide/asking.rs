@@ -5,11 +5,11 @@ use super::super::event::{
     Actor, Address, Ask, Client, CommandName, Described, Description, Event, PairingRequested, Proof, Reason,
 };
 use super::super::identity::SignatureForm;
-use super::super::ids::{PublicKey, RequestId};
+use super::super::ids::{DeviceId, PublicKey, RequestId};
 use super::super::policy::{Policy, differs};
 use super::super::registry::{Device, Grant, Registry, Request};
 use super::super::scopes::{Role, ScopeSet};
-use super::{Subject, approval};
+use super::{Subject, approval, within_ceilings};
 use crate::limits;
 
 /// What a device wants.
@@ -48,6 +48,9 @@ pub(super) fn ask(registry: &Registry, policy: &Policy, scopes: ScopeSet, addres
     if device.held(role).covers(role, &scopes) {
         return subject.refuse(context, Refusal::HeldAlready);
     }
+    if let Err(refusal) = within_ceilings(policy, device.client, role, &scopes) {
+        return subject.refuse(context, refusal);
+    }
     let ask = Ask { role, scopes, described: Described { like: None, here: None } };
     // What is pinned was vouched for.
     let proof = Proof { device: id, form: SignatureForm::V3 };
@@ -72,7 +75,7 @@ impl<'a> Asking<'a> {
         let (events, waiting) = self.waiting();
         let raised = match waiting {
             Some(request) if self.is_shown_by(request) => Raised::Waits(request),
-            None if self.table_is_full() => Raised::Full,
+            None if self.table_is_full(address) => Raised::Full,
             _ => {
                 let whole = self.together_with(waiting);
                 Raised::New(Box::new(self.request(reason, whole, waiting.map(|request| request.id), address)))
@@ -101,7 +104,7 @@ impl<'a> Asking<'a> {
     ) -> PairingRequested {
         let described = Described { like: None, here: Some(Box::new(description)) };
         PairingRequested {
-            request: self.context.request,
+            request: RequestId(self.context.ids[0]),
             reason,
             device: self.proof.device,
             key: self.key,
@@ -129,11 +132,20 @@ impl<'a> Asking<'a> {
             && said.commands.iter().all(|command| shown.commands.contains(command))
     }
 
-    /// A device ever paired always has its place.
-    fn table_is_full(&self) -> bool {
-        let device = &self.proof.device;
-        let ever_paired = self.registry.device(device).is_some() || self.registry.is_barred(device);
-        !ever_paired && self.registry.request_count() >= limits::PENDING_REQUESTS
+    /// A device ever paired always has its place; all others share those of their address, and those of all.
+    fn table_is_full(&self, address: Address) -> bool {
+        let was_paired = |device: &DeviceId| self.registry.device(device).is_some() || self.registry.is_barred(device);
+        if was_paired(&self.proof.device) {
+            return false;
+        }
+        let strangers = self.registry.requests().filter(|request| !was_paired(&request.device));
+        let (mut total, mut beside) = (0_u32, 0_u32);
+        for request in strangers {
+            total = total.saturating_add(1);
+            beside = beside.saturating_add(u32::from(request.address.network() == address.network()));
+        }
+        let budget = self.policy.budgets().pending;
+        total >= budget.total || beside >= budget.per_address
     }
 
     /// This ask and what `request` shows, so that two asks in turn settle on one request. Where both are more than one ask
@@ -169,6 +181,7 @@ pub(super) fn need(
         token_is_narrow: grant.is_some_and(is_narrow),
         revoked: grant.and_then(|grant| grant.revoked.clone()),
         retry_after_ms: retry_after(attempts),
+        rests: None,
     }
 }
 

@@ -42,7 +42,9 @@ pub fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
         | Event::ConditionCleared(_)
         | Event::WitnessPlaced(_)
         | Event::HistoryArchived(_) => true,
-        Event::ConnectionClosed(_) => false,
+        Event::PolicyChanged(_) | Event::RuleArmed(_) => true,
+        // Who acts on this host, and which codes are about, is nobody's business but theirs who see all.
+        Event::ConnectionClosed(_) | Event::OwnerActsSeen(_) | Event::SetupCodeCreated(_) | Event::SetupCodeRevoked(_) => false,
         Event::CommandRefused(_) => matches!(&record.actor, Actor::Device { device, .. } if powers.owns(device)),
         Event::PairingRequested(_) | Event::PairingApproved(_) | Event::PairingRejected(_) | Event::PairingExpired(_) => {
             is_own || record.event.request().is_some_and(|request| hears_of(registry, &powers, &request))
@@ -52,6 +54,8 @@ pub fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
         | Event::DeviceMetadataChanged(_)
         | Event::DeviceRemoved(_)
         | Event::DeviceRenamed(_)
+        | Event::AttemptsSuppressed(_)
+        | Event::SetupCodeSpent(_)
         | Event::TokenIssued(_)
         | Event::TokenRotated(_)
         | Event::TokenRevoked(_) => is_own,

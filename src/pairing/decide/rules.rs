@@ -1,0 +1,60 @@
+//! The policy itself: another one put in force, a rule armed again, the owner's acts seen.
+
+use super::super::command::{Context, Decision, Outcome, Refusal};
+use super::super::event::{Actor, CommandName, Event, OwnerActsSeen, PolicyChanged, Rule, RuleArmed};
+use super::super::ids::Seq;
+use super::super::policy::Policy;
+use super::super::registry::Registry;
+use super::{Powers, Subject, seat_belt};
+
+/// Puts another policy in force. Only the owner may let in what is not let in now.
+pub(super) fn apply(registry: &Registry, policy: &Policy, text: String, context: &Context<'_>) -> Decision {
+    let subject = Subject::of(CommandName::ApplyPolicy);
+    if let Err(refusal) = Powers::of(registry, policy, &context.actor).check_all() {
+        return subject.refuse(context, refusal);
+    }
+    let wanted = match Policy::parse(&text) {
+        Ok(wanted) => wanted,
+        Err(error) => return subject.refuse(context, Refusal::BadPolicy { why: error.to_string() }),
+    };
+    if registry.policy_text() == Some(&*text) {
+        return Decision { events: vec![], outcome: Outcome::Applied };
+    }
+    let looser = policy.loosened_by(&wanted);
+    if !looser.is_empty() {
+        if !matches!(context.actor, Actor::Owner(_)) {
+            return subject.refuse(context, Refusal::LoosensPolicy { keys: looser.join(", ") });
+        }
+        if let Err(refusal) = seat_belt(policy, context) {
+            return subject.refuse(context, refusal);
+        }
+    }
+    Decision { events: vec![(context.actor.clone(), PolicyChanged { policy: text }.into())], outcome: Outcome::Applied }
+}
+
+/// Lets a local rule work again that rests.
+pub(super) fn arm(registry: &Registry, policy: &Policy, rule: Rule, context: &Context<'_>) -> Decision {
+    let subject = Subject::of(CommandName::ArmRule);
+    let may = match context.actor {
+        Actor::Owner(_) => seat_belt(policy, context),
+        _ => Err(Refusal::LoosensPolicy { keys: rule.to_string() }),
+    };
+    if let Err(refusal) = may {
+        return subject.refuse(context, refusal);
+    }
+    let event = registry.resting(rule).map(|_| Event::from(RuleArmed { rule }));
+    Decision { events: event.into_iter().map(|event| (context.actor.clone(), event)).collect(), outcome: Outcome::Noted }
+}
+
+/// Notes that somebody saw what the owner did. An agent's shell does not see for a person.
+pub(super) fn seen(registry: &Registry, policy: &Policy, through: Seq, context: &Context<'_>) -> Decision {
+    let subject = Subject::of(CommandName::MarkSeen);
+    let may = Powers::of(registry, policy, &context.actor).check_all().and_then(|()| seat_belt(policy, context));
+    if let Err(refusal) = may {
+        return subject.refuse(context, refusal);
+    }
+    let through = through.min(registry.head());
+    let is_news = registry.unseen().last.first().is_some_and(|first| *first <= through);
+    let event = is_news.then(|| (context.actor.clone(), OwnerActsSeen { through }.into()));
+    Decision { events: event.into_iter().collect(), outcome: Outcome::Noted }
+}
