@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::door::Here;
@@ -15,6 +15,7 @@ use crate::keyring::OwnDevice;
 use crate::limits;
 use crate::pairing::AuthMode;
 use crate::settings::{Flags, Settings};
+use crate::views::quote;
 use crate::wire::connect::Dialect;
 
 #[derive(Subcommand)]
@@ -70,8 +71,26 @@ async fn status(here: Here, world: &World, out: &Output) -> Result<(), Failure> 
             at("/journal/path").as_str().unwrap_or_default(),
             at("/journal/seq")
         ))?;
+        show_policy(&at("/policy"), out)?;
     }
     if is_running { Ok(()) } else { Err(Failure::new(Exit::Unreachable, "no gateway runs here; start it: openclaw gateway run")) }
+}
+
+/// Which rules let somebody in without a person, and which rest.
+fn show_policy(policy: &Value, out: &Output) -> Result<(), Failure> {
+    let rows = |key: &str| policy.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let names: Vec<_> = rows("withoutPerson").iter().filter_map(|row| row.get("rule")?.as_str().map(quote)).collect();
+    if policy.get("unreadable") == Some(&Value::Bool(true)) {
+        out.line("Policy         unreadable to this version, so a person is asked for everything: openclaw policy show")?;
+    } else if names.is_empty() {
+        out.line("Policy         a person is asked for whatever matters: openclaw policy show")?;
+    } else {
+        out.line(format_args!("Policy         {} ask no person: openclaw policy show", names.join(", ")))?;
+    }
+    for row in rows("resting") {
+        out.line(format_args!("Rests          {}", quote(row.get("message").and_then(Value::as_str).unwrap_or_default())))?;
+    }
+    Ok(())
 }
 
 fn serve(flags: &Flags, world: &World, out: &Output) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
+use super::ruling::Ruling;
 use super::upstream;
 use crate::authority::Handle;
 use crate::host::Host;
@@ -26,6 +27,7 @@ use crate::wire::error::{
     Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
 };
 use crate::wire::frame::{Text, WireError, parse_params};
+use crate::wire::policy;
 
 /// What methods work with.
 pub struct Desk {
@@ -103,6 +105,7 @@ enum Method {
     Wait,
     Why,
     Tail,
+    Policy(Ruling),
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -131,6 +134,10 @@ const METHODS: &[(&str, Need, Method)] = &[
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
+    ("policy.show", ADMIN, Method::Policy(Ruling::Show)),
+    ("policy.check", ADMIN, Method::Policy(Ruling::Check)),
+    ("policy.apply", ADMIN, Method::Policy(Ruling::Apply)),
+    ("policy.arm", ADMIN, Method::Policy(Ruling::Arm)),
 ];
 
 /// The names of all methods served.
@@ -231,6 +238,7 @@ impl Desk {
             }
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
+            Method::Policy(ruling) => self.rule(caller, *ruling, method, params).await,
         }
     }
 
@@ -281,6 +289,7 @@ impl Desk {
             },
             "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
             "connections": self.hub.connected(),
+            "policy": policy::status(&registry),
             // What OpenClaw runs, and we do not: `status --json` of a 2026.9.6 client fails without.
             "channelSummary": [],
             "queuedSystemEvents": [],
@@ -305,7 +314,7 @@ impl Desk {
         list
     }
 
-    async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
+    pub(super) async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
         let request = match &command {
             Command::Approve { request } | Command::Reject { request } => Some(*request),
             _ => None,
@@ -403,7 +412,7 @@ fn rotates_its_own(caller: &Caller, method: &str, params: Option<&RawValue>) -> 
     is_operator && named().is_some_and(|device| caller.actor.is_device(&device))
 }
 
-fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
+pub(super) fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
     parse_params(params).map_err(|why| WireError::invalid(format!("invalid {method} params: {why}")))
 }
 

@@ -13,6 +13,7 @@ mod owner;
 mod peer;
 mod presence;
 mod reading;
+mod ruling;
 mod sealed;
 mod source;
 mod stopped;

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use sight::{may_hear_of, may_read, may_read_all, may_read_of};
 
 pub use asking::what_is_needed;
+pub use rules::resting_rules;
 
 use super::command::{Command, Context, Decision, Outcome, Refusal, Resolution};
 use super::event::{Actor, Client, CommandName, CommandRefused, ConnectionClosed, Event, Issue, TokenVerdict};
