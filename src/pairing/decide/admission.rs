@@ -13,6 +13,7 @@ use super::super::policy::{Policy, differs};
 use super::super::registry::{Device, Grant, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
+use super::surface::may_offer;
 use super::{approval, fresh, within_ceilings};
 
 /// Decides an attempt. `key` is the proved key; it has to be there where there is a proof. `code` is the setup code that is good
@@ -236,13 +237,7 @@ impl Try<'_> {
         if self.asking.ask.role != Role::Node {
             return Surface::default();
         }
-        let Description { caps, commands, .. } = &self.asking.description;
-        let let_offer = self.asking.policy.lets_offer(approved.platform.as_deref(), commands);
-        let commands = let_offer.into_iter().filter(|name| approved.commands.iter().any(|known| known == name));
-        Surface {
-            caps: caps.iter().filter(|name| approved.caps.contains(name)).cloned().collect(),
-            commands: commands.map(str::to_owned).collect(),
-        }
+        may_offer(self.asking.policy, approved, &self.asking.description)
     }
 
     /// Asks a person for what a paired node declares beyond what was approved, as far as the policy lets it; it is let in
