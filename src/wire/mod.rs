@@ -7,4 +7,5 @@ pub mod error;
 pub mod frame;
 pub mod logs;
 pub mod notice;
+pub mod owner;
 pub mod record;
