@@ -77,14 +77,14 @@ const CRATES: [(&str, &[&str]); 35] = [
     ("indicatif", &["cli/output.rs"]),
     ("jiff", &["views/sentence.rs"]),
     // The text of the policy in force is a record, so reading it is part of the fold.
-    ("json5", &["pairing/policy.rs", "settings.rs"]),
+    ("json5", &["pairing/policy/language.rs", "settings.rs"]),
     ("rpds", &["pairing/registry.rs"]),
     // The operating system, but for what the journal's and the state's own files need: who is at the other end, who we are.
     ("rustix", &["gateway/", "journal/directory.rs", "state.rs"]),
     ("serde", &["gateway/", "journal/codec.rs", "journal/codec/", "keyring.rs", "pairing/", "wire/"]),
     // The disk does not know JSON, and a decision does not either.
     ("serde_json", &["cli/", "client.rs", "gateway/", "keyring.rs", "settings.rs", "wire/"]),
-    ("serde_path_to_error", &["wire/frame.rs"]),
+    ("serde_path_to_error", &["pairing/policy/language.rs", "wire/frame.rs"]),
     ("sha2", &["heads.rs", "journal/format.rs", "pairing/"]),
     ("subtle", &["pairing/token.rs"]),
     (

@@ -9,6 +9,7 @@ mod gateway;
 mod journal;
 mod logs;
 mod output;
+mod policy;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -58,6 +59,9 @@ enum Command {
     /// See and answer pairing requests, and manage paired devices
     #[command(subcommand)]
     Devices(devices::Command),
+    /// See, check and apply the policy
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Print what happened, from the journal
     Logs(logs::Args),
     /// Check and read the journal
@@ -128,6 +132,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
     match args.command {
         Command::Gateway(command) => gateway::run(command, &world, out),
         Command::Devices(command) => wait_for(devices::run(command, &world, out)),
+        Command::Policy(command) => wait_for(policy::run(command, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),

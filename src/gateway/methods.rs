@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::hub::Hub;
 use super::nodes;
+use super::ruling::Ruling;
 use super::upstream;
 use crate::authority::Handle;
 use crate::host::Host;
@@ -29,6 +30,7 @@ use crate::wire::error::{
 };
 use crate::wire::frame::{Text, WireError, parse_params};
 use crate::wire::owner::SeenParams;
+use crate::wire::policy;
 
 /// What methods work with.
 pub struct Desk {
@@ -109,6 +111,7 @@ enum Method {
     Node(nodes::Method),
     Acts,
     Seen,
+    Policy(Ruling),
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -146,6 +149,10 @@ const METHODS: &[(&str, Need, Method)] = &[
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
+    ("policy.show", ADMIN, Method::Policy(Ruling::Show)),
+    ("policy.check", ADMIN, Method::Policy(Ruling::Check)),
+    ("policy.apply", ADMIN, Method::Policy(Ruling::Apply)),
+    ("policy.arm", ADMIN, Method::Policy(Ruling::Arm)),
 ];
 
 /// The names of all methods served.
@@ -254,6 +261,7 @@ impl Desk {
                 let through = Seq(read::<SeenParams>(method, params)?.through);
                 self.act(caller, Command::MarkSeen { through }).await
             }
+            Method::Policy(ruling) => self.rule(caller, *ruling, method, params).await,
         }
     }
 
@@ -304,6 +312,7 @@ impl Desk {
             },
             "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
             "connections": self.hub.connected(),
+            "policy": policy::status(&registry),
             // What OpenClaw runs, and we do not: `status --json` of a 2026.9.6 client fails without.
             "channelSummary": [],
             "queuedSystemEvents": [],

@@ -15,6 +15,7 @@ mod peer;
 mod person;
 mod presence;
 mod reading;
+mod ruling;
 mod sealed;
 mod source;
 mod stopped;

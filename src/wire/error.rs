@@ -125,6 +125,15 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
             WireError { code: "UNAVAILABLE".into(), ..invalid(sentence, Some(json!({ "code": "TOKEN_KEY_UNUSABLE" }))) }
         }
         Refusal::FromExecShell => invalid(sentence, Some(json!({ "code": "FROM_EXEC_SHELL" }))),
+        Refusal::PolicyDenied { rule, beyond } => {
+            let beyond: Vec<_> = beyond.iter().collect();
+            invalid(sentence, Some(json!({ "code": "POLICY_DENIED", "rule": rule, "beyondScopes": beyond })))
+        }
+        Refusal::LoosensPolicy { keys } => {
+            let keys: Vec<_> = keys.split(", ").collect();
+            invalid(sentence, Some(json!({ "code": "POLICY_LOOSENS", "keys": keys })))
+        }
+        Refusal::BadPolicy { .. } => invalid(sentence, Some(json!({ "code": "POLICY_MALFORMED" }))),
         _ => invalid(sentence, None),
     }
 }

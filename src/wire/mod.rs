@@ -9,4 +9,5 @@ pub mod logs;
 pub mod nodes;
 pub mod notice;
 pub mod owner;
+pub mod policy;
 pub mod record;

@@ -14,7 +14,7 @@ use super::super::registry::{Device, Grant, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
 use super::surface::may_offer;
-use super::{approval, fresh, within_ceilings};
+use super::{approval, fresh, rules, within_ceilings};
 
 /// Decides an attempt. `key` is the proved key; it has to be there where there is a proof. `code` is the setup code that is good
 /// for all that it asks.
@@ -155,7 +155,7 @@ impl Try<'_> {
 
     /// Whether a local rule rests, since a person took away what it had let in.
     fn rests(&self, rule: Rule) -> bool {
-        self.asking.policy.rests_after_removal() && self.asking.registry.resting(rule).is_some()
+        rules::rests(self.asking.registry, self.asking.policy, rule)
     }
 
     /// Whether it is a node that asks for nothing but to be one, in a network that is trusted with that.
