@@ -8,6 +8,7 @@ mod door;
 mod gateway;
 mod journal;
 mod logs;
+mod nodes;
 mod output;
 
 use std::ffi::OsString;
@@ -58,6 +59,9 @@ enum Command {
     /// See and answer pairing requests, and manage paired devices
     #[command(subcommand)]
     Devices(devices::Command),
+    /// See and answer pairing requests of nodes, and manage paired nodes
+    #[command(subcommand)]
+    Nodes(nodes::Command),
     /// Print what happened, from the journal
     Logs(logs::Args),
     /// Check and read the journal
@@ -126,6 +130,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
     match args.command {
         Command::Gateway(command) => gateway::run(command, &world, out),
         Command::Devices(command) => wait_for(devices::run(command, &world, out)),
+        Command::Nodes(command) => wait_for(nodes::run(command, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
     }
