@@ -49,9 +49,9 @@ pub(super) struct Here {
 }
 
 impl Here {
-    /// Opens the way, to look.
-    pub(super) async fn open(&self, world: &World) -> Result<Door, Failure> {
-        own(world, Purpose::Look, Duration::from_millis(self.timeout)).await
+    /// Opens the way.
+    pub(super) async fn open(&self, world: &World, purpose: Purpose) -> Result<Door, Failure> {
+        own(world, purpose, Duration::from_millis(self.timeout)).await
     }
 }
 

@@ -67,6 +67,8 @@ enum Command {
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Tell whether the gateway of this host runs, and what it keeps, as `gateway status` does
+    Status(gateway::StatusArgs),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 gateway not reachable, 5 journal damaged or rolled back, \
@@ -133,6 +135,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Nodes(command) => wait_for(nodes::run(command, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
+        Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
     }
 }
 

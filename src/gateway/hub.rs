@@ -17,7 +17,7 @@ use crate::pairing::{
 use crate::wire::connect::Dialect;
 use crate::wire::frame::Push;
 use crate::wire::nodes::Live;
-use crate::wire::notice::{self, About};
+use crate::wire::notice::{self, About, OWNER_ACTED};
 
 /// How a connection ends when the gateway does.
 pub(super) const GOING_DOWN: (u16, &str) = (1012, "service restart");
@@ -39,6 +39,8 @@ pub struct Hub {
     here: Here,
     presence: AtomicU64,
     presence_changed: Notify,
+    /// The last act of the owner that nobody said to have seen, as it is told.
+    unseen: Mutex<Option<Value>>,
     is_down: AtomicBool,
 }
 
@@ -170,7 +172,7 @@ impl Hub {
     }
 
     /// Sends the first frame of an admitted connection; from here on it hears what it may hear. Protocol 3 repeats the state
-    /// of health behind it.
+    /// of health behind it. Who may do everything is told what the owner did while nobody looked.
     pub fn welcome(&self, id: &ConnectionId, hello: String, health: &Value) {
         let mut peers = self.lock();
         let versions = self.versions();
@@ -179,6 +181,11 @@ impl Hub {
             peer.listens = true;
             if peer.dialect() == Dialect::Three {
                 peer.push(&Push::new("health", health).at(versions), self.number());
+            }
+            if let Some(unseen) = &*self.unseen()
+                && peer.admitted.as_ref().is_some_and(Admitted::does_everything)
+            {
+                peer.push(&Push::new(OWNER_ACTED, unseen), self.number());
             }
             peer.end_if_due();
         }
@@ -322,12 +329,27 @@ impl Hub {
                 _ => {}
             }
         }
+        if records.iter().any(|record| matches!(record.event, Event::OwnerActsSeen(_))) && after.unseen().count == 0 {
+            *self.unseen() = None;
+        }
         for notice in notice::notices(records, after) {
+            if matches!(notice.about, About::Owner) {
+                *self.unseen() = Some(notice.payload.clone());
+            }
             let (push, number) = (Push::new(notice.event, &notice.payload), self.number());
             for peer in peers.values_mut().filter(|peer| peer.may_hear(after, notice.about)) {
                 peer.push(&push, number);
             }
         }
+    }
+
+    /// Remembers what the owner did before this gateway started.
+    pub(super) fn recall(&self, unseen: Value) {
+        *self.unseen() = Some(unseen);
+    }
+
+    fn unseen(&self) -> MutexGuard<'_, Option<Value>> {
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often presence and health changed. Health never does: it tells nothing that could.
@@ -364,6 +386,7 @@ impl Peer {
                 && match about {
                     About::Request(request) => may_hear_of(registry, &admitted.actor, &request),
                     About::Device(device) => may_read_of(registry, &admitted.actor, &device),
+                    About::Owner => admitted.does_everything() && may_read_all(registry, &admitted.actor),
                 }
         };
         self.listens && self.admitted.as_ref().is_some_and(may)
@@ -389,6 +412,10 @@ impl Admitted {
         let (seq, at, scopes) = (record.seq, record.at, event.scopes.clone());
         let (address, client) = (attempt.source.address(), attempt.client);
         Self { seq, dialect, actor, role, scopes, device, at, address, client, is_shown: false, sees_all }
+    }
+
+    fn does_everything(&self) -> bool {
+        self.role == Role::Operator && self.scopes.contains(KnownScope::Admin)
     }
 
     /// Whether an entry of presence may be one that it sees.

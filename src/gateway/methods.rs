@@ -14,9 +14,10 @@ use super::upstream;
 use crate::authority::Handle;
 use crate::host::Host;
 use crate::journal::Reader;
+use crate::limits;
 use crate::pairing::{
-    Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, may_see_device,
-    may_see_request,
+    Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, Seq, may_read_all,
+    may_see_device, may_see_request,
 };
 use crate::state::StateDir;
 use crate::wire::connect::Dialect;
@@ -27,6 +28,7 @@ use crate::wire::error::{
     Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
 };
 use crate::wire::frame::{Text, WireError, parse_params};
+use crate::wire::owner::SeenParams;
 
 /// What methods work with.
 pub struct Desk {
@@ -105,6 +107,8 @@ enum Method {
     Why,
     Tail,
     Node(nodes::Method),
+    Acts,
+    Seen,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -128,6 +132,8 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.remove", PAIRING, Method::Remove),
     ("device.pair.rename", PAIRING, Method::Rename),
     ("device.pair.why", PAIRING, Method::Why),
+    ("owner.acts", ADMIN, Method::Acts),
+    ("owner.seen", ADMIN, Method::Seen),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
     ("node.list", READ, Method::Node(nodes::Method::List)),
@@ -192,7 +198,7 @@ impl Desk {
         };
         match served {
             Method::Health => Ok(self.health()),
-            Method::Status => Ok(self.status(caller)),
+            Method::Status => Ok(self.status(caller).await),
             Method::Presence => Ok(self.presence(caller).0.into()),
             Method::List => {
                 read::<Nothing>(method, params)?;
@@ -207,8 +213,9 @@ impl Desk {
                 self.act(caller, Command::Reject { request }).await
             }
             Method::Remove => {
-                let device = device_id(&read::<DeviceParams>(method, params)?.device_id)?;
-                self.act(caller, Command::Remove { device, with_approved: false }).await
+                let params = read::<DeviceParams>(method, params)?;
+                let (device, with_approved) = (device_id(&params.device_id)?, params.with_approved);
+                self.act(caller, Command::Remove { device, with_approved }).await
             }
             Method::Rename => {
                 let RenameParams { device_id: id, label: Label(label) } = read(method, params)?;
@@ -225,11 +232,8 @@ impl Desk {
             }
             Method::Revoke => {
                 let params = read::<RoleParams>(method, params)?;
-                self.act(
-                    caller,
-                    Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)?, with_approved: false },
-                )
-                .await
+                let (device, role) = (device_id(&params.device_id)?, role(&params.role)?);
+                self.act(caller, Command::Revoke { device, role, with_approved: params.with_approved }).await
             }
             Method::Ask => {
                 let scopes = read::<UpgradeParams>(method, params)?.scopes.0;
@@ -242,6 +246,14 @@ impl Desk {
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
             Method::Node(served) => self.call_about_nodes(caller, *served, method, params).await,
+            Method::Acts => {
+                read::<Nothing>(method, params)?;
+                Ok(self.unseen(limits::UNSEEN_ACTS).await)
+            }
+            Method::Seen => {
+                let through = Seq(read::<SeenParams>(method, params)?.through);
+                self.act(caller, Command::MarkSeen { through }).await
+            }
         }
     }
 
@@ -277,9 +289,9 @@ impl Desk {
         self.host.monotonic().saturating_sub(self.started)
     }
 
-    fn status(&self, caller: &Caller) -> Value {
+    async fn status(&self, caller: &Caller) -> Value {
         let registry = self.authority.registry();
-        json!({
+        let mut status = json!({
             "running": self.is_running,
             "version": env!("CARGO_PKG_VERSION"),
             "runtimeVersion": caller.dialect.release(),
@@ -296,7 +308,13 @@ impl Desk {
             "channelSummary": [],
             "queuedSystemEvents": [],
             "sessions": { "paths": [], "count": 0, "defaults": {}, "recent": [], "byAgent": [] },
-        })
+        });
+        if may_read_all(&registry, &caller.actor)
+            && let Some(status) = status.as_object_mut()
+        {
+            status.insert("ownerActs".to_owned(), self.unseen(limits::UNSEEN_ACTS_SHOWN).await);
+        }
+        status
     }
 
     fn list(&self, caller: &Caller) -> Value {
@@ -344,13 +362,16 @@ impl Desk {
             Ok(Outcome::Rejected { device, request }) => {
                 Ok(json!({ "requestId": request.to_string(), "deviceId": device.to_string() }))
             }
-            Ok(Outcome::Removed { device, .. }) => Ok(json!({ "deviceId": device.to_string() })),
+            Ok(Outcome::Removed { device, approved }) => {
+                Ok(devices::with_approved(json!({ "deviceId": device.to_string() }), &approved))
+            }
             Ok(Outcome::Rotated { token, own }) => {
                 let text = if own { self.authority.token(&token) } else { None };
                 Ok(devices::rotated(&token, text.as_ref()))
             }
-            Ok(Outcome::Revoked { device, role, at, .. }) => {
-                Ok(json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 }))
+            Ok(Outcome::Revoked { device, role, at, approved }) => {
+                let result = json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 });
+                Ok(devices::with_approved(result, &approved))
             }
             Ok(Outcome::Renamed { device, label }) => Ok(json!({ "deviceId": device.to_string(), "label": label })),
             Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),

@@ -12,6 +12,7 @@ mod methods;
 mod nodes;
 mod owner;
 mod peer;
+mod person;
 mod presence;
 mod reading;
 mod sealed;
@@ -100,6 +101,7 @@ pub struct Ready {
     look: Look,
     owner_channel: tokio::net::UnixListener,
     writing: Writing,
+    unseen: Option<(u64, String)>,
 }
 
 /// A desk over the journal, opened by whoever holds its lock; a gateway that runs has settings.
@@ -156,6 +158,8 @@ impl Ready {
         let look = Look::at(&state);
         let mut recorded = settings.recorded();
         recorded.extend(look.recorded());
+        let unseen = desk.recall().await;
+        recorded.extend(unseen.as_ref().map(|(count, _)| ("ownerActsUnseen".to_owned(), count.to_string())));
         let started = GatewayStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             key: desk.authority.key_id(),
@@ -172,7 +176,7 @@ impl Ready {
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
         let budgets = Arc::new(Budgets::new(settings.newcomers));
         let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places, budgets });
-        Ok(Self { gateway, tcp, look, owner_channel, writing })
+        Ok(Self { gateway, tcp, look, owner_channel, writing, unseen })
     }
 
     /// Where it listens.
@@ -187,10 +191,16 @@ impl Ready {
         &self.gateway.settings
     }
 
+    /// How many acts of the owner nobody said to have seen, and the last of them.
+    #[must_use]
+    pub fn unseen(&self) -> Option<(u64, &str)> {
+        self.unseen.as_ref().map(|(count, last)| (*count, last.as_str()))
+    }
+
     /// Runs until `stop` resolves with the name of what stopped it; returns when every connection has ended and the journal
     /// is closed.
     pub async fn run(self, stop: impl Future<Output = &'static str>) {
-        let Self { gateway, tcp, look, owner_channel, writing } = self;
+        let Self { gateway, tcp, look, owner_channel, writing, unseen: _ } = self;
         let desk = Arc::clone(&gateway.desk);
         let mut tasks = JoinSet::new();
         tasks.spawn(owner::serve(owner_channel, Arc::clone(&desk), gateway.owner));

@@ -11,8 +11,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 use super::methods::{Caller, Desk};
+use super::person::person;
 use crate::limits;
-use crate::pairing::Person;
 use crate::state::StateError;
 use crate::wire::frame::{self, Malformed, WireError, parse_call};
 
@@ -100,16 +100,4 @@ async fn answer(stream: UnixStream, desk: Arc<Desk>, owner: u32) {
             return;
         }
     }
-}
-
-/// The user behind a process, and what the process says of itself.
-#[must_use]
-pub(super) fn person(uid: u32, pid: u32) -> Person {
-    let proc = PathBuf::from(format!("/proc/{pid}"));
-    let program = std::fs::read_link(proc.join("exe")).ok();
-    let program = program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    let terminal = std::fs::read_link(proc.join("fd/0")).ok().map(|path| path.to_string_lossy().into_owned());
-    let terminal = terminal.filter(|path| path.starts_with("/dev/pts/") || path.starts_with("/dev/tty"));
-    let cut = |text: String| text.get(..text.floor_char_boundary(limits::TEXT_BYTES)).unwrap_or_default().to_owned();
-    Person { uid, pid, program: cut(program.unwrap_or_default()), terminal: terminal.map(cut), from_exec: false }
 }

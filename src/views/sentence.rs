@@ -36,8 +36,14 @@ pub fn who(actor: &Actor) -> String {
     match actor {
         Actor::Peer => "the client".to_owned(),
         Actor::Device { device, .. } => format!("device {device}"),
-        Actor::Owner(person) if person.uid == 0 => "root on the gateway host".to_owned(),
-        Actor::Owner(person) => format!("the owner on the gateway host (uid {})", person.uid),
+        Actor::Owner(person) => {
+            let whose = match person.uid {
+                0 => "root on the gateway host".to_owned(),
+                uid => format!("the owner on the gateway host (uid {uid})"),
+            };
+            let how = if person.from_exec { ", from a shell of OpenClaw's agent" } else { "" };
+            format!("{whose}{how}")
+        }
         Actor::SharedSecret { rule, .. } => format!("a client with the shared secret (rule {rule})"),
         Actor::Rule(rule) => format!("the policy rule {rule}"),
         Actor::System => "the gateway".to_owned(),

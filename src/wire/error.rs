@@ -124,6 +124,7 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
         Refusal::TokenKeyUnusable => {
             WireError { code: "UNAVAILABLE".into(), ..invalid(sentence, Some(json!({ "code": "TOKEN_KEY_UNUSABLE" }))) }
         }
+        Refusal::FromExecShell => invalid(sentence, Some(json!({ "code": "FROM_EXEC_SHELL" }))),
         _ => invalid(sentence, None),
     }
 }

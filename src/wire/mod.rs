@@ -8,4 +8,5 @@ pub mod frame;
 pub mod logs;
 pub mod nodes;
 pub mod notice;
+pub mod owner;
 pub mod record;

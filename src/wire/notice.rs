@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::connect::Dialect;
-use super::{devices, nodes};
+use super::{devices, nodes, owner};
 use crate::pairing::{DeviceId, Event, Record, Registry, RequestId, Role, role_of};
 
-/// A push about pairing: role operator with `operator.pairing` or `operator.admin` may hear it, if it may see what it is about.
+/// A push about pairing or the owner: role operator with `operator.pairing` or `operator.admin` may hear it, if it may see what
+/// it is about.
 #[derive(Debug)]
 pub struct Notice {
     /// What it is about.
@@ -24,6 +25,8 @@ pub enum About {
     Request(RequestId),
     /// A device.
     Device(DeviceId),
+    /// What the owner does, which is told to those who may do everything too.
+    Owner,
 }
 
 /// Every event name a client may hear.
@@ -38,7 +41,11 @@ pub const EVENTS: &[&str] = &[
     "device.pair.changed",
     "node.pair.requested",
     "node.pair.resolved",
+    OWNER_ACTED,
 ];
+
+/// An act of this host's owner, as it happens; and to who is let in, the last that nobody said to have seen.
+pub const OWNER_ACTED: &str = "owner.acted";
 
 /// The payload of `shutdown`: OpenClaw 2026.9.6 leaves out what it does not know.
 #[must_use]
@@ -91,6 +98,10 @@ pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
                 notices.push(Notice { about: About::Device(event.device), event: "device.pair.changed", payload: json!({}) });
             }
             _ => {}
+        }
+        if let Some(person) = record.owner_act() {
+            let payload = owner::acted(record, person, after.unseen().count);
+            notices.push(Notice { about: About::Owner, event: OWNER_ACTED, payload });
         }
     }
     notices
