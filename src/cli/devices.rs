@@ -354,7 +354,7 @@ fn show_why(why: &Value, out: &Output) -> Result<(), Failure> {
 }
 
 /// A table to look at, then a sentence for each request, which ends with the command that approves it.
-fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
+pub(super) fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
     out.line(format_args!("Pending ({})", pending.len()))?;
     let now = world.host.wall();
     let row = |request: &Value| {
@@ -370,7 +370,20 @@ fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Fa
         ]
     };
     out.table(&["Request", "Device", "Role", "Asks for", "IP", "Age", "Why"], pending.iter().map(row).collect())?;
-    pending.iter().try_for_each(|request| out.line(sentence(request)))
+    pending.iter().try_for_each(|request| {
+        out.line(sentence(request))?;
+        if request.get("commands").is_some() { out.line(format_args!("  {}", offers(request))) } else { Ok(()) }
+    })
+}
+
+/// What a node offers, and what of it the policy would keep back.
+pub(super) fn offers(entry: &Value) -> String {
+    let listed = |key: &str| Some(strings(entry.get(key)).join(", ")).filter(|list| !list.is_empty());
+    let none = || "none".to_owned();
+    let caps = listed("caps").unwrap_or_else(none);
+    let commands = listed("commands").unwrap_or_else(none);
+    let kept_back = listed("withheldCommands").map(|list| format!("; the policy keeps back {list}")).unwrap_or_default();
+    format!("offers capabilities: {caps}; commands: {commands}{kept_back}")
 }
 
 fn sentence(request: &Value) -> String {
@@ -379,7 +392,12 @@ fn sentence(request: &Value) -> String {
 
 /// A device's label or, without one, what it calls itself, which is a claim; and its id.
 fn name(entry: &Value) -> String {
-    let id = text(entry.get("deviceId"));
+    names(entry, "deviceId")
+}
+
+/// The same of an entry whose id has this key.
+pub(super) fn names(entry: &Value, key: &str) -> String {
+    let id = text(entry.get(key));
     let label = entry.get("operatorLabel").or_else(|| entry.get("displayName"));
     match label.and_then(Value::as_str) {
         Some(name) => format!("{} ({id})", quote(name)),
@@ -387,15 +405,15 @@ fn name(entry: &Value) -> String {
     }
 }
 
-fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
+pub(super) fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
     list.get(which).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: Option<&Value>) -> String {
+pub(super) fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).map(quote).unwrap_or_default()
 }
 
-fn strings(value: Option<&Value>) -> Vec<String> {
+pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(quote).collect()
 }
 

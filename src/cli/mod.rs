@@ -8,6 +8,7 @@ mod door;
 mod gateway;
 mod journal;
 mod logs;
+mod nodes;
 mod output;
 mod policy;
 
@@ -62,6 +63,9 @@ enum Command {
     /// See, check and apply the policy
     #[command(subcommand)]
     Policy(policy::Command),
+    /// See and answer pairing requests of nodes, and manage paired nodes
+    #[command(subcommand)]
+    Nodes(nodes::Command),
     /// Print what happened, from the journal
     Logs(logs::Args),
     /// Check and read the journal
@@ -133,6 +137,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Gateway(command) => gateway::run(command, &world, out),
         Command::Devices(command) => wait_for(devices::run(command, &world, out)),
         Command::Policy(command) => wait_for(policy::run(command, &world, out)),
+        Command::Nodes(command) => wait_for(nodes::run(command, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
