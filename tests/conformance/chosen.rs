@@ -118,9 +118,12 @@ const EXPIRES: Why = Chosen("11: nothing is dropped silently; a request that exp
 const QUEUED: Why = Chosen("9: what is sent behind connect is answered behind it, in both protocols; 2026.3.13 raced it");
 const NODES: Why = Waiting("node pairing and setup codes");
 const OWN: Why = Chosen("16: agents, sessions, cron and chat stay OpenClaw's, and so do their methods, pushes and fields");
+const OWNER: Why = Chosen("8: what the owner does is told to whoever may do everything, and stays in status until seen");
 const QUIET: Why = Chosen("17: no push of health that costs, at each connect, by the number of those who listen; it is asked");
 
 pub(crate) const ROWS: &[Row] = &[
+    // What is ours.
+    row(OWNER, ["3.13/*|9.6/*", "* owner.acted", "", "-", "{*"]),
     // What is OpenClaw's own.
     row(OWN, ["9.6/*", "* connect.challenge", "/payload/capabilities", r#"["model-catalog-snapshot"]"#, "-"]),
     row(
