@@ -11,11 +11,12 @@ use tokio::sync::{Notify, mpsc};
 use super::presence::{self, Entry, Here};
 use crate::limits;
 use crate::pairing::{
-    Actor, ConnectionId, Description, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, Rule, ScopeSet, Seq,
-    may_hear_of, may_read_all, may_read_of,
+    Actor, Address, Client, ConnectionId, Description, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, Rule,
+    ScopeSet, Seq, may_hear_of, may_read_all, may_read_of,
 };
 use crate::wire::connect::Dialect;
 use crate::wire::frame::Push;
+use crate::wire::nodes::Live;
 use crate::wire::notice::{self, About, OWNER_ACTED};
 
 /// How a connection ends when the gateway does.
@@ -62,6 +63,9 @@ struct Admitted {
     role: Role,
     scopes: ScopeSet,
     device: Option<DeviceId>,
+    at: Millis,
+    address: Address,
+    client: Option<Client>,
     is_shown: bool,
     /// Whether it was let in as somebody who may read of all devices. What it is told is asked for each time.
     sees_all: bool,
@@ -271,6 +275,21 @@ impl Hub {
         self.lock().values().any(|peer| peer.admitted.as_ref().is_some_and(|admitted| admitted.device == Some(*device)))
     }
 
+    /// The connections of nodes, the newest first.
+    #[must_use]
+    pub(super) fn nodes(&self) -> Vec<Live> {
+        let peers = self.lock();
+        let live = peers.values().filter_map(|peer| {
+            let admitted = peer.admitted.as_ref().filter(|admitted| admitted.role == Role::Node)?;
+            let Admitted { seq, at: since, address, .. } = *admitted;
+            let (device, client) = (admitted.device?, admitted.client?);
+            Some((seq, Live { device, since, address, client, says: peer.says.clone() }))
+        });
+        let mut live: Vec<_> = live.collect();
+        live.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
+        live.into_iter().map(|(_, node)| node).collect()
+    }
+
     /// Tells everybody that the gateway goes down, and ends every connection.
     pub fn shut_down(&self) {
         let farewell = |dialect| Push::new("shutdown", &notice::shutdown(dialect));
@@ -390,7 +409,9 @@ impl Admitted {
         let device = proved.filter(|device| was_paired || after.device(device).is_some());
         let actor = actor(device, event.rule, &event.scopes);
         let (dialect, sees_all) = (Dialect::of(attempt.protocol), may_read_all(after, &actor));
-        Self { seq: record.seq, dialect, actor, role, scopes: event.scopes.clone(), device, is_shown: false, sees_all }
+        let (seq, at, scopes) = (record.seq, record.at, event.scopes.clone());
+        let (address, client) = (attempt.source.address(), attempt.client);
+        Self { seq, dialect, actor, role, scopes, device, at, address, client, is_shown: false, sees_all }
     }
 
     fn does_everything(&self) -> bool {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
+use super::nodes;
 use super::upstream;
 use crate::authority::Handle;
 use crate::host::Host;
@@ -105,6 +106,7 @@ enum Method {
     Wait,
     Why,
     Tail,
+    Node(nodes::Method),
     Acts,
     Seen,
 }
@@ -134,6 +136,13 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("owner.seen", ADMIN, Method::Seen),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
+    ("node.list", READ, Method::Node(nodes::Method::List)),
+    ("node.describe", READ, Method::Node(nodes::Method::Describe)),
+    ("node.pair.list", PAIRING, Method::Node(nodes::Method::PairList)),
+    ("node.pair.approve", PAIRING, Method::Node(nodes::Method::Approve)),
+    ("node.pair.reject", PAIRING, Method::Node(nodes::Method::Reject)),
+    ("node.pair.remove", PAIRING, Method::Node(nodes::Method::Remove)),
+    ("node.rename", PAIRING, Method::Node(nodes::Method::Rename)),
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
@@ -182,8 +191,9 @@ impl Desk {
         }
         let Some((_, _, served)) = served else {
             return Err(match known {
+                // In these words a node host of 2026.9.6 learns not to come with it again and again.
+                Some(Need::Node) | None => unknown_method(method),
                 Some(_) => not_served(method),
-                None => unknown_method(method),
             });
         };
         match served {
@@ -235,6 +245,7 @@ impl Desk {
             }
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
+            Method::Node(served) => self.call_about_nodes(caller, *served, method, params).await,
             Method::Acts => {
                 read::<Nothing>(method, params)?;
                 Ok(self.unseen(limits::UNSEEN_ACTS).await)
@@ -323,7 +334,7 @@ impl Desk {
         list
     }
 
-    async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
+    pub(super) async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
         let request = match &command {
             Command::Approve { request } | Command::Reject { request } => Some(*request),
             _ => None,
@@ -424,15 +435,15 @@ fn rotates_its_own(caller: &Caller, method: &str, params: Option<&RawValue>) -> 
     is_operator && named().is_some_and(|device| caller.actor.is_device(&device))
 }
 
-fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
+pub(super) fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
     parse_params(params).map_err(|why| WireError::invalid(format!("invalid {method} params: {why}")))
 }
 
-fn request_id(text: &Text) -> Result<RequestId, WireError> {
+pub(super) fn request_id(text: &Text) -> Result<RequestId, WireError> {
     text.0.parse().map_err(|_| WireError::invalid("unknown requestId"))
 }
 
-fn device_id(text: &Text) -> Result<DeviceId, WireError> {
+pub(super) fn device_id(text: &Text) -> Result<DeviceId, WireError> {
     text.0.parse().map_err(|_| WireError::invalid("unknown deviceId"))
 }
 

@@ -9,6 +9,7 @@ mod handshake;
 mod http;
 mod hub;
 mod methods;
+mod nodes;
 mod owner;
 mod person;
 mod presence;

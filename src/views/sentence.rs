@@ -286,6 +286,7 @@ fn pairing_required(need: &PairingNeed, about: About<'_>) -> String {
         Reason::ScopeUpgrade if need.token_is_narrow => {
             write!(text, "is approved for {}, but its token was narrowed to {}", need.missing, need.held)
         }
+        Reason::ScopeUpgrade if need.missing.is_empty() => write!(text, "offers more than what was approved"),
         Reason::ScopeUpgrade => write!(text, "lacks {} (holds {})", need.missing, need.held),
     };
     if let Some(rule) = need.rests {

@@ -12,7 +12,7 @@ use super::frame::Text;
 use crate::limits;
 use crate::pairing::{
     Activity, Address, Description, Device, DeviceId, DeviceToken, Ending, Granted, Policy, PublicKey, Registry, Request,
-    Resolution, Role, ScopeSet, what_is_needed,
+    Resolution, Role, ScopeSet, kept_back, what_is_needed,
 };
 use crate::views::{self, Why};
 
@@ -176,6 +176,14 @@ pub fn pending(registry: &Registry, request: &Request) -> Value {
     entry.insert("roles".into(), json!([request.role.as_str()]));
     entry.insert("scopes".into(), scopes(&request.scopes));
     insert_address(&mut entry, request.address);
+    if request.role == Role::Node {
+        let kept_back = kept_back(registry, request);
+        entry.insert("caps".into(), request.description.caps.clone().into());
+        entry.insert("commands".into(), request.description.commands.clone().into());
+        if !kept_back.is_empty() {
+            entry.insert("withheldCommands".into(), kept_back.into());
+        }
+    }
     entry.insert("silent".into(), false.into());
     entry.insert("isRepair".into(), device.is_some().into());
     entry.insert("ts".into(), request.created_at.0.into());
@@ -371,7 +379,7 @@ fn describe(entry: &mut Map<String, Value>, description: &Description) {
 }
 
 /// A loopback address is not told, as upstream does not tell it.
-fn insert_address(entry: &mut Map<String, Value>, address: Address) {
+pub(super) fn insert_address(entry: &mut Map<String, Value>, address: Address) {
     if !address.is_loopback() {
         entry.insert("remoteIp".into(), address.ip().to_string().into());
     }

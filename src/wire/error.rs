@@ -157,7 +157,16 @@ pub fn not_served(method: &str) -> WireError {
     WireError {
         code: "UNAVAILABLE".into(),
         details: Some(json!({ "code": "METHOD_NOT_SERVED", "method": method })),
-        ..WireError::invalid(format!("{method} belongs to OpenClaw itself; this gateway serves pairing, health and logs"))
+        ..WireError::invalid(match method {
+            "node.invoke" => {
+                "node.invoke is not served: this gateway pairs nodes and runs nothing on them; OpenClaw's own gateway does"
+                    .to_owned()
+            }
+            "node.pair.request" | "node.pair.verify" => {
+                format!("{method} is not served: a node pairs by connecting, and its request is one of node.pair.list")
+            }
+            _ => format!("{method} belongs to OpenClaw itself; this gateway serves pairing, health and logs"),
+        })
     }
 }
 
@@ -330,6 +339,18 @@ pub fn too_many_wait() -> WireError {
         retry_after_ms: Some(limits::RETRY_AFTER_MS.0),
         ..WireError::invalid("too many calls of this connection wait already")
     }
+}
+
+/// The answer about what is no node, or none that the caller may know of.
+#[must_use]
+pub fn unknown_node() -> WireError {
+    WireError::invalid("unknown nodeId")
+}
+
+/// The answer about what is no request, or none that the caller may know of.
+#[must_use]
+pub fn unknown_request() -> WireError {
+    WireError::invalid("unknown requestId")
 }
 
 /// The answer to a method that no release knows.

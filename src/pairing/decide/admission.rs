@@ -13,6 +13,7 @@ use super::super::policy::{Policy, differs};
 use super::super::registry::{Device, Grant, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
+use super::surface::may_offer;
 use super::{approval, fresh, within_ceilings};
 
 /// Decides an attempt. `key` is the proved key; it has to be there where there is a proof. `code` is the setup code that is good
@@ -223,18 +224,20 @@ impl Try<'_> {
         admit(events, attempt, self.asking.context, admission)
     }
 
+    /// What a description comes to once it is approved: only a v3 signature vouches for a platform, and a pin stays.
+    fn pinned(&self, description: &Description) -> Description {
+        let Asking { registry, proof, .. } = &self.asking;
+        let before = registry.device(&proof.device).and_then(|device| device.description.platform.clone());
+        let platform = description.platform.clone().filter(|_| proof.form == SignatureForm::V3).or(before);
+        Description { platform, ..description.clone() }
+    }
+
     /// What a node may offer of what it declares: what was approved, cut to the policy's list for its pinned platform.
     fn surface(&self, approved: &Description) -> Surface {
         if self.asking.ask.role != Role::Node {
             return Surface::default();
         }
-        let Description { caps, commands, .. } = &self.asking.description;
-        let let_offer = self.asking.policy.lets_offer(approved.platform.as_deref(), commands);
-        let commands = let_offer.into_iter().filter(|name| approved.commands.iter().any(|known| known == name));
-        Surface {
-            caps: caps.iter().filter(|name| approved.caps.contains(name)).cloned().collect(),
-            commands: commands.map(str::to_owned).collect(),
-        }
+        may_offer(self.asking.policy, approved, &self.asking.description)
     }
 
     /// Asks a person for what a paired node declares beyond what was approved, as far as the policy lets it; it is let in
@@ -318,7 +321,7 @@ impl Try<'_> {
     fn pair_first(&self, attempt: Attempt, rule: Rule, description: Description) -> Decision {
         let (mut events, waiting) = self.asking.waiting();
         let is_whole = description == self.asking.description;
-        let surface = self.surface(&description);
+        let surface = self.surface(&self.pinned(&description));
         let whole = (self.asking.ask.scopes.clone(), description);
         let address = attempt.source.address();
         let requested = self.asking.request(Reason::NotPaired, whole, waiting.map(|request| request.id), address);
@@ -366,10 +369,7 @@ impl Try<'_> {
             self.give(&mut events, rule.clone(), (grant.role, gain), Act::SetupCode, None)
         });
         let more = more.collect();
-        let before = registry.device(&device).map(|device| Description::clone(&device.description)).unwrap_or_default();
-        let mut approved = description.clone();
-        approved.platform = approved.platform.filter(|_| proof.form == SignatureForm::V3).or(before.platform);
-        let surface = self.surface(&approved);
+        let surface = self.surface(&self.pinned(description));
         let admission = Admission {
             rule: Rule::SetupCode,
             role: ask.role,
