@@ -191,6 +191,9 @@ fn announce(ready: &Ready, journal: &Path, out: &Output) -> Result<(), Failure> 
     out.line(format_args!("Listening on   {}", urls.join(" and ")))?;
     out.line(format_args!("Clients show   {}", secret(ready.settings())))?;
     out.line(format_args!("Journal        {}", journal.display()))?;
+    if let Some(why) = ready.no_owner_channel() {
+        out.line(format_args!("Owner acts     need the gateway stopped: {}", quote(why)))?;
+    }
     if let Some((count, last)) = ready.unseen() {
         out.line(format_args!(
             "Owner acts     {count} not seen yet, the last: {last}; see them: openclaw gateway status --seen"

@@ -138,6 +138,13 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
     }
 }
 
+/// What somebody on the owner channel is told who is not the owner.
+#[must_use]
+pub fn not_the_owner(owner: u32, uid: u32) -> WireError {
+    let why = if owner == uid { " (a number that stands for every user that is not known here)" } else { "" };
+    WireError::invalid(format!("the owner of this state directory is uid {owner}, not {uid}{why}"))
+}
+
 /// What is said while the journal cannot be written: nothing is let in unrecorded.
 #[must_use]
 pub fn journal_unavailable() -> Answer {
