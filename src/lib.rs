@@ -16,6 +16,7 @@
 //! | [`wire`] | what is said on the socket? | sockets, files, who is right |
 //! | [`journal`] | what is on disk, and can it be trusted? | policy, roles, scopes, sockets, JSON |
 //! | [`host`] | what time is it, and what is random? | what it is for |
+//! | [`peer`] | whose process is at the other end of a socket? | what it may do |
 //! | [`state`], [`settings`], [`keyring`] | what lies in the state directory, how is it configured, who is this machine's own device? | what is decided with it |
 //! | [`heads`] | who vouches for a journal's head? | what stands in the journal |
 //! | [`authority`] | in which order do things happen? | sockets, JSON |
@@ -55,6 +56,7 @@ pub mod journal;
 pub mod keyring;
 pub mod limits;
 pub mod pairing;
+pub mod peer;
 pub mod settings;
 pub mod state;
 pub mod views;

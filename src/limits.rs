@@ -136,6 +136,12 @@ pub const FOREIGN_TOKEN_CHARS: usize = 32;
 pub const FOREIGN_TOKEN_DIFFERENT: usize = 8;
 /// Acts of the owner that nobody said to have seen: of the last so many more is known than their number.
 pub const UNSEEN_ACTS: usize = 32;
+/// Of these as many as a status shows.
+pub const UNSEEN_ACTS_SHOWN: usize = 3;
+/// Processes, from the one that asks upwards, that are looked at for a shell of OpenClaw's agent: nobody at a terminal is as deep.
+pub const ANCESTORS: usize = 256;
+/// Bytes of a process's environment that are looked through: more than Linux lets one have.
+pub const ENVIRONMENT_BYTES: u64 = 8 * 1024 * 1024;
 /// Setup codes that are known at once, spent ones included until their time is over.
 pub const SETUP_CODES: usize = 64;
 /// Milliseconds for which a setup code is good: at least, where nothing is said, and at most (OpenClaw 2026.9.6: ten minutes).

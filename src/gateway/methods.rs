@@ -9,14 +9,16 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
+use super::nodes;
 use super::ruling::Ruling;
 use super::upstream;
 use crate::authority::Handle;
 use crate::host::Host;
 use crate::journal::Reader;
+use crate::limits;
 use crate::pairing::{
-    Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, may_see_device,
-    may_see_request,
+    Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, Seq, may_read_all,
+    may_see_device, may_see_request,
 };
 use crate::state::StateDir;
 use crate::wire::connect::Dialect;
@@ -27,6 +29,7 @@ use crate::wire::error::{
     Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
 };
 use crate::wire::frame::{Text, WireError, parse_params};
+use crate::wire::owner::SeenParams;
 use crate::wire::policy;
 
 /// What methods work with.
@@ -105,6 +108,9 @@ enum Method {
     Wait,
     Why,
     Tail,
+    Node(nodes::Method),
+    Acts,
+    Seen,
     Policy(Ruling),
 }
 
@@ -129,8 +135,17 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.remove", PAIRING, Method::Remove),
     ("device.pair.rename", PAIRING, Method::Rename),
     ("device.pair.why", PAIRING, Method::Why),
+    ("owner.acts", ADMIN, Method::Acts),
+    ("owner.seen", ADMIN, Method::Seen),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
+    ("node.list", READ, Method::Node(nodes::Method::List)),
+    ("node.describe", READ, Method::Node(nodes::Method::Describe)),
+    ("node.pair.list", PAIRING, Method::Node(nodes::Method::PairList)),
+    ("node.pair.approve", PAIRING, Method::Node(nodes::Method::Approve)),
+    ("node.pair.reject", PAIRING, Method::Node(nodes::Method::Reject)),
+    ("node.pair.remove", PAIRING, Method::Node(nodes::Method::Remove)),
+    ("node.rename", PAIRING, Method::Node(nodes::Method::Rename)),
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
@@ -183,13 +198,14 @@ impl Desk {
         }
         let Some((_, _, served)) = served else {
             return Err(match known {
+                // In these words a node host of 2026.9.6 learns not to come with it again and again.
+                Some(Need::Node) | None => unknown_method(method),
                 Some(_) => not_served(method),
-                None => unknown_method(method),
             });
         };
         match served {
             Method::Health => Ok(self.health()),
-            Method::Status => Ok(self.status(caller)),
+            Method::Status => Ok(self.status(caller).await),
             Method::Presence => Ok(self.presence(caller).0.into()),
             Method::List => {
                 read::<Nothing>(method, params)?;
@@ -204,8 +220,9 @@ impl Desk {
                 self.act(caller, Command::Reject { request }).await
             }
             Method::Remove => {
-                let device = device_id(&read::<DeviceParams>(method, params)?.device_id)?;
-                self.act(caller, Command::Remove { device, with_approved: false }).await
+                let params = read::<DeviceParams>(method, params)?;
+                let (device, with_approved) = (device_id(&params.device_id)?, params.with_approved);
+                self.act(caller, Command::Remove { device, with_approved }).await
             }
             Method::Rename => {
                 let RenameParams { device_id: id, label: Label(label) } = read(method, params)?;
@@ -222,11 +239,8 @@ impl Desk {
             }
             Method::Revoke => {
                 let params = read::<RoleParams>(method, params)?;
-                self.act(
-                    caller,
-                    Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)?, with_approved: false },
-                )
-                .await
+                let (device, role) = (device_id(&params.device_id)?, role(&params.role)?);
+                self.act(caller, Command::Revoke { device, role, with_approved: params.with_approved }).await
             }
             Method::Ask => {
                 let scopes = read::<UpgradeParams>(method, params)?.scopes.0;
@@ -238,6 +252,15 @@ impl Desk {
             }
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
+            Method::Node(served) => self.call_about_nodes(caller, *served, method, params).await,
+            Method::Acts => {
+                read::<Nothing>(method, params)?;
+                Ok(self.unseen(limits::UNSEEN_ACTS).await)
+            }
+            Method::Seen => {
+                let through = Seq(read::<SeenParams>(method, params)?.through);
+                self.act(caller, Command::MarkSeen { through }).await
+            }
             Method::Policy(ruling) => self.rule(caller, *ruling, method, params).await,
         }
     }
@@ -274,9 +297,9 @@ impl Desk {
         self.host.monotonic().saturating_sub(self.started)
     }
 
-    fn status(&self, caller: &Caller) -> Value {
+    async fn status(&self, caller: &Caller) -> Value {
         let registry = self.authority.registry();
-        json!({
+        let mut status = json!({
             "running": self.is_running,
             "version": env!("CARGO_PKG_VERSION"),
             "runtimeVersion": caller.dialect.release(),
@@ -294,7 +317,13 @@ impl Desk {
             "channelSummary": [],
             "queuedSystemEvents": [],
             "sessions": { "paths": [], "count": 0, "defaults": {}, "recent": [], "byAgent": [] },
-        })
+        });
+        if may_read_all(&registry, &caller.actor)
+            && let Some(status) = status.as_object_mut()
+        {
+            status.insert("ownerActs".to_owned(), self.unseen(limits::UNSEEN_ACTS_SHOWN).await);
+        }
+        status
     }
 
     fn list(&self, caller: &Caller) -> Value {
@@ -342,13 +371,16 @@ impl Desk {
             Ok(Outcome::Rejected { device, request }) => {
                 Ok(json!({ "requestId": request.to_string(), "deviceId": device.to_string() }))
             }
-            Ok(Outcome::Removed { device, .. }) => Ok(json!({ "deviceId": device.to_string() })),
+            Ok(Outcome::Removed { device, approved }) => {
+                Ok(devices::with_approved(json!({ "deviceId": device.to_string() }), &approved))
+            }
             Ok(Outcome::Rotated { token, own }) => {
                 let text = if own { self.authority.token(&token) } else { None };
                 Ok(devices::rotated(&token, text.as_ref()))
             }
-            Ok(Outcome::Revoked { device, role, at, .. }) => {
-                Ok(json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 }))
+            Ok(Outcome::Revoked { device, role, at, approved }) => {
+                let result = json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 });
+                Ok(devices::with_approved(result, &approved))
             }
             Ok(Outcome::Renamed { device, label }) => Ok(json!({ "deviceId": device.to_string(), "label": label })),
             Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),
@@ -416,11 +448,11 @@ pub(super) fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>)
     parse_params(params).map_err(|why| WireError::invalid(format!("invalid {method} params: {why}")))
 }
 
-fn request_id(text: &Text) -> Result<RequestId, WireError> {
+pub(super) fn request_id(text: &Text) -> Result<RequestId, WireError> {
     text.0.parse().map_err(|_| WireError::invalid("unknown requestId"))
 }
 
-fn device_id(text: &Text) -> Result<DeviceId, WireError> {
+pub(super) fn device_id(text: &Text) -> Result<DeviceId, WireError> {
     text.0.parse().map_err(|_| WireError::invalid("unknown deviceId"))
 }
 

@@ -23,6 +23,19 @@ pub struct Record {
     pub event: Event,
 }
 
+impl Record {
+    /// The person, where it is an act of this host's owner that somebody should have seen. What one act brings with it is told
+    /// with that.
+    #[must_use]
+    pub const fn owner_act(&self) -> Option<&Person> {
+        match (&self.actor, &self.event) {
+            (_, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_)) => None,
+            (Actor::Owner(person), _) => Some(person),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $kind:literal),+ $(,)?) => {
         /// Everything that can happen, each with its permanent kind number.

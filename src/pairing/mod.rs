@@ -19,8 +19,8 @@ pub use command::{
     Resolution, Shown, Surface,
 };
 pub use decide::{
-    decide, may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request, resting_rules, takes_away,
-    what_is_needed,
+    decide, kept_back, may_hear_of, may_offer, may_read, may_read_all, may_read_of, may_see_device, may_see_request,
+    resting_rules, role_of, takes_away, what_is_needed,
 };
 pub use event::*;
 pub use identity::{SignatureForm, SignedText, is_plain, normal, platform_family, signed_form};

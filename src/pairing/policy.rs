@@ -149,9 +149,52 @@ impl TryFrom<String> for Family {
     }
 }
 
-/// What a node may offer where the policy does not say (OpenClaw 2026.9.6).
-const NODE_COMMANDS: [(&str, &str); 7] =
-    [("android", ""), ("ios", ""), ("linux", ""), ("macos", ""), ("watchos", ""), ("windows", ""), (UNKNOWN_FAMILY, "")];
+/// What a node may offer where the policy does not say, once a person approved it: what OpenClaw 2026.3.13 or 2026.9.6 allows on
+/// such a platform by itself, without what they call dangerous (taking pictures and recording, adding to what a person keeps,
+/// messages, health) and without what a gateway asks of its own workers. To run programs is what a node host of a desktop is for.
+/// It belongs to version 1 of the language and never changes: what a journal decided is decided again by it.
+const NODE_COMMANDS: [(&str, &str); 7] = [
+    (
+        "android",
+        "calendar.events callLog.search camera.list canvas.a2ui.push canvas.a2ui.pushJSONL canvas.a2ui.reset canvas.eval \
+         canvas.hide canvas.navigate canvas.present canvas.snapshot contacts.search device.apps device.health device.info \
+         device.permissions device.status location.get mobile.ui.act mobile.ui.observe motion.activity motion.pedometer \
+         notifications.actions notifications.list photos.latest reminders.list system.notify talk.ptt.cancel talk.ptt.once \
+         talk.ptt.start talk.ptt.stop",
+    ),
+    (
+        "ios",
+        "calendar.events camera.list canvas.a2ui.push canvas.a2ui.pushJSONL canvas.a2ui.reset canvas.eval canvas.hide \
+         canvas.navigate canvas.present canvas.snapshot contacts.search device.info device.status location.get motion.activity \
+         motion.pedometer photos.latest reminders.list system.notify talk.ptt.cancel talk.ptt.once talk.ptt.start talk.ptt.stop \
+         watch.notify watch.status",
+    ),
+    (
+        "linux",
+        "agent.cli.claude.run.v1 browser.proxy browser.proxy.upload.v1 camera.list computer.act desktop.stream fs.listDir \
+         location.get mcp.tools.call.v1 ollama.chat ollama.models screen.snapshot system.execApprovals.get \
+         system.execApprovals.set system.notify system.run system.run.prepare system.which terminal.upload",
+    ),
+    (
+        "macos",
+        "agent.cli.claude.run.v1 browser.proxy browser.proxy.upload.v1 calendar.events camera.list camera.ptz.status \
+         canvas.a2ui.push canvas.a2ui.pushJSONL canvas.a2ui.reset canvas.eval canvas.hide canvas.navigate canvas.present \
+         canvas.snapshot computer.act contacts.search desktop.stream device.apps device.info device.status fs.listDir \
+         location.get logbook.snapshot mcp.tools.call.v1 motion.activity motion.pedometer ollama.chat ollama.models \
+         photos.latest reminders.list screen.snapshot \
+         system.execApprovals.get system.execApprovals.set system.notify system.run system.run.prepare system.which \
+         talk.ptt.cancel talk.ptt.once talk.ptt.start talk.ptt.stop terminal.upload",
+    ),
+    ("watchos", "device.info device.status system.notify"),
+    (
+        "windows",
+        "agent.cli.claude.run.v1 browser.proxy browser.proxy.upload.v1 camera.list computer.act desktop.stream device.info \
+         device.status fs.listDir location.get mcp.tools.call.v1 ollama.chat ollama.models screen.snapshot system.execApprovals.get \
+         system.execApprovals.set system.notify system.run system.run.prepare system.which terminal.upload",
+    ),
+    // Of a platform that nobody vouched for, or that is none, as 2026.9.6.
+    (UNKNOWN_FAMILY, "camera.list location.get system.notify"),
+];
 
 #[cfg(test)]
 mod tests;

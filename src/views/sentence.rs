@@ -36,8 +36,14 @@ pub fn who(actor: &Actor) -> String {
     match actor {
         Actor::Peer => "the client".to_owned(),
         Actor::Device { device, .. } => format!("device {device}"),
-        Actor::Owner(person) if person.uid == 0 => "root on the gateway host".to_owned(),
-        Actor::Owner(person) => format!("the owner on the gateway host (uid {})", person.uid),
+        Actor::Owner(person) => {
+            let whose = match person.uid {
+                0 => "root on the gateway host".to_owned(),
+                uid => format!("the owner on the gateway host (uid {uid})"),
+            };
+            let how = if person.from_exec { ", from a shell of OpenClaw's agent" } else { "" };
+            format!("{whose}{how}")
+        }
         Actor::SharedSecret { rule, .. } => format!("a client with the shared secret (rule {rule})"),
         Actor::Rule(rule) => format!("the policy rule {rule}"),
         Actor::System => "the gateway".to_owned(),
@@ -278,6 +284,7 @@ fn pairing_required(need: &PairingNeed, about: About<'_>) -> String {
         Reason::ScopeUpgrade if need.token_is_narrow => {
             write!(text, "is approved for {}, but its token was narrowed to {}", need.missing, need.held)
         }
+        Reason::ScopeUpgrade if need.missing.is_empty() => write!(text, "offers more than what was approved"),
         Reason::ScopeUpgrade => write!(text, "lacks {} (holds {})", need.missing, need.held),
     };
     if let Some(rule) = need.rests {

@@ -9,6 +9,7 @@ mod asking;
 mod conditions;
 mod connects;
 mod described;
+mod nodes;
 mod policy;
 mod requests;
 mod sight;

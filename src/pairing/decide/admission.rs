@@ -13,6 +13,7 @@ use super::super::policy::{Policy, differs};
 use super::super::registry::{Device, Grant, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
+use super::surface::may_offer;
 use super::{approval, fresh, rules, within_ceilings};
 
 /// Decides an attempt. `key` is the proved key; it has to be there where there is a proof. `code` is the setup code that is good
@@ -236,13 +237,7 @@ impl Try<'_> {
         if self.asking.ask.role != Role::Node {
             return Surface::default();
         }
-        let Description { caps, commands, .. } = &self.asking.description;
-        let let_offer = self.asking.policy.lets_offer(approved.platform.as_deref(), commands);
-        let commands = let_offer.into_iter().filter(|name| approved.commands.iter().any(|known| known == name));
-        Surface {
-            caps: caps.iter().filter(|name| approved.caps.contains(name)).cloned().collect(),
-            commands: commands.map(str::to_owned).collect(),
-        }
+        may_offer(self.asking.policy, approved, &self.asking.description)
     }
 
     /// Asks a person for what a paired node declares beyond what was approved, as far as the policy lets it; it is let in
@@ -335,9 +330,9 @@ impl Try<'_> {
         let (act, request) = (Act::FirstPairing, Some(requested.request));
         events.push((Actor::Peer, requested.into()));
         let token = self.give(&mut events, Actor::Rule(rule), (role, scopes.clone()), act, request);
-        if !is_whole {
-            let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
-            let commands = lets.into_iter().map(str::to_owned).collect();
+        let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
+        let commands: Vec<_> = lets.into_iter().map(str::to_owned).collect();
+        if !is_whole && !(commands.is_empty() && self.asking.description.caps.is_empty()) {
             let description = Description { commands, ..self.asking.description.clone() };
             let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), description), None, address);
             events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));
