@@ -10,6 +10,7 @@ mod conditions;
 mod connects;
 mod described;
 mod nodes;
+mod policy;
 mod requests;
 mod sight;
 mod tokens;

@@ -13,6 +13,7 @@ mod dialects;
 mod http;
 mod life;
 mod pairing;
+mod policy;
 mod recorded;
 #[path = "../support/running.rs"]
 mod running;

@@ -18,6 +18,7 @@ mod running;
 mod journals;
 mod metadata;
 mod owners;
+mod policies;
 mod races;
 mod refusals;
 mod requests;

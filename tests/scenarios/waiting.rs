@@ -29,7 +29,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S26", ALL, "needs import"),
     ("S27", ALL, "needs node.pair.*"),
     ("S28", "a missing stop is visible in doctor", "needs doctor"),
-    ("S30", ALL, "needs policy simulate and policy apply"),
+    ("S30", "simulate finds zero differences with P0, and with P1 exactly those of G and C", "needs policy simulate"),
 ];
 
 const ALL: &str = "all of it";
@@ -48,6 +48,7 @@ const SOURCES: &[&str] = &[
     include_str!("journals.rs"),
     include_str!("metadata.rs"),
     include_str!("owners.rs"),
+    include_str!("policies.rs"),
     include_str!("races.rs"),
     include_str!("refusals.rs"),
     include_str!("requests.rs"),
