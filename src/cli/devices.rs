@@ -136,6 +136,11 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
 }
 
 /// Of a scope that this device lacks: the same act, as the owner of the gateway's host can do it without any.
+pub(super) fn owners_way(failure: Failure, command: &str) -> Failure {
+    let note = format!("on the gateway's host, its owner can: openclaw {}", quote(command));
+    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+}
+
 fn with_owners_way(failure: Failure, command: &Command) -> Failure {
     let act = match command {
         Command::Approve { request: Some(request), .. } => format!("approve {request}"),
@@ -150,8 +155,7 @@ fn with_owners_way(failure: Failure, command: &Command) -> Failure {
         }
         _ => return failure,
     };
-    let note = format!("on the gateway's host, its owner can: openclaw devices {}", quote(&act));
-    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+    owners_way(failure, &format!("devices {act}"))
 }
 
 fn with_them(with_approved: bool) -> &'static str {

@@ -12,6 +12,7 @@ mod crowd;
 mod dialects;
 mod http;
 mod life;
+mod nodes;
 mod pairing;
 mod policy;
 mod recorded;

@@ -17,6 +17,7 @@ mod running;
 
 mod journals;
 mod metadata;
+mod nodes;
 mod owners;
 mod policies;
 mod races;
