@@ -2,7 +2,9 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod codes;
 mod compare;
+mod dashboard;
 mod devices;
 mod door;
 mod gateway;
@@ -58,6 +60,10 @@ enum Command {
     /// See and answer pairing requests, and manage paired devices
     #[command(subcommand)]
     Devices(devices::Command),
+    /// Show a setup code as a QR square, for a phone to pair with this gateway
+    Qr(codes::Qr),
+    /// Open the Control UI in a browser, with a code that makes it an owner's
+    Dashboard(dashboard::Dashboard),
     /// Print what happened, from the journal
     Logs(logs::Args),
     /// Check and read the journal
@@ -126,6 +132,8 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
     match args.command {
         Command::Gateway(command) => gateway::run(command, &world, out),
         Command::Devices(command) => wait_for(devices::run(command, &world, out)),
+        Command::Qr(args) => wait_for(codes::qr(&args, &world, out)),
+        Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
     }
