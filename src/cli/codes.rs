@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::door::{Door, Here, Reach};
 use super::output::Output;
 use super::{Exit, Failure, World};
+use crate::limits;
 use crate::pairing::Millis;
 use crate::views::{quote, time_text};
 
@@ -220,11 +221,16 @@ fn half_blocks(text: &str) -> Result<String, Failure> {
     Ok(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).quiet_zone(true).build())
 }
 
-/// A time such as `90s`, `10m`, `2h` or `1d`.
+/// For how long a code may be good: `90s`, `10m`, `2h` or `1d`.
 fn milliseconds(text: &str) -> Result<u64, String> {
     let units = [('s', 1_000), ('m', 60_000), ('h', 3_600_000), ('d', 86_400_000_u64)];
     let time = units.iter().find_map(|(unit, ms)| text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*ms));
-    time.ok_or_else(|| "a time is a number and s, m, h or d, such as 10m".to_owned())
+    let (least, _, most) = limits::SETUP_CODE_MS;
+    match time {
+        Some(ms) if (least..=most).contains(&ms) => Ok(ms),
+        Some(_) => Err("a code is good for a minute at least, and for a day at most".to_owned()),
+        None => Err("a time is a number and s, m, h or d, such as 10m".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -234,7 +240,7 @@ mod tests {
     #[test]
     fn a_time_is_read_with_its_unit() {
         assert_eq!((milliseconds("90s"), milliseconds("10m"), milliseconds("2h")), (Ok(90_000), Ok(600_000), Ok(7_200_000)));
-        for wrong in ["10", "m", "-1s", "1w", "99999999999999999999d", ""] {
+        for wrong in ["10", "m", "-1s", "1w", "99999999999999999999d", "", "59s", "25h"] {
             assert!(milliseconds(wrong).is_err(), "{wrong}");
         }
     }
