@@ -146,6 +146,12 @@ pub const ENVIRONMENT_BYTES: u64 = 8 * 1024 * 1024;
 pub const SETUP_CODES: usize = 64;
 /// Milliseconds for which a setup code is good: at least, where nothing is said, and at most (OpenClaw 2026.9.6: ten minutes).
 pub const SETUP_CODE_MS: (u64, u64, u64) = (60_000, 600_000, 86_400_000);
+/// Random bytes of a setup code's token: 22 characters, as many as a join code of OpenClaw 2026.9.6 has.
+pub const SETUP_CODE_BYTES: usize = 16;
+/// Milliseconds for which the code is good that opens the Control UI: a browser on this host needs seconds.
+pub const OWNER_CODE_MS: u64 = 120_000;
+/// How often is looked whether that code was spent.
+pub const OWNER_CODE_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes of a policy that may still be applied on a full disk, where it is stricter.
 pub const RESERVE_POLICY_BYTES: usize = 8 * 1024;
 /// Bytes of a policy document.

@@ -6,6 +6,7 @@ mod support;
 
 mod answers;
 mod asking;
+mod codes;
 mod conditions;
 mod connects;
 mod described;

@@ -7,6 +7,7 @@ mod budgets;
 #[path = "../support/client.rs"]
 mod client;
 mod clock;
+mod codes;
 mod conditions;
 mod crowd;
 mod dialects;

@@ -220,7 +220,11 @@ impl Try<'_> {
         let surface = self.surface(&device.description);
         attempt = self.ask_for_surface(attempt, device, &mut events);
         let scopes = asked.clone();
-        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more: vec![], surface };
+        // Whoever spent the code may not have heard what it gave.
+        let code = self.code.and_then(|code| self.asking.registry.setup_code(&code));
+        let others = code.into_iter().flat_map(|code| &code.grants).filter(|grant| grant.role != role);
+        let more = others.filter_map(|grant| device.token(grant.role)).collect();
+        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more, surface };
         admit(events, attempt, self.asking.context, admission)
     }
 
@@ -343,10 +347,18 @@ impl Try<'_> {
 
     /// Pairs by a setup code, for all that it gives; a request of its own that waits does not stand in the way.
     fn pair_by_code(&self, attempt: Attempt, code: SetupCodeId, reason: Reason) -> Decision {
-        let Asking { registry, ask, proof, description, .. } = &self.asking;
+        let Asking { registry, policy, client, ask, proof, description, .. } = &self.asking;
         let Some(known) = registry.setup_code(&code) else {
             return refuse(vec![], attempt, self.asking.context, unauthorized(&self.credential, true, None));
         };
+        // A code was made for no client in particular, so what a client may hold is looked at here; also of all that is not asked.
+        let known_as = registry.device(&proof.device).map(|device| device.client);
+        let ceiling = [Some(*client), known_as].into_iter().flatten().find_map(|client| {
+            known.grants.iter().find_map(|grant| within_ceilings(policy, client, grant.role, &grant.scopes).err())
+        });
+        if let Some(refusal) = ceiling {
+            return refuse(vec![], attempt, self.asking.context, refusal);
+        }
         let (mut events, waiting) = self.asking.waiting();
         let address = attempt.source.address();
         let whole = (ask.scopes.clone(), description.clone());
