@@ -307,12 +307,12 @@ async fn look_through(journal: PathBuf, desk: Arc<Desk>) {
     }
 }
 
-/// Ends requests whose time is over, even while nobody connects.
+/// Ends requests whose time is over, and lets the writer tell of whom it only counted, even while nobody connects.
 async fn expire(desk: Arc<Desk>) {
     let mut sweep = tokio::time::interval(limits::EXPIRY_SWEEP);
     loop {
         sweep.tick().await;
-        if desk.authority.registry().request_count() > 0 {
+        if desk.authority.registry().request_count() > 0 || desk.authority.owes() {
             // If it cannot be recorded, the writer has said so.
             let _ = desk.authority.ask(Command::Expire, Actor::System).await;
         }

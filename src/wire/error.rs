@@ -121,6 +121,12 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
             retry_after_ms: Some(limits::RETRY_AFTER_MS.1),
             ..not_paired(sentence, json!({ "code": "PENDING_TABLE_FULL" }))
         },
+        Refusal::RecordBudgetSpent { retry_after_ms } => WireError {
+            code: "UNAVAILABLE".into(),
+            retryable: Some(true),
+            retry_after_ms: Some(*retry_after_ms),
+            ..invalid(sentence, Some(json!({ "code": "RECORD_BUDGET_SPENT" })))
+        },
         Refusal::TokenKeyUnusable => {
             WireError { code: "UNAVAILABLE".into(), ..invalid(sentence, Some(json!({ "code": "TOKEN_KEY_UNUSABLE" }))) }
         }

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 /// A scenario, the step of it that is not checked yet, and what that needs. A scenario without any test has one row: `all of it`.
 const TABLE: &[(&str, &str, &str)] = &[
-    ("S02", "the counts inside AttemptsSuppressed are added to the records", "needs the record budget"),
     ("S05", "policy simulate answers by the same implication table", "needs policy simulate"),
     ("S07", "audit shows that the request changed metadata and granted no scope", "needs audit"),
     ("S08", "audit shows two TokenRotated with actor, scopes before and scopes after", "needs audit"),
