@@ -99,6 +99,7 @@ impl Home {
             (r"--port \d+", "--port <port>"),
             (r"process \d+", "process <pid>"),
             (r"uid \d+", "uid <uid>"),
+            (r"\bpid \d+", "pid <pid>"),
             (r#"hostname\\":\\"[^"]*"#, r#"hostname\":\"<host>\"#),
             (r"root on the gateway host|the owner on the gateway host \(uid <uid>\)", "<owner>"),
         ];

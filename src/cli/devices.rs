@@ -8,6 +8,7 @@ use super::door::{Door, Purpose, Reach, request_params};
 use super::output::Output;
 use super::{Exit, Failure, World};
 use crate::keyring::TokenFile;
+use crate::limits;
 use crate::pairing::{Millis, Role};
 use crate::views::{age_text, quote};
 
@@ -50,6 +51,9 @@ pub(super) enum Command {
         /// The device
         #[arg(value_name = "DEVICE")]
         device: String,
+        /// And the devices that it approved, those that they approved, and so on
+        #[arg(long)]
+        with_approved: bool,
         #[command(flatten)]
         reach: Reach,
     },
@@ -89,6 +93,9 @@ pub(super) enum Command {
     Revoke {
         #[command(flatten)]
         of: RoleOf,
+        /// And what it approved for other devices, they for others, and so on
+        #[arg(long)]
+        with_approved: bool,
         #[command(flatten)]
         reach: Reach,
     },
@@ -133,8 +140,10 @@ fn with_owners_way(failure: Failure, command: &Command) -> Failure {
     let act = match command {
         Command::Approve { request: Some(request), .. } => format!("approve {request}"),
         Command::Reject { request, .. } => format!("reject {request}"),
-        Command::Remove { device, .. } => format!("remove {device}"),
-        Command::Revoke { of, .. } => format!("revoke --device {} --role {}", of.device, of.role),
+        Command::Remove { device, with_approved, .. } => format!("remove {device}{}", with_them(*with_approved)),
+        Command::Revoke { of, with_approved, .. } => {
+            format!("revoke --device {} --role {}{}", of.device, of.role, with_them(*with_approved))
+        }
         Command::Rotate { of, scopes, .. } => {
             let scopes: String = scopes.iter().map(|scope| format!(" --scope {scope}")).collect();
             format!("rotate --device {} --role {}{scopes}", of.device, of.role)
@@ -143,6 +152,10 @@ fn with_owners_way(failure: Failure, command: &Command) -> Failure {
     };
     let note = format!("on the gateway's host, its owner can: openclaw devices {}", quote(&act));
     if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+}
+
+fn with_them(with_approved: bool) -> &'static str {
+    if with_approved { " --with-approved" } else { "" }
 }
 
 async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, out: &Output) -> Result<(), Failure> {
@@ -176,9 +189,16 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
             let result = door.call("device.pair.reject", request_params(request)).await?;
             if json { out.json(&result) } else { out.line(format_args!("Rejected {}", text(result.get("deviceId")))) }
         }
-        Command::Remove { device, .. } => {
-            let result = door.call("device.pair.remove", json!({ "deviceId": device })).await?;
-            if json { out.json(&result) } else { out.line(format_args!("Removed {}", text(result.get("deviceId")))) }
+        Command::Remove { device, with_approved, .. } => {
+            let params = with_flag(json!({ "deviceId": device }), *with_approved);
+            let result = door.call("device.pair.remove", params).await?;
+            if json {
+                out.json(&result)?
+            } else {
+                out.line(format_args!("Removed {}", text(result.get("deviceId"))))?
+            }
+            show_approved(&result, *with_approved, &format!("remove {device}"), out);
+            Ok(())
         }
         Command::Rename { device, label, .. } => {
             let result = door.call("device.pair.rename", json!({ "deviceId": device, "label": label })).await?;
@@ -201,9 +221,38 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
             }
             Ok(())
         }
-        Command::Revoke { of, .. } => {
-            out.json(&door.call("device.token.revoke", json!({ "deviceId": of.device, "role": of.role })).await?)
+        Command::Revoke { of, with_approved, .. } => {
+            let params = with_flag(json!({ "deviceId": of.device, "role": of.role }), *with_approved);
+            let result = door.call("device.token.revoke", params).await?;
+            out.json(&result)?;
+            show_approved(&result, *with_approved, &format!("revoke --device {} --role {}", of.device, of.role), out);
+            Ok(())
         }
+    }
+}
+
+/// Said only where it is wanted, so that a gateway which does not know it takes the rest.
+fn with_flag(mut params: Value, with_approved: bool) -> Value {
+    if let (true, Some(params)) = (with_approved, params.as_object_mut()) {
+        params.insert("withApproved".to_owned(), true.into());
+    }
+    params
+}
+
+/// What a device had approved for others outlives it, unless that is taken away too.
+fn show_approved(result: &Value, with_approved: bool, act: &str, out: &Output) {
+    let approved = strings(result.get("approved"));
+    if approved.is_empty() {
+        return;
+    }
+    let devices = count(approved.len(), "device");
+    let what = if with_approved { "that is gone too" } else { "they keep it" };
+    out.note(format_args!("It had approved something for {devices}, itself or through others; {what}:"));
+    approved.iter().for_each(|device| out.note(format_args!("  {device}")));
+    if !with_approved {
+        out.note(format_args!("To take that away too: openclaw devices {} --with-approved", quote(act)));
+    } else if approved.len() >= limits::REMOVED_AT_ONCE {
+        out.note("So many are not taken at once; do it again for the rest.");
     }
 }
 
@@ -305,7 +354,7 @@ fn show_why(why: &Value, out: &Output) -> Result<(), Failure> {
 }
 
 /// A table to look at, then a sentence for each request, which ends with the command that approves it.
-fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
+pub(super) fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
     out.line(format_args!("Pending ({})", pending.len()))?;
     let now = world.host.wall();
     let row = |request: &Value| {
@@ -321,7 +370,20 @@ fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Fa
         ]
     };
     out.table(&["Request", "Device", "Role", "Asks for", "IP", "Age", "Why"], pending.iter().map(row).collect())?;
-    pending.iter().try_for_each(|request| out.line(sentence(request)))
+    pending.iter().try_for_each(|request| {
+        out.line(sentence(request))?;
+        if request.get("commands").is_some() { out.line(format_args!("  {}", offers(request))) } else { Ok(()) }
+    })
+}
+
+/// What a node offers, and what of it the policy would keep back.
+pub(super) fn offers(entry: &Value) -> String {
+    let listed = |key: &str| Some(strings(entry.get(key)).join(", ")).filter(|list| !list.is_empty());
+    let none = || "none".to_owned();
+    let caps = listed("caps").unwrap_or_else(none);
+    let commands = listed("commands").unwrap_or_else(none);
+    let kept_back = listed("withheldCommands").map(|list| format!("; the policy keeps back {list}")).unwrap_or_default();
+    format!("offers capabilities: {caps}; commands: {commands}{kept_back}")
 }
 
 fn sentence(request: &Value) -> String {
@@ -330,7 +392,12 @@ fn sentence(request: &Value) -> String {
 
 /// A device's label or, without one, what it calls itself, which is a claim; and its id.
 fn name(entry: &Value) -> String {
-    let id = text(entry.get("deviceId"));
+    names(entry, "deviceId")
+}
+
+/// The same of an entry whose id has this key.
+pub(super) fn names(entry: &Value, key: &str) -> String {
+    let id = text(entry.get(key));
     let label = entry.get("operatorLabel").or_else(|| entry.get("displayName"));
     match label.and_then(Value::as_str) {
         Some(name) => format!("{} ({id})", quote(name)),
@@ -338,15 +405,15 @@ fn name(entry: &Value) -> String {
     }
 }
 
-fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
+pub(super) fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
     list.get(which).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: Option<&Value>) -> String {
+pub(super) fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).map(quote).unwrap_or_default()
 }
 
-fn strings(value: Option<&Value>) -> Vec<String> {
+pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(quote).collect()
 }
 

@@ -16,8 +16,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::budget::Key;
 use super::handshake::Arrival;
-use super::{Gateway, connection, peer, source};
+use super::{Gateway, connection, source};
 use crate::limits;
+use crate::peer;
 
 type Reply = Response<Full<Bytes>>;
 

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use super::hub::Hub;
 use super::methods::{Caller, Desk};
-use super::{GatewayError, copies, open_desk, outlive_file_limits, owner};
+use super::person::person;
+use super::{GatewayError, copies, open_desk, outlive_file_limits};
 use crate::authority::{self, Handle, Writing};
 use crate::host::Host;
 use crate::journal::{Journal, JournalError, Lock};
@@ -71,5 +72,5 @@ impl Stopped {
 }
 
 fn this_process() -> Caller {
-    Caller::owner(owner::person(rustix::process::geteuid().as_raw(), std::process::id()))
+    Caller::owner(person(rustix::process::geteuid().as_raw(), std::process::id()))
 }

@@ -23,7 +23,7 @@ pub(super) const METHODS: &[(Need, &str)] = &[
          environments.list environments.session.status environments.status gateway.identity.get gateway.restart.preflight \
          gateway.suspend.status hooks.status last-heartbeat mcp.app.listResourceTemplates mcp.app.listResources \
          mcp.app.listTools mcp.app.readResource mcp.app.view memory.search mentions.dismiss mentions.list models.authStatus \
-         models.list node.describe node.list plugin.surface.refresh plugins.catalog.browse plugins.catalog.categories \
+         models.list plugin.surface.refresh plugins.catalog.browse plugins.catalog.categories \
          plugins.catalog.get plugins.controlUi.list plugins.controlUi.report plugins.inspect plugins.list plugins.search \
          plugins.skills.read plugins.uiDescriptors portal.list progressCard.get projects.list projects.searchRemote \
          push.web.preferences.get session.discussion.info session.members.list session.members.listEvidence \
@@ -63,11 +63,7 @@ pub(super) const METHODS: &[(Need, &str)] = &[
          users.authConnect.start users.authConnect.status users.prefs.set users.selectModelAccount users.setAvatar \
          users.setDisplayName users.unlinkAuthProfile voicewake.set wake worktrees.branches worktrees.create",
     ),
-    (
-        PAIRING,
-        "channels.pairing.approve channels.pairing.dismiss channels.pairing.list node.pair.approve node.pair.list \
-         node.pair.reject node.pair.remove node.pair.request node.pair.verify node.rename",
-    ),
+    (PAIRING, "channels.pairing.approve channels.pairing.dismiss channels.pairing.list node.pair.request node.pair.verify"),
     (
         APPROVALS,
         "approval.get approval.history approval.resolve board.widget.grant exec.approval.get exec.approval.grants.list \

@@ -23,6 +23,19 @@ pub struct Record {
     pub event: Event,
 }
 
+impl Record {
+    /// The person, where it is an act of this host's owner that somebody should have seen. What one act brings with it is told
+    /// with that.
+    #[must_use]
+    pub const fn owner_act(&self) -> Option<&Person> {
+        match (&self.actor, &self.event) {
+            (_, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_)) => None,
+            (Actor::Owner(person), _) => Some(person),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $kind:literal),+ $(,)?) => {
         /// Everything that can happen, each with its permanent kind number.
@@ -293,6 +306,14 @@ coded!(
         SetupCode = 10 => "setupCode",
     }
 );
+
+impl Rule {
+    /// Whether it is a local rule that pairs devices or gives them more, so that it can rest.
+    #[must_use]
+    pub const fn can_rest(self) -> bool {
+        matches!(self, Self::LocalFirstPairing | Self::LocalUpgrade)
+    }
+}
 
 coded!(
     /// `client.id` of a connect (OpenClaw 2026.3.13 and 2026.9.6).

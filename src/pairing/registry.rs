@@ -622,8 +622,7 @@ impl Registry {
 
     /// Remembers that the owner acted.
     fn see(&mut self, record: &Record) {
-        let is_act = !matches!(record.event, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_));
-        if is_act && matches!(record.actor, Actor::Owner(_)) {
+        if record.owner_act().is_some() {
             let unseen = Arc::make_mut(&mut self.unseen);
             unseen.count = unseen.count.saturating_add(1);
             unseen.last.push(record.seq);

@@ -124,8 +124,25 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
         Refusal::TokenKeyUnusable => {
             WireError { code: "UNAVAILABLE".into(), ..invalid(sentence, Some(json!({ "code": "TOKEN_KEY_UNUSABLE" }))) }
         }
+        Refusal::FromExecShell => invalid(sentence, Some(json!({ "code": "FROM_EXEC_SHELL" }))),
+        Refusal::PolicyDenied { rule, beyond } => {
+            let beyond: Vec<_> = beyond.iter().collect();
+            invalid(sentence, Some(json!({ "code": "POLICY_DENIED", "rule": rule, "beyondScopes": beyond })))
+        }
+        Refusal::LoosensPolicy { keys } => {
+            let keys: Vec<_> = keys.split(", ").collect();
+            invalid(sentence, Some(json!({ "code": "POLICY_LOOSENS", "keys": keys })))
+        }
+        Refusal::BadPolicy { .. } => invalid(sentence, Some(json!({ "code": "POLICY_MALFORMED" }))),
         _ => invalid(sentence, None),
     }
+}
+
+/// What somebody on the owner channel is told who is not the owner.
+#[must_use]
+pub fn not_the_owner(owner: u32, uid: u32) -> WireError {
+    let why = if owner == uid { " (a number that stands for every user that is not known here)" } else { "" };
+    WireError::invalid(format!("the owner of this state directory is uid {owner}, not {uid}{why}"))
 }
 
 /// What is said while the journal cannot be written: nothing is let in unrecorded.
@@ -149,7 +166,16 @@ pub fn not_served(method: &str) -> WireError {
     WireError {
         code: "UNAVAILABLE".into(),
         details: Some(json!({ "code": "METHOD_NOT_SERVED", "method": method })),
-        ..WireError::invalid(format!("{method} belongs to OpenClaw itself; this gateway serves pairing, health and logs"))
+        ..WireError::invalid(match method {
+            "node.invoke" => {
+                "node.invoke is not served: this gateway pairs nodes and runs nothing on them; OpenClaw's own gateway does"
+                    .to_owned()
+            }
+            "node.pair.request" | "node.pair.verify" => {
+                format!("{method} is not served: a node pairs by connecting, and its request is one of node.pair.list")
+            }
+            _ => format!("{method} belongs to OpenClaw itself; this gateway serves pairing, health and logs"),
+        })
     }
 }
 
@@ -322,6 +348,18 @@ pub fn too_many_wait() -> WireError {
         retry_after_ms: Some(limits::RETRY_AFTER_MS.0),
         ..WireError::invalid("too many calls of this connection wait already")
     }
+}
+
+/// The answer about what is no node, or none that the caller may know of.
+#[must_use]
+pub fn unknown_node() -> WireError {
+    WireError::invalid("unknown nodeId")
+}
+
+/// The answer about what is no request, or none that the caller may know of.
+#[must_use]
+pub fn unknown_request() -> WireError {
+    WireError::invalid("unknown requestId")
 }
 
 /// The answer to a method that no release knows.

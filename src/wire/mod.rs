@@ -6,5 +6,8 @@ pub mod devices;
 pub mod error;
 pub mod frame;
 pub mod logs;
+pub mod nodes;
 pub mod notice;
+pub mod owner;
+pub mod policy;
 pub mod record;

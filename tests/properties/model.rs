@@ -820,7 +820,7 @@ impl Model {
         if let Err(refusal) = self.may_all(by) {
             return refusal;
         }
-        let Some(wanted) = wanted else { return no("that is no policy") };
+        let Some(wanted) = wanted.filter(|wanted| wanted.is_sound()) else { return no("that is no policy") };
         let looser = self.policy.loosened_by(wanted);
         if !looser.is_empty() && matches!(by, By::Connection(_)) {
             return no(&format!("it loosens {}", looser.join(", ")));

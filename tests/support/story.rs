@@ -208,11 +208,17 @@ pub const UNORDERED: [&str; 3] = ["version", "requestTtl", "budgets"];
 
 impl Strictness {
     pub fn from_bytes(bytes: [u8; ORDERED]) -> Self {
-        let mut ranks = bytes;
-        for (rank, (_, values)) in ranks.iter_mut().zip(KEYS) {
-            *rank = pick(*rank, values.len());
-        }
-        Self(ranks)
+        Self([0; ORDERED]).with(&bytes.into_iter().enumerate().collect::<Vec<_>>()).sound()
+    }
+
+    /// Whether its keys go together: what is local by the address alone is given nothing more by a rule.
+    pub fn is_sound(self) -> bool {
+        self.rank("localPeer") == 1 || self.rank("localUpgrade") == 4
+    }
+
+    /// The same policy, or where its keys do not go together the stricter one that is sound.
+    fn sound(self) -> Self {
+        if self.is_sound() { self } else { self.with(&[(place("localPeer"), 1)]) }
     }
 
     /// The policy that is as strict as the stricter of both, key by key, and the one that is as loose as the looser.
@@ -221,22 +227,22 @@ impl Strictness {
         for (a, b) in strict.0.iter_mut().zip(&mut loose.0) {
             (*a, *b) = ((*a).max(*b), (*a).min(*b));
         }
-        (strict, loose)
+        // Where this is not sound, one of both had the stricter peer.
+        (strict, loose.sound())
     }
 
-    /// The same policy but for these keys.
+    /// The same policy but for these keys, whether or not they go together.
     pub fn with(self, keys: &[(usize, u8)]) -> Self {
         let mut ranks = self.0;
         for (key, rank) in keys {
-            ranks[*key] = *rank;
+            ranks[*key] = pick(*rank, KEYS[*key].1.len());
         }
-        Self::from_bytes(ranks)
+        Self(ranks)
     }
 
     /// How strict this key is.
     pub fn rank(self, key: &str) -> u8 {
-        let place = KEYS.iter().position(|(known, _)| *known == key).expect("a key with an order");
-        self.0[place]
+        self.0[place(key)]
     }
 
     /// The keys in which `wanted` is looser.
@@ -258,6 +264,11 @@ impl Strictness {
         let keys = self.0.iter().zip(KEYS).map(|(rank, (key, values))| format!("{key}: {}, ", values[usize::from(*rank)]));
         format!("{{ {}version: 1 }}", keys.collect::<String>())
     }
+}
+
+/// The place of a key among those with an order.
+pub fn place(key: &str) -> usize {
+    KEYS.iter().position(|(known, _)| *known == key).expect("a key with an order")
 }
 
 fn pick(byte: u8, of: usize) -> u8 {

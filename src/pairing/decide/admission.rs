@@ -13,7 +13,8 @@ use super::super::policy::{Policy, differs};
 use super::super::registry::{Device, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
-use super::{approval, fresh, within_ceilings};
+use super::surface::may_offer;
+use super::{approval, fresh, rules, within_ceilings};
 
 /// Decides an attempt. `key` is the proved key; it has to be there where there is a proof. `code` is the setup code that is good
 /// for all that it asks.
@@ -156,7 +157,7 @@ impl Try<'_> {
 
     /// Whether a local rule rests, since a person took away what it had let in.
     fn rests(&self, rule: Rule) -> bool {
-        self.asking.policy.rests_after_removal() && self.asking.registry.resting(rule).is_some()
+        rules::rests(self.asking.registry, self.asking.policy, rule)
     }
 
     /// Whether it is a node that asks for nothing but to be one, in a network that is trusted with that.
@@ -238,13 +239,7 @@ impl Try<'_> {
         if self.asking.ask.role != Role::Node {
             return Surface::default();
         }
-        let Description { caps, commands, .. } = &self.asking.description;
-        let let_offer = self.asking.policy.lets_offer(approved.platform.as_deref(), commands);
-        let commands = let_offer.into_iter().filter(|name| approved.commands.iter().any(|known| known == name));
-        Surface {
-            caps: caps.iter().filter(|name| approved.caps.contains(name)).cloned().collect(),
-            commands: commands.map(str::to_owned).collect(),
-        }
+        may_offer(self.asking.policy, approved, &self.asking.description)
     }
 
     /// Asks a person for what a paired node declares beyond what was approved, as far as the policy lets it; it is let in
@@ -336,15 +331,12 @@ impl Try<'_> {
         let (act, request) = (Act::FirstPairing, Some(requested.request));
         events.push((Actor::Peer, requested.into()));
         let token = self.give(&mut events, Actor::Rule(rule), (role, scopes.clone()), act, request);
-        if !is_whole {
-            let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
-            let commands = lets.into_iter().map(str::to_owned).collect();
-            let rest = Description { commands, ..self.asking.description.clone() };
-            // Of what the policy lets no node offer, nobody is asked.
-            if !rest.caps.is_empty() || !rest.commands.is_empty() {
-                let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), rest), None, address);
-                events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));
-            }
+        let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
+        let commands: Vec<_> = lets.into_iter().map(str::to_owned).collect();
+        if !is_whole && !(commands.is_empty() && self.asking.description.caps.is_empty()) {
+            let description = Description { commands, ..self.asking.description.clone() };
+            let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), description), None, address);
+            events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));
         }
         let admission = Admission { rule, role, scopes, device: Some(device), token, more: vec![], surface };
         admit(events, attempt, self.asking.context, admission)
