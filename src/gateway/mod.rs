@@ -8,13 +8,15 @@ mod copies;
 mod handshake;
 mod http;
 mod hub;
+mod inviting;
+mod join;
 mod methods;
 mod nodes;
 mod owner;
-mod peer;
 mod person;
 mod presence;
 mod reading;
+mod ruling;
 mod sealed;
 mod source;
 mod stopped;
@@ -41,7 +43,7 @@ use crate::host::Host;
 use crate::journal::{JournalError, Lock, Verdict, verify};
 use crate::limits;
 use crate::pairing::{Actor, Command, Condition, DeviceId, GatewayStarted, GatewayStopped};
-use crate::settings::{Flags, Settings, SettingsError};
+use crate::settings::{Advertised, Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
 use budget::Budgets;
 use conditions::Look;
@@ -99,7 +101,7 @@ pub struct Ready {
     gateway: Arc<Gateway>,
     tcp: Vec<TcpListener>,
     look: Look,
-    owner_channel: tokio::net::UnixListener,
+    owner_channel: Result<tokio::net::UnixListener, String>,
     writing: Writing,
     unseen: Option<(u64, String)>,
 }
@@ -110,6 +112,7 @@ fn open_desk(
     lock: Lock,
     host: Arc<dyn Host>,
     settings: Option<&Settings>,
+    advertised: Result<Advertised, String>,
 ) -> Result<(Arc<Desk>, Writing), JournalError> {
     let hub = Arc::new(hub::Hub::default());
     let key = match state.token_key_or_new(&*host) {
@@ -129,7 +132,7 @@ fn open_desk(
     let retention = retention.map(|(days, archive)| Retention { older_than_ms: days.saturating_mul(limits::DAY_MS), archive });
     let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, state.witnesses(), retention, observer)?;
     let (authority, reader, writing) = authority.split();
-    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, settings.is_some())), writing))
+    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, (settings.is_some(), advertised))), writing))
 }
 
 impl Ready {
@@ -147,17 +150,23 @@ impl Ready {
         state.prepare()?;
         let journal = state.journal();
         let lock = if flags.without_lock { Lock::acquire_or_do_without(&journal) } else { Lock::acquire(&journal) }?;
-        let unlocked = (!lock.is_locked()).then(|| "has no working locks: nothing keeps a second gateway away".to_owned());
+        let (is_locked, owner) = (lock.is_locked(), lock.owner()?);
+        let unlocked = (!is_locked).then(|| "has no working locks: nothing keeps a second gateway away".to_owned());
         // Before anything that is gone is made anew.
         let found = Look::at(&state);
         let settings = Settings::load(&state, flags, &*host)?;
         let tcp = listen(&settings).await?;
-        let (desk, writing) = open_desk(&state, lock, host, Some(&settings))?;
-        let owner_channel = owner::listen(&state.owner_socket())?;
-        let owner = state.owner()?.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+        let port = tcp.first().and_then(|listener| listener.local_addr().ok()).map_or(settings.port, |address| address.port());
+        let advertised = Advertised::of(&state, &settings, port).map_err(|error| error.to_string());
+        let (desk, writing) = open_desk(&state, lock, host, Some(&settings), advertised)?;
+        let owner_channel = owner::listen(&state.owner_socket(), owner, is_locked);
+        if let Err(why) = &owner_channel {
+            tracing::warn!(%why, "there is no owner channel, so the owner's acts need the gateway stopped");
+        }
         let look = Look::at(&state);
         let mut recorded = settings.recorded();
         recorded.extend(look.recorded());
+        recorded.extend(owner_channel.is_err().then(|| ("ownerChannel".to_owned(), "none".to_owned())));
         let unseen = desk.recall().await;
         recorded.extend(unseen.as_ref().map(|(count, _)| ("ownerActsUnseen".to_owned(), count.to_string())));
         let started = GatewayStarted {
@@ -191,6 +200,12 @@ impl Ready {
         &self.gateway.settings
     }
 
+    /// Why the owner can act only while the gateway is stopped, where that is so.
+    #[must_use]
+    pub fn no_owner_channel(&self) -> Option<&str> {
+        self.owner_channel.as_ref().err().map(String::as_str)
+    }
+
     /// How many acts of the owner nobody said to have seen, and the last of them.
     #[must_use]
     pub fn unseen(&self) -> Option<(u64, &str)> {
@@ -203,7 +218,10 @@ impl Ready {
         let Self { gateway, tcp, look, owner_channel, writing, unseen: _ } = self;
         let desk = Arc::clone(&gateway.desk);
         let mut tasks = JoinSet::new();
-        tasks.spawn(owner::serve(owner_channel, Arc::clone(&desk), gateway.owner));
+        let has_channel = owner_channel.is_ok();
+        if let Ok(channel) = owner_channel {
+            tasks.spawn(owner::serve(channel, Arc::clone(&desk), gateway.owner));
+        }
         let copies = Arc::new(Notify::new());
         tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies)));
         tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
@@ -228,7 +246,7 @@ impl Ready {
             tracing::warn!(%error, "the copies for other tools could not be written");
         }
         // The name of the socket goes with the gateway; a leftover would only be replaced.
-        let _ = std::fs::remove_file(gateway.state.owner_socket());
+        let _ = has_channel.then(|| std::fs::remove_file(gateway.state.owner_socket()));
         drop((desk, gateway));
         let joined = tokio::task::spawn_blocking(move || writing.join());
         let _ = tokio::time::timeout(limits::SHUTDOWN_DEADLINE, joined).await;
@@ -289,12 +307,12 @@ async fn look_through(journal: PathBuf, desk: Arc<Desk>) {
     }
 }
 
-/// Ends requests whose time is over, even while nobody connects.
+/// Ends requests whose time is over, and lets the writer tell of whom it only counted, even while nobody connects.
 async fn expire(desk: Arc<Desk>) {
     let mut sweep = tokio::time::interval(limits::EXPIRY_SWEEP);
     loop {
         sweep.tick().await;
-        if desk.authority.registry().request_count() > 0 {
+        if desk.authority.registry().request_count() > 0 || desk.authority.owes() {
             // If it cannot be recorded, the writer has said so.
             let _ = desk.authority.ask(Command::Expire, Actor::System).await;
         }

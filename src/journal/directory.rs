@@ -72,6 +72,11 @@ impl Directory {
         &self.path
     }
 
+    pub(super) fn owner(&self) -> Result<u32, JournalError> {
+        let stat = rustix::fs::fstat(&self.handle).map_err(|error| failed("look at", &self.path, error))?;
+        Ok(stat.st_uid)
+    }
+
     /// Opens a file, making it where there is none.
     pub(super) fn file_or_new(&self, name: &str) -> Result<File, JournalError> {
         let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;

@@ -115,9 +115,12 @@ const ONE_REQUEST: Chosen = Chosen(
 const BY_CONNECTING: Chosen =
     Chosen("10: a node pairs by connecting, with its key; there is no second table of nodes by free ids and tokens of their own");
 const OWN: Chosen = Chosen("16: agents, sessions, cron and chat stay OpenClaw's, and so do their methods, pushes and fields");
+const OWNER: Chosen = Chosen("8: what the owner does is told to whoever may do everything, and stays in status until seen");
 const QUIET: Chosen = Chosen("17: no push of health that costs, at each connect, by the number of those who listen; it is asked");
 
 pub(crate) const ROWS: &[Row] = &[
+    // What is ours.
+    row(OWNER, ["3.13/*|9.6/*", "* owner.acted", "", "-", "{*"]),
     // What is OpenClaw's own.
     row(OWN, ["9.6/*", "* connect.challenge", "/payload/capabilities", r#"["model-catalog-snapshot"]"#, "-"]),
     row(

@@ -7,6 +7,7 @@ mod budgets;
 #[path = "../support/client.rs"]
 mod client;
 mod clock;
+mod codes;
 mod conditions;
 mod crowd;
 mod dialects;
@@ -14,6 +15,7 @@ mod http;
 mod life;
 mod nodes;
 mod pairing;
+mod policy;
 mod recorded;
 #[path = "../support/running.rs"]
 mod running;

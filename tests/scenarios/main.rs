@@ -19,6 +19,7 @@ mod journals;
 mod metadata;
 mod nodes;
 mod owners;
+mod policies;
 mod races;
 mod refusals;
 mod requests;
