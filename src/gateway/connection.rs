@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     role: *role,
                     scopes: scopes.clone(),
                     dialect,
-                    address: handshake.arrival.source.address(),
+                    address: handshake.arrival.recorded.address(),
                 };
                 let hello = self.hello(&caller, &admission, method, &asked);
                 let hello = frame::response(request.as_deref().unwrap_or_default(), &Ok(hello));

@@ -9,6 +9,7 @@ mod asking;
 mod conditions;
 mod connects;
 mod described;
+mod owners;
 mod requests;
 mod sight;
 mod tokens;

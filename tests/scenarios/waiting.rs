@@ -25,7 +25,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S21", "audit B names the owner", "needs audit"),
     ("S23", "audit shows for each of B's five scopes the owner as the root of authority", "needs audit"),
     ("S24", ALL, "needs doctor"),
-    ("S25", ALL, "needs a test of its own"),
     ("S26", ALL, "needs import"),
     ("S27", ALL, "needs node.pair.*"),
     ("S28", "a missing stop is visible in doctor", "needs doctor"),
@@ -45,6 +44,7 @@ const SCENARIOS: &str = include_str!("scenarios.jsonl");
 
 /// The source of every test here.
 const SOURCES: &[&str] = &[
+    include_str!("copies.rs"),
     include_str!("journals.rs"),
     include_str!("metadata.rs"),
     include_str!("owners.rs"),
