@@ -24,7 +24,7 @@
 //! | [`gateway`] | who is connected right now? | bytes on disk, how a decision is made |
 //! | [`cli`] | what did the operator type, what do they see? | how a decision is made |
 //!
-//! One exception is known: `pairing/policy.rs` reads JSON5, because the text of the policy in force is itself a record, so that
+//! One exception is known: `pairing/policy/language.rs` reads JSON5, because the text of the policy in force is itself a record, so that
 //! reading it is part of the fold.
 //!
 //! # One event, from socket to eye

@@ -4,6 +4,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::codes;
 use super::door::{Door, Purpose, Reach, request_params};
 use super::output::Output;
 use super::{Exit, Failure, World};
@@ -99,6 +100,8 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Make a code that pairs one device without a request, as an address to join by
+    JoinCode(codes::JoinCode),
 }
 
 #[derive(clap::Args)]
@@ -121,7 +124,8 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
         | Command::Rename { reach, .. }
         | Command::Clear { reach, .. }
         | Command::Rotate { reach, .. }
-        | Command::Revoke { reach, .. } => reach,
+        | Command::Revoke { reach, .. }
+        | Command::JoinCode(codes::JoinCode { reach, .. }) => reach,
     };
     out.speak_json(reach.json);
     if let Command::Clear { yes: false, .. } = command {
@@ -136,6 +140,11 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
 }
 
 /// Of a scope that this device lacks: the same act, as the owner of the gateway's host can do it without any.
+pub(super) fn owners_way(failure: Failure, command: &str) -> Failure {
+    let note = format!("on the gateway's host, its owner can: openclaw {}", quote(command));
+    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+}
+
 fn with_owners_way(failure: Failure, command: &Command) -> Failure {
     let act = match command {
         Command::Approve { request: Some(request), .. } => format!("approve {request}"),
@@ -150,8 +159,7 @@ fn with_owners_way(failure: Failure, command: &Command) -> Failure {
         }
         _ => return failure,
     };
-    let note = format!("on the gateway's host, its owner can: openclaw devices {}", quote(&act));
-    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+    owners_way(failure, &format!("devices {act}"))
 }
 
 fn with_them(with_approved: bool) -> &'static str {
@@ -228,6 +236,7 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
             show_approved(&result, *with_approved, &format!("revoke --device {} --role {}", of.device, of.role), out);
             Ok(())
         }
+        Command::JoinCode(args) => codes::join_code(args, door, out).await,
     }
 }
 
@@ -354,7 +363,7 @@ fn show_why(why: &Value, out: &Output) -> Result<(), Failure> {
 }
 
 /// A table to look at, then a sentence for each request, which ends with the command that approves it.
-fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
+pub(super) fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
     out.line(format_args!("Pending ({})", pending.len()))?;
     let now = world.host.wall();
     let row = |request: &Value| {
@@ -370,7 +379,20 @@ fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Fa
         ]
     };
     out.table(&["Request", "Device", "Role", "Asks for", "IP", "Age", "Why"], pending.iter().map(row).collect())?;
-    pending.iter().try_for_each(|request| out.line(sentence(request)))
+    pending.iter().try_for_each(|request| {
+        out.line(sentence(request))?;
+        if request.get("commands").is_some() { out.line(format_args!("  {}", offers(request))) } else { Ok(()) }
+    })
+}
+
+/// What a node offers, and what of it the policy would keep back.
+pub(super) fn offers(entry: &Value) -> String {
+    let listed = |key: &str| Some(strings(entry.get(key)).join(", ")).filter(|list| !list.is_empty());
+    let none = || "none".to_owned();
+    let caps = listed("caps").unwrap_or_else(none);
+    let commands = listed("commands").unwrap_or_else(none);
+    let kept_back = listed("withheldCommands").map(|list| format!("; the policy keeps back {list}")).unwrap_or_default();
+    format!("offers capabilities: {caps}; commands: {commands}{kept_back}")
 }
 
 fn sentence(request: &Value) -> String {
@@ -379,7 +401,12 @@ fn sentence(request: &Value) -> String {
 
 /// A device's label or, without one, what it calls itself, which is a claim; and its id.
 fn name(entry: &Value) -> String {
-    let id = text(entry.get("deviceId"));
+    names(entry, "deviceId")
+}
+
+/// The same of an entry whose id has this key.
+pub(super) fn names(entry: &Value, key: &str) -> String {
+    let id = text(entry.get(key));
     let label = entry.get("operatorLabel").or_else(|| entry.get("displayName"));
     match label.and_then(Value::as_str) {
         Some(name) => format!("{} ({id})", quote(name)),
@@ -387,15 +414,15 @@ fn name(entry: &Value) -> String {
     }
 }
 
-fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
+pub(super) fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
     list.get(which).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: Option<&Value>) -> String {
+pub(super) fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).map(quote).unwrap_or_default()
 }
 
-fn strings(value: Option<&Value>) -> Vec<String> {
+pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(quote).collect()
 }
 

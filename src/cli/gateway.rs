@@ -93,6 +93,7 @@ async fn tell(args: &StatusArgs, door: &mut Door, out: &Output) -> Result<(), Fa
             at("/journal/seq")
         ))?;
         show_acts(&at("/ownerActs"), args.seen, out)?;
+        show_policy(&at("/policy"), out)?;
     }
     // What was not shown is not seen.
     let through = at("/ownerActs/acts").as_array().and_then(|acts| acts.last()?.get("seq")?.as_u64());
@@ -127,6 +128,23 @@ fn show_acts(acts: &Value, all: bool, out: &Output) -> Result<(), Failure> {
         out.line(format_args!("  seq {seq}, {at}, {by}: {}", text("message")))?;
     }
     if all { Ok(()) } else { out.line("Next           openclaw gateway status --seen") }
+}
+
+/// Which rules let somebody in without a person, and which rest.
+fn show_policy(policy: &Value, out: &Output) -> Result<(), Failure> {
+    let rows = |key: &str| policy.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let names: Vec<_> = rows("withoutPerson").iter().filter_map(|row| row.get("rule")?.as_str().map(quote)).collect();
+    if policy.get("unreadable") == Some(&Value::Bool(true)) {
+        out.line("Policy         unreadable to this version, so a person is asked for everything: openclaw policy show")?;
+    } else if names.is_empty() {
+        out.line("Policy         a person is asked for whatever matters: openclaw policy show")?;
+    } else {
+        out.line(format_args!("Policy         {} ask no person: openclaw policy show", names.join(", ")))?;
+    }
+    for row in rows("resting") {
+        out.line(format_args!("Rests          {}", quote(row.get("message").and_then(Value::as_str).unwrap_or_default())))?;
+    }
+    Ok(())
 }
 
 fn serve(flags: &Flags, world: &World, out: &Output) -> Result<(), Failure> {

@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
+use super::inviting::Inviting;
 use super::nodes;
+use super::ruling::Ruling;
 use super::upstream;
 use crate::authority::Handle;
 use crate::host::Host;
@@ -19,16 +21,17 @@ use crate::pairing::{
     Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, Seq, may_read_all,
     may_see_device, may_see_request,
 };
+use crate::settings::Advertised;
 use crate::state::StateDir;
+use crate::wire::codes::SetupIdParams;
 use crate::wire::connect::Dialect;
 use crate::wire::devices::{
     self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams, WhyParams,
 };
-use crate::wire::error::{
-    Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
-};
+use crate::wire::error::{Subject, command_refused, missing_scope, not_served, unauthorized_role, unknown_method, unrecorded};
 use crate::wire::frame::{Text, WireError, parse_params};
 use crate::wire::owner::SeenParams;
+use crate::wire::policy;
 
 /// What methods work with.
 pub struct Desk {
@@ -48,6 +51,8 @@ pub struct Desk {
     pub started: u64,
     /// Whether a gateway runs, or a command works on its journal while it is stopped.
     pub is_running: bool,
+    /// What setup codes are made with.
+    pub inviting: Inviting,
 }
 
 /// Who calls.
@@ -109,6 +114,11 @@ enum Method {
     Node(nodes::Method),
     Acts,
     Seen,
+    Policy(Ruling),
+    Invite,
+    Invited,
+    Invitations,
+    Uninvite,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -143,9 +153,17 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("node.pair.reject", PAIRING, Method::Node(nodes::Method::Reject)),
     ("node.pair.remove", PAIRING, Method::Node(nodes::Method::Remove)),
     ("node.rename", PAIRING, Method::Node(nodes::Method::Rename)),
+    ("device.pair.setupCode", ADMIN, Method::Invite),
+    ("device.pair.setupStatus", ADMIN, Method::Invited),
+    ("device.pair.setupCodes", ADMIN, Method::Invitations),
+    ("device.pair.revokeSetupCode", ADMIN, Method::Uninvite),
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
+    ("policy.show", ADMIN, Method::Policy(Ruling::Show)),
+    ("policy.check", ADMIN, Method::Policy(Ruling::Check)),
+    ("policy.apply", ADMIN, Method::Policy(Ruling::Apply)),
+    ("policy.arm", ADMIN, Method::Policy(Ruling::Arm)),
 ];
 
 /// The names of all methods served.
@@ -161,7 +179,7 @@ impl Desk {
         reader: Reader,
         hub: Arc<Hub>,
         host: Arc<dyn Host>,
-        is_running: bool,
+        (is_running, advertised): (bool, Result<Advertised, String>),
     ) -> Self {
         Self {
             authority,
@@ -172,6 +190,7 @@ impl Desk {
             journal: state.journal().display().to_string(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             is_running,
+            inviting: Inviting::new(advertised),
         }
     }
 
@@ -254,6 +273,11 @@ impl Desk {
                 let through = Seq(read::<SeenParams>(method, params)?.through);
                 self.act(caller, Command::MarkSeen { through }).await
             }
+            Method::Policy(ruling) => self.rule(caller, *ruling, method, params).await,
+            Method::Invite => self.invite(caller, read(method, params)?).await,
+            Method::Invited => Ok(self.invited(&read(method, params)?)),
+            Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
+            Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
 
@@ -304,6 +328,7 @@ impl Desk {
             },
             "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
             "connections": self.hub.connected(),
+            "policy": policy::status(&registry),
             // What OpenClaw runs, and we do not: `status --json` of a 2026.9.6 client fails without.
             "channelSummary": [],
             "queuedSystemEvents": [],
@@ -422,10 +447,6 @@ fn gate(caller: &Caller, need: Need) -> Result<(), WireError> {
 #[must_use]
 pub(super) fn waits(method: &str) -> bool {
     METHODS.iter().any(|(name, _, served)| *name == method && matches!(served, Method::Wait))
-}
-
-fn unrecorded() -> WireError {
-    journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
 }
 
 /// Whether a device asks for another token in place of its own, which needs no scope: how far it may, is decided.

@@ -88,7 +88,7 @@ async fn answer(stream: UnixStream, desk: Arc<Desk>, owner: u32) {
     let caller = Caller::owner(person);
     loop {
         let mut line = Vec::new();
-        let limit = u64::try_from(limits::PREAUTH_MESSAGE_BYTES).unwrap_or(u64::MAX);
+        let limit = u64::try_from(limits::OWNER_LINE_BYTES).unwrap_or(u64::MAX);
         match (&mut lines).take(limit).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}

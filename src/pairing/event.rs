@@ -307,6 +307,14 @@ coded!(
     }
 );
 
+impl Rule {
+    /// Whether it is a local rule that pairs devices or gives them more, so that it can rest.
+    #[must_use]
+    pub const fn can_rest(self) -> bool {
+        matches!(self, Self::LocalFirstPairing | Self::LocalUpgrade)
+    }
+}
+
 coded!(
     /// `client.id` of a connect (OpenClaw 2026.3.13 and 2026.9.6).
     ClientId {

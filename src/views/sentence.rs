@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::limits;
 use crate::pairing::{
     Act, Actor, Attempt, AttemptsSuppressed, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Millis, PairingNeed,
-    Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet,
+    Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet, is_plain,
 };
 
 /// A time as RFC 3339 in UTC, to the millisecond.
@@ -96,13 +96,11 @@ pub fn refusal_sentence(refusal: &Refusal, about: About<'_>) -> String {
              your own, or let the policy key ownerActsFromExec allow it (this is a seat belt, not a wall)"
                 .to_owned()
         }
-        Refusal::LoosensPolicy { keys } => {
-            format!(
-                "this policy would admit what the one in force does not ({}); only the owner may apply it, on the gateway's host: \
-                     openclaw policy apply",
-                quote(keys)
-            )
-        }
+        Refusal::LoosensPolicy { keys } => format!(
+            "this would let in what is not let in now ({}); only the owner may do that, on the gateway's host: \
+             openclaw policy apply or openclaw policy arm",
+            quote(keys)
+        ),
         Refusal::BadPolicy { why } => format!("this is no policy: {}", quote(why)),
         Refusal::UnknownSetupCode => "no such setup code is good: it is spent, expired or taken back, or never was".to_owned(),
         Refusal::TooManySetupCodes => {
@@ -397,12 +395,6 @@ fn attempt(attempt: &Attempt) -> String {
 #[must_use]
 pub fn quote(text: &str) -> String {
     text.chars().flat_map(|c| if is_plain(c) { vec![c] } else { c.escape_unicode().collect() }).collect()
-}
-
-/// Neither a control character nor one that hides or turns the text around it.
-#[must_use]
-pub fn is_plain(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn cut(text: &str, bytes: usize) -> &str {
