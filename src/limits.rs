@@ -201,6 +201,8 @@ pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
 pub const CONDITION_INTERVAL: Duration = Duration::from_secs(2);
 /// How far the wall clock may be behind the last record before that is worth a record: NTP steps by less.
 pub const CLOCK_BEHIND_MS: u64 = 1_000;
+/// Bytes of a copy that is looked at for what somebody else wrote: that of 100,000 devices.
+pub const COPY_BYTES: u64 = 128 * 1024 * 1024;
 /// How often `devices/paired.json` may be rewritten.
 pub const COPY_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -132,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     role: *role,
                     scopes: scopes.clone(),
                     dialect,
-                    address: handshake.arrival.source.address(),
+                    address: handshake.arrival.recorded.address(),
                 };
                 // A code that let it in is still good for the device that spent it.
                 let is_good = |code, device| {

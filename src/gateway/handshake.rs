@@ -19,6 +19,8 @@ use crate::wire::frame::{Malformed, Text, parse_call, parse_params};
 pub(super) struct Arrival {
     /// Where it comes from.
     pub source: Source,
+    /// As much of that as is recorded, and so decided on.
+    pub recorded: Source,
     /// For a page: whether its origin may connect.
     pub page_is_allowed: Option<bool>,
     /// In the auth mode `trusted-proxy`: what a proxy says of its user.
@@ -82,7 +84,7 @@ impl Handshake<'_> {
     pub(super) fn failed(&self, fault: Fault) -> Judged {
         let attempt = Attempt {
             connection: self.connection,
-            source: self.arrival.source.clone(),
+            source: self.arrival.recorded.clone(),
             fault: Some(fault),
             protocol: None,
             client: None,

@@ -121,7 +121,9 @@ fn upgrade(
     let page_is_allowed = source::page_is_allowed(headers, &ours, &settings.allowed_origins);
     let origin = headers.get(header::ORIGIN).filter(|_| page_is_allowed == Some(true)).and_then(|origin| origin.to_str().ok());
     let counted = Key::of(&source, origin);
+    let registry = gateway.desk.authority.registry();
     let arrival = Arrival {
+        recorded: source::recorded(&source, settings.addresses, registry.policy()),
         source,
         page_is_allowed,
         vouched: settings.vouching.as_ref().map(|vouching| source::vouched(peer, headers, settings, vouching)),

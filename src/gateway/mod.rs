@@ -106,6 +106,8 @@ pub struct Ready {
     owner_channel: Result<tokio::net::UnixListener, String>,
     writing: Writing,
     unseen: Option<(u64, String)>,
+    /// Whether a gateway has run on this journal before.
+    has_run: bool,
 }
 
 /// A desk over the journal, opened by whoever holds its lock; a gateway that runs has settings.
@@ -178,6 +180,7 @@ impl Ready {
             identity,
             settings: recorded,
         };
+        let has_run = desk.authority.registry().last_run().is_some();
         let mut conditions = conditions::at_start(found, &desk.authority.registry(), &started);
         conditions.push((Condition::Storage, unlocked));
         desk.authority.ask(Command::Start(started), Actor::System).await?;
@@ -189,7 +192,7 @@ impl Ready {
         let budgets = Arc::new(Budgets::default());
         let gateway = Gateway { state, settings, desk, listeners, owner, places, budgets, newcomers_most: newcomers_most() };
         let gateway = Arc::new(gateway);
-        Ok(Self { gateway, tcp, look, owner_channel, writing, unseen })
+        Ok(Self { gateway, tcp, look, owner_channel, writing, unseen, has_run })
     }
 
     /// Where it listens.
@@ -219,7 +222,7 @@ impl Ready {
     /// Runs until `stop` resolves with the name of what stopped it; returns when every connection has ended and the journal
     /// is closed.
     pub async fn run(self, stop: impl Future<Output = &'static str>) {
-        let Self { gateway, tcp, look, owner_channel, writing, unseen: _ } = self;
+        let Self { gateway, tcp, look, owner_channel, writing, unseen: _, has_run } = self;
         let desk = Arc::clone(&gateway.desk);
         let mut tasks = JoinSet::new();
         let has_channel = owner_channel.is_ok();
@@ -227,7 +230,7 @@ impl Ready {
             tasks.spawn(owner::serve(channel, Arc::clone(&desk), gateway.owner));
         }
         let copies = Arc::new(Notify::new());
-        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies)));
+        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies), has_run));
         tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
         tasks.spawn(expire(Arc::clone(&desk)));
         tasks.spawn(tick(Arc::clone(&desk)));

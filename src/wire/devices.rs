@@ -386,9 +386,9 @@ fn describe(entry: &mut Map<String, Value>, description: &Description) {
     }
 }
 
-/// A loopback address is not told, as upstream does not tell it.
+/// A loopback address is not told, as upstream does not tell it, and neither is one of which nothing is recorded.
 pub(super) fn insert_address(entry: &mut Map<String, Value>, address: Address) {
-    if !address.is_loopback() {
+    if !address.is_loopback() && !address.ip().is_unspecified() {
         entry.insert("remoteIp".into(), address.ip().to_string().into());
     }
 }
