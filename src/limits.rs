@@ -74,14 +74,20 @@ const fn bounds<T: Copy>(least: T, default: T, most: T) -> Bounds<T> {
 
 /// Attempts of one address written in full within the window: somebody who tries a few times is told of each.
 pub const RECORD_PER_ADDRESS: Bounds<u32> = bounds(1, 60, 1_000_000);
-/// Connections and commands of one paired device within the window: two a second are more than a busy host's agents make.
-pub const RECORD_PER_DEVICE: Bounds<u32> = bounds(20, 1_200, 100_000_000);
-/// Attempts of all addresses together within the window: some megabytes a day.
+/// Connections, which count twice for their ends, and commands of one paired device within the window: two connections a second are
+/// more than the agents of a busy host make, and some fifty megabytes a day.
+pub const RECORD_PER_DEVICE: Bounds<u32> = bounds(20, 2_400, 100_000_000);
+/// Attempts of all addresses together within the window: some fifty megabytes on a day that is all storm.
 pub const RECORD_TOTAL: Bounds<u32> = bounds(10, 1_200, 100_000_000);
 /// That window, in milliseconds.
 pub const RECORD_WINDOW_MS: Bounds<u64> = bounds(10_000, 600_000, 86_400_000);
+/// Bytes that make an act count once more: a stranger's longest description, as 128 commands of 128 bytes are, counts as some.
+pub const RECORD_UNIT_BYTES: usize = 2_048;
 /// How often more that was suppressed is written down while it grows.
 pub const SUPPRESSED_MS: u64 = 60_000;
+/// How often it is looked which of them are due: together with [`SUPPRESSED_MS`] well within the shortest [`REQUEST_TTL_MS`], which
+/// counts from the last attempt.
+pub const SUPPRESSED_LOOK_MS: u64 = 1_000;
 /// Different attempts whose repeats are counted one by one; those beyond are counted by address, and then together.
 pub const SUPPRESSED: usize = 1_024;
 /// Wrong credentials within the window after which nothing is compared (OpenClaw 2026.3.13 and 2026.9.6).
@@ -146,6 +152,12 @@ pub const ENVIRONMENT_BYTES: u64 = 8 * 1024 * 1024;
 pub const SETUP_CODES: usize = 64;
 /// Milliseconds for which a setup code is good: at least, where nothing is said, and at most (OpenClaw 2026.9.6: ten minutes).
 pub const SETUP_CODE_MS: (u64, u64, u64) = (60_000, 600_000, 86_400_000);
+/// Random bytes of a setup code's token: 22 characters, as many as a join code of OpenClaw 2026.9.6 has.
+pub const SETUP_CODE_BYTES: usize = 16;
+/// Milliseconds for which the code is good that opens the Control UI: a browser on this host needs seconds.
+pub const OWNER_CODE_MS: u64 = 120_000;
+/// How often is looked whether that code was spent.
+pub const OWNER_CODE_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes of a policy that may still be applied on a full disk, where it is stricter.
 pub const RESERVE_POLICY_BYTES: usize = 8 * 1024;
 /// Bytes of a policy document.

@@ -1,6 +1,8 @@
 //! Flags, environment and `openclaw.json` as settings. The file holds OpenClaw's keys only (2026.3.13, 2026.9.6); those that
 //! we do not use are left alone.
 
+mod advertised;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -10,6 +12,7 @@ use crate::host::Host;
 use crate::limits;
 use crate::pairing::{Address, AuthMode, SharedSecret, json5_depth};
 use crate::state::{self, StateDir, StateError};
+pub use advertised::Advertised;
 
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]

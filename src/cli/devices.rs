@@ -4,6 +4,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::codes;
 use super::door::{Door, Purpose, Reach, request_params};
 use super::output::Output;
 use super::{Exit, Failure, World};
@@ -99,6 +100,8 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Make a code that pairs one device without a request, as an address to join by
+    JoinCode(codes::JoinCode),
 }
 
 #[derive(clap::Args)]
@@ -121,7 +124,8 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
         | Command::Rename { reach, .. }
         | Command::Clear { reach, .. }
         | Command::Rotate { reach, .. }
-        | Command::Revoke { reach, .. } => reach,
+        | Command::Revoke { reach, .. }
+        | Command::JoinCode(codes::JoinCode { reach, .. }) => reach,
     };
     out.speak_json(reach.json);
     if let Command::Clear { yes: false, .. } = command {
@@ -136,6 +140,11 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
 }
 
 /// Of a scope that this device lacks: the same act, as the owner of the gateway's host can do it without any.
+pub(super) fn owners_way(failure: Failure, command: &str) -> Failure {
+    let note = format!("on the gateway's host, its owner can: openclaw {}", quote(command));
+    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+}
+
 fn with_owners_way(failure: Failure, command: &Command) -> Failure {
     let act = match command {
         Command::Approve { request: Some(request), .. } => format!("approve {request}"),
@@ -150,8 +159,7 @@ fn with_owners_way(failure: Failure, command: &Command) -> Failure {
         }
         _ => return failure,
     };
-    let note = format!("on the gateway's host, its owner can: openclaw devices {}", quote(&act));
-    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+    owners_way(failure, &format!("devices {act}"))
 }
 
 fn with_them(with_approved: bool) -> &'static str {
@@ -228,6 +236,7 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
             show_approved(&result, *with_approved, &format!("revoke --device {} --role {}", of.device, of.role), out);
             Ok(())
         }
+        Command::JoinCode(args) => codes::join_code(args, door, out).await,
     }
 }
 

@@ -4,7 +4,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::devices::{entries, names, offers, show_pending, strings, text};
+use super::devices::{entries, names, offers, owners_way, show_pending, strings, text};
 use super::door::{Door, Purpose, Reach, request_params};
 use super::output::Output;
 use super::{Exit, Failure, World};
@@ -84,8 +84,15 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
     out.speak_json(reach.json);
     let mut door = reach.open(world, purpose).await?;
     let done = act(&command, reach.json, &mut door, world, out).await;
+    let is_owners = door.is_owners();
     door.close().await;
-    done
+    let act = match &command {
+        Command::Approve { request, .. } => format!("nodes approve {request}"),
+        Command::Reject { request, .. } => format!("nodes reject {request}"),
+        Command::Remove { which, .. } => format!("nodes remove --node {}", which.node),
+        _ => return done,
+    };
+    done.map_err(|failure| if is_owners { failure } else { owners_way(failure, &act) })
 }
 
 async fn act(command: &Command, json: bool, door: &mut Door, world: &World, out: &Output) -> Result<(), Failure> {

@@ -151,6 +151,10 @@ async fn check(source: &Document, digest: Option<&str>, reach: &Reach, world: &W
         None => "In force       unknown: no gateway and no journal here".to_owned(),
     })?;
     show_changes(&told, out)?;
+    let looser: Vec<_> = items(&told, "looser").filter_map(Value::as_str).collect();
+    if !looser.is_empty() {
+        out.line(format_args!("Loosens        {}: only the owner may, on the gateway's host", quote(&looser.join(", "))))?;
+    }
     for warning in items(&told, "warnings").filter_map(Value::as_str) {
         out.line(format_args!("Warning        {}", quote(warning)))?;
     }
@@ -212,11 +216,7 @@ fn show_changes(told: &Value, out: &Output) -> Result<(), Failure> {
         let line = change_line(text(change, "key"), text(change, "from"), text(change, "to"));
         out.line(format_args!("{:<15}{line}", capital(text(change, "is"))))?;
     }
-    let looser: Vec<_> = items(told, "looser").filter_map(Value::as_str).collect();
-    match looser.as_slice() {
-        [] => Ok(()),
-        keys => out.line(format_args!("Loosens        {}: only the owner may, on the gateway's host", quote(&keys.join(", ")))),
-    }
+    Ok(())
 }
 
 /// What `status` goes on telling of.
@@ -224,7 +224,7 @@ fn show_standing(told: &Value, out: &Output) -> Result<(), Failure> {
     let rules: Vec<_> = items(told, "withoutPerson").map(|rule| text(rule, "rule")).collect();
     match rules.as_slice() {
         [] => Ok(()),
-        rules => out.line(format_args!("In status      {}, for as long as no person is asked", quote(&rules.join(", ")))),
+        rules => out.line(format_args!("In status      {}, for as long as they are on", quote(&rules.join(", ")))),
     }
 }
 

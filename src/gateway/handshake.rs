@@ -175,7 +175,7 @@ impl Handshake<'_> {
         let said = Said::of(self.auth, auth, Dialect::of(judged.attempt.protocol));
         let compared = match judged.rest_ms {
             Some(rest) => Err(rest),
-            None => self.compare(&said, judged.attempt.proof.map(|proof| proof.device), role, now),
+            None => self.compare(&said, judged.attempt.proof.map(|proof| proof.device), (role, &scopes), now),
         };
         let (shared, presented) = compared.unwrap_or_else(|rest| {
             judged.rest_ms = Some(rest);
@@ -264,12 +264,13 @@ impl Handshake<'_> {
     }
 
     /// The verdict on the shared secret, and the device token that counts where that is not right; or for how many milliseconds
-    /// nothing is compared. A token that the device once had is no guess.
+    /// nothing is compared. A token that the device once had is no guess; a setup code that is not good is one, unless the secret
+    /// is right too.
     fn compare(
         &self,
         said: &Said,
         device: Option<DeviceId>,
-        role: Role,
+        (role, scopes): (Role, &ScopeSet),
         now: Moment<'_>,
     ) -> Result<(SharedVerdict, Option<Presented>), u64> {
         let paired = device.filter(|device| now.registry.device(device).is_some());
@@ -295,8 +296,13 @@ impl Handshake<'_> {
                 SharedVerdict::Wrong => guesses || is_wrong_token,
                 _ => paired.is_some() && is_wrong_token,
             };
+            let has_secret = shared == SharedVerdict::Right && self.auth != AuthMode::None;
+            let code = said.code.as_ref().zip(device).filter(|_| !has_secret);
+            let is_wrong_code = code.is_some_and(|(text, device)| {
+                now.registry.good_code(&digest_of(text), &device, role, scopes, now.wall).is_none()
+            });
             let presented = presented.map(|(_, digest)| Presented { digest, explicit: said.token_is_explicit });
-            ((shared, presented), is_wrong)
+            ((shared, presented), is_wrong || is_wrong_code)
         })
     }
 }

@@ -16,11 +16,11 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::budget::Key;
 use super::handshake::Arrival;
-use super::{Gateway, connection, source};
+use super::{Gateway, connection, join, source};
 use crate::limits;
 use crate::peer;
 
-type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<Full<Bytes>>;
 
 /// Serves one TCP connection.
 pub(super) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr) {
@@ -48,6 +48,9 @@ fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: SocketAddr, 
         return upgrade(gateway, request, peer, local);
     }
     let (parts, _) = request.into_parts();
+    if let Some((_, token)) = parts.uri.path().rsplit_once("/j/") {
+        return join::answer(gateway, &parts, token, (peer, local));
+    }
     if !host_is_ours(&parts.headers, local) {
         return plain(StatusCode::MISDIRECTED_REQUEST, "Misdirected Request");
     }
@@ -81,7 +84,7 @@ fn health(parts: &Parts, status: StatusCode, body: String) -> Reply {
 }
 
 /// A page that reaches us under a name of its own must not read even our health (DNS rebinding).
-fn host_is_ours(headers: &HeaderMap, local: SocketAddr) -> bool {
+pub(super) fn host_is_ours(headers: &HeaderMap, local: SocketAddr) -> bool {
     let Some((name, _)) = source::host(headers) else { return false };
     source::is_loopback_name(&name)
         || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical() == local.ip().to_canonical())
@@ -159,11 +162,11 @@ fn turned_away(status: StatusCode, text: &'static str) -> Reply {
     reply
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Reply {
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Reply {
     respond(status, "text/plain; charset=utf-8", text.to_owned())
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Reply {
+pub(super) fn respond(status: StatusCode, kind: &'static str, body: String) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(body)));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();

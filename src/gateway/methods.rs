@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
+use super::inviting::Inviting;
 use super::nodes;
 use super::ruling::Ruling;
 use super::upstream;
@@ -20,14 +21,14 @@ use crate::pairing::{
     Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, Seq, may_read_all,
     may_see_device, may_see_request,
 };
+use crate::settings::Advertised;
 use crate::state::StateDir;
+use crate::wire::codes::SetupIdParams;
 use crate::wire::connect::Dialect;
 use crate::wire::devices::{
     self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams, WhyParams,
 };
-use crate::wire::error::{
-    Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
-};
+use crate::wire::error::{Subject, command_refused, missing_scope, not_served, unauthorized_role, unknown_method, unrecorded};
 use crate::wire::frame::{Text, WireError, parse_params};
 use crate::wire::owner::SeenParams;
 use crate::wire::policy;
@@ -50,6 +51,8 @@ pub struct Desk {
     pub started: u64,
     /// Whether a gateway runs, or a command works on its journal while it is stopped.
     pub is_running: bool,
+    /// What setup codes are made with.
+    pub inviting: Inviting,
 }
 
 /// Who calls.
@@ -112,6 +115,10 @@ enum Method {
     Acts,
     Seen,
     Policy(Ruling),
+    Invite,
+    Invited,
+    Invitations,
+    Uninvite,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -146,6 +153,10 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("node.pair.reject", PAIRING, Method::Node(nodes::Method::Reject)),
     ("node.pair.remove", PAIRING, Method::Node(nodes::Method::Remove)),
     ("node.rename", PAIRING, Method::Node(nodes::Method::Rename)),
+    ("device.pair.setupCode", ADMIN, Method::Invite),
+    ("device.pair.setupStatus", ADMIN, Method::Invited),
+    ("device.pair.setupCodes", ADMIN, Method::Invitations),
+    ("device.pair.revokeSetupCode", ADMIN, Method::Uninvite),
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
@@ -168,7 +179,7 @@ impl Desk {
         reader: Reader,
         hub: Arc<Hub>,
         host: Arc<dyn Host>,
-        is_running: bool,
+        (is_running, advertised): (bool, Result<Advertised, String>),
     ) -> Self {
         Self {
             authority,
@@ -179,6 +190,7 @@ impl Desk {
             journal: state.journal().display().to_string(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             is_running,
+            inviting: Inviting::new(advertised),
         }
     }
 
@@ -262,6 +274,10 @@ impl Desk {
                 self.act(caller, Command::MarkSeen { through }).await
             }
             Method::Policy(ruling) => self.rule(caller, *ruling, method, params).await,
+            Method::Invite => self.invite(caller, read(method, params)?).await,
+            Method::Invited => Ok(self.invited(&read(method, params)?)),
+            Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
+            Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
 
@@ -431,10 +447,6 @@ fn gate(caller: &Caller, need: Need) -> Result<(), WireError> {
 #[must_use]
 pub(super) fn waits(method: &str) -> bool {
     METHODS.iter().any(|(name, _, served)| *name == method && matches!(served, Method::Wait))
-}
-
-fn unrecorded() -> WireError {
-    journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
 }
 
 /// Whether a device asks for another token in place of its own, which needs no scope: how far it may, is decided.

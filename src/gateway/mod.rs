@@ -8,6 +8,8 @@ mod copies;
 mod handshake;
 mod http;
 mod hub;
+mod inviting;
+mod join;
 mod methods;
 mod nodes;
 mod owner;
@@ -41,7 +43,7 @@ use crate::host::Host;
 use crate::journal::{JournalError, Lock, Verdict, verify};
 use crate::limits;
 use crate::pairing::{Actor, Command, Condition, DeviceId, GatewayStarted, GatewayStopped};
-use crate::settings::{Flags, Settings, SettingsError};
+use crate::settings::{Advertised, Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
 use budget::Budgets;
 use conditions::Look;
@@ -110,6 +112,7 @@ fn open_desk(
     lock: Lock,
     host: Arc<dyn Host>,
     settings: Option<&Settings>,
+    advertised: Result<Advertised, String>,
 ) -> Result<(Arc<Desk>, Writing), JournalError> {
     let hub = Arc::new(hub::Hub::default());
     let key = match state.token_key_or_new(&*host) {
@@ -129,7 +132,7 @@ fn open_desk(
     let retention = retention.map(|(days, archive)| Retention { older_than_ms: days.saturating_mul(limits::DAY_MS), archive });
     let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, state.witnesses(), retention, observer)?;
     let (authority, reader, writing) = authority.split();
-    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, settings.is_some())), writing))
+    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, (settings.is_some(), advertised))), writing))
 }
 
 impl Ready {
@@ -153,7 +156,9 @@ impl Ready {
         let found = Look::at(&state);
         let settings = Settings::load(&state, flags, &*host)?;
         let tcp = listen(&settings).await?;
-        let (desk, writing) = open_desk(&state, lock, host, Some(&settings))?;
+        let port = tcp.first().and_then(|listener| listener.local_addr().ok()).map_or(settings.port, |address| address.port());
+        let advertised = Advertised::of(&state, &settings, port).map_err(|error| error.to_string());
+        let (desk, writing) = open_desk(&state, lock, host, Some(&settings), advertised)?;
         let owner_channel = owner::listen(&state.owner_socket(), owner, is_locked);
         if let Err(why) = &owner_channel {
             tracing::warn!(%why, "there is no owner channel, so the owner's acts need the gateway stopped");
@@ -302,12 +307,12 @@ async fn look_through(journal: PathBuf, desk: Arc<Desk>) {
     }
 }
 
-/// Ends requests whose time is over, even while nobody connects.
+/// Ends requests whose time is over, and lets the writer tell of whom it only counted, even while nobody connects.
 async fn expire(desk: Arc<Desk>) {
     let mut sweep = tokio::time::interval(limits::EXPIRY_SWEEP);
     loop {
         sweep.tick().await;
-        if desk.authority.registry().request_count() > 0 {
+        if desk.authority.registry().request_count() > 0 || desk.authority.owes() {
             // If it cannot be recorded, the writer has said so.
             let _ = desk.authority.ask(Command::Expire, Actor::System).await;
         }

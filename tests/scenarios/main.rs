@@ -17,7 +17,9 @@ mod running;
 
 mod journals;
 mod metadata;
+mod nodes;
 mod owners;
+mod policies;
 mod races;
 mod refusals;
 mod requests;

@@ -222,7 +222,11 @@ impl Try<'_> {
         let surface = self.surface(&device.description);
         attempt = self.ask_for_surface(attempt, device, &mut events);
         let scopes = asked.clone();
-        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more: vec![], surface };
+        // Whoever spent the code may not have heard what it gave.
+        let code = self.code.and_then(|code| self.asking.registry.setup_code(&code));
+        let others = code.into_iter().flat_map(|code| &code.grants).filter(|grant| grant.role != role);
+        let more = others.filter_map(|grant| device.token(grant.role)).collect();
+        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more, surface };
         admit(events, attempt, self.asking.context, admission)
     }
 
@@ -348,6 +352,14 @@ impl Try<'_> {
         let Some(known) = registry.setup_code(&code) else {
             return refuse(vec![], attempt, self.asking.context, unauthorized(&self.credential, true, None));
         };
+        // A code was made for no client in particular, so what a client may hold is looked at here; also of all that is not asked.
+        let known_as = registry.device(&proof.device).map(|device| device.client);
+        let ceiling = [Some(*client), known_as].into_iter().flatten().find_map(|client| {
+            known.grants.iter().find_map(|grant| within_ceilings(policy, client, grant.role, &grant.scopes).err())
+        });
+        if let Some(refusal) = ceiling {
+            return refuse(vec![], attempt, self.asking.context, refusal);
+        }
         let (mut events, waiting) = self.asking.waiting();
         let address = attempt.source.address();
         let whole = (ask.scopes.clone(), description.clone());
