@@ -18,6 +18,8 @@ pub const BUFFERED_BYTES: usize = 52_428_800;
 pub const BUFFERED_MESSAGES: usize = 4_096;
 /// Announced as `policy.tickIntervalMs`; clients give up after two silent intervals (OpenClaw 2026.3.13).
 pub const TICK: Duration = Duration::from_secs(30);
+/// Pings, one each [`TICK`], that nothing may come back for before a peer counts as gone: its network may be away for a minute.
+pub const MISSED_PINGS: u32 = 3;
 /// A socket that has not finished `connect` by then is closed with 1000 (OpenClaw 2026.3.13).
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
 /// How long the HTTP head may take to arrive.
@@ -74,14 +76,20 @@ const fn bounds<T: Copy>(least: T, default: T, most: T) -> Bounds<T> {
 
 /// Attempts of one address written in full within the window: somebody who tries a few times is told of each.
 pub const RECORD_PER_ADDRESS: Bounds<u32> = bounds(1, 60, 1_000_000);
-/// Connections and commands of one paired device within the window: two a second are more than a busy host's agents make.
-pub const RECORD_PER_DEVICE: Bounds<u32> = bounds(20, 1_200, 100_000_000);
-/// Attempts of all addresses together within the window: some megabytes a day.
+/// Connections, which count twice for their ends, and commands of one paired device within the window: two connections a second are
+/// more than the agents of a busy host make, and some fifty megabytes a day.
+pub const RECORD_PER_DEVICE: Bounds<u32> = bounds(20, 2_400, 100_000_000);
+/// Attempts of all addresses together within the window: some fifty megabytes on a day that is all storm.
 pub const RECORD_TOTAL: Bounds<u32> = bounds(10, 1_200, 100_000_000);
 /// That window, in milliseconds.
 pub const RECORD_WINDOW_MS: Bounds<u64> = bounds(10_000, 600_000, 86_400_000);
+/// Bytes that make an act count once more: a stranger's longest description, as 128 commands of 128 bytes are, counts as some.
+pub const RECORD_UNIT_BYTES: usize = 2_048;
 /// How often more that was suppressed is written down while it grows.
 pub const SUPPRESSED_MS: u64 = 60_000;
+/// How often it is looked which of them are due: together with [`SUPPRESSED_MS`] well within the shortest [`REQUEST_TTL_MS`], which
+/// counts from the last attempt.
+pub const SUPPRESSED_LOOK_MS: u64 = 1_000;
 /// Different attempts whose repeats are counted one by one; those beyond are counted by address, and then together.
 pub const SUPPRESSED: usize = 1_024;
 /// Wrong credentials within the window after which nothing is compared (OpenClaw 2026.3.13 and 2026.9.6).
@@ -96,6 +104,8 @@ pub const FAILURE_REST_MS: u64 = 300_000;
 pub const PENDING_PER_ADDRESS: Bounds<u32> = bounds(1, 32, 4_096);
 /// Requests of all addresses that wait.
 pub const PENDING_TOTAL: Bounds<u32> = bounds(1, 1_024, 4_096);
+/// Requests of one address that wait from which on a person is told how to reject them all.
+pub const PENDING_CROWD: usize = 8;
 /// Sockets of one address that have not said who they are (OpenClaw 2026.9.6).
 pub const SOCKET_PER_ADDRESS: Bounds<u32> = bounds(1, 32, 12_000);
 /// Sockets of all addresses that have not said who they are: fewer than [`CONNECTIONS`], so that those who have keep theirs.
@@ -146,6 +156,12 @@ pub const ENVIRONMENT_BYTES: u64 = 8 * 1024 * 1024;
 pub const SETUP_CODES: usize = 64;
 /// Milliseconds for which a setup code is good: at least, where nothing is said, and at most (OpenClaw 2026.9.6: ten minutes).
 pub const SETUP_CODE_MS: (u64, u64, u64) = (60_000, 600_000, 86_400_000);
+/// Random bytes of a setup code's token: 22 characters, as many as a join code of OpenClaw 2026.9.6 has.
+pub const SETUP_CODE_BYTES: usize = 16;
+/// Milliseconds for which the code is good that opens the Control UI: a browser on this host needs seconds.
+pub const OWNER_CODE_MS: u64 = 120_000;
+/// How often is looked whether that code was spent.
+pub const OWNER_CODE_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes of a policy that may still be applied on a full disk, where it is stricter.
 pub const RESERVE_POLICY_BYTES: usize = 8 * 1024;
 /// Bytes of a policy document.
@@ -185,6 +201,8 @@ pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
 pub const CONDITION_INTERVAL: Duration = Duration::from_secs(2);
 /// How far the wall clock may be behind the last record before that is worth a record: NTP steps by less.
 pub const CLOCK_BEHIND_MS: u64 = 1_000;
+/// Bytes of a copy that is looked at for what somebody else wrote: that of 100,000 devices.
+pub const COPY_BYTES: u64 = 128 * 1024 * 1024;
 /// How often `devices/paired.json` may be rewritten.
 pub const COPY_INTERVAL: Duration = Duration::from_secs(5);
 

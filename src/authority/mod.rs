@@ -3,7 +3,12 @@
 //! Durable before visible: if the append fails nobody is answered, and nothing is written until the journal is reopened.
 
 mod clock;
+mod ledger;
 mod opening;
+#[cfg(test)]
+mod storms;
+#[cfg(test)]
+mod strangers;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +26,7 @@ use crate::pairing::{
     Shown, TokenKey,
 };
 use clock::Clock;
+use ledger::Ledger;
 use opening::Opened;
 pub use opening::{LAYOUT, replay};
 use writer::Writer;
@@ -56,6 +62,7 @@ pub struct Handle {
     registry: watch::Receiver<Arc<Registry>>,
     tokens: Arc<Tokens>,
     records: Arc<AtomicBool>,
+    owes: Arc<AtomicBool>,
 }
 
 struct Job {
@@ -119,10 +126,21 @@ impl Authority {
         let (jobs, waiting) = mpsc::channel(limits::COMMAND_QUEUE);
         let (publish, published) = watch::channel(Arc::new(registry.clone()));
         let records = Arc::new(AtomicBool::new(true));
-        let handle = Handle { jobs, registry: published, tokens: Arc::clone(&tokens), records: Arc::clone(&records) };
+        let owes = Arc::new(AtomicBool::new(false));
+        let handle = Handle {
+            jobs,
+            registry: published,
+            tokens: Arc::clone(&tokens),
+            records: Arc::clone(&records),
+            owes: Arc::clone(&owes),
+        };
+        let mut seed = [0; 16];
+        host.fill(&mut seed);
+        let ledger = Ledger::new(seed);
         let (head, reader) = (journal.head(), journal.reader()?);
         let saved = head.seq;
-        let writer = Writer { journal, head, saved, registry, clock, host, tokens, publish, observer, records, retention };
+        let writer =
+            Writer { journal, head, saved, registry, ledger, clock, host, tokens, publish, observer, records, owes, retention };
         let thread = std::thread::Builder::new()
             .name("authority".to_owned())
             .spawn(move || writer.run(waiting))
@@ -155,7 +173,7 @@ impl Handle {
         let (jobs, _) = mpsc::channel(1);
         let (_, published) = watch::channel(Arc::new(registry));
         let tokens = Arc::new(Tokens { key: None, journal, host });
-        Self { jobs, registry: published, tokens, records: Arc::new(AtomicBool::new(false)) }
+        Self { jobs, registry: published, tokens, records: Arc::new(AtomicBool::new(false)), owes: Arc::default() }
     }
 
     /// Asks for a command and waits until what it led to is durable.
@@ -180,6 +198,12 @@ impl Handle {
     #[must_use]
     pub fn records(&self) -> bool {
         self.records.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody was refused whom no record tells of yet: it is time to come back with any command.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        self.owes.load(Ordering::Relaxed)
     }
 
     /// What is published now.

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::Clock;
+use super::ledger::{Asker, Ledger};
 use super::{Job, Observer, Retention, Tokens, Unavailable, opening};
 use crate::host::Host;
 use crate::journal::{Head, Journal, JournalError};
 use crate::limits;
 use crate::pairing::{
-    Actor, Attempt, Command, Context, Event, Millis, Outcome, Record, Registry, Seq, SetupCodeId, Shown, TokenVerdict, check,
-    decide, takes_away,
+    Actor, Attempt, AttemptsSuppressed, Command, Context, Event, Millis, Outcome, Record, Registry, Seq, SetupCodeId, Shown,
+    TokenVerdict, check, decide, takes_away,
 };
 
 pub(super) struct Writer {
@@ -22,12 +23,14 @@ pub(super) struct Writer {
     /// The last record of the last checkpoint, or of what was read at the start.
     pub(super) saved: Seq,
     pub(super) registry: Registry,
+    pub(super) ledger: Ledger,
     pub(super) clock: Clock,
     pub(super) host: Arc<dyn Host>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) publish: watch::Sender<Arc<Registry>>,
     pub(super) observer: Observer,
     pub(super) records: Arc<AtomicBool>,
+    pub(super) owes: Arc<AtomicBool>,
     pub(super) retention: Option<Retention>,
 }
 
@@ -43,10 +46,26 @@ impl Writer {
             self.write(batch);
             self.seal();
         }
+        self.settle();
         if self.head.seq.0.saturating_sub(self.saved.0) >= limits::CHECKPOINT_RECORDS {
             self.save();
         }
         self.journal.sync_witness();
+    }
+
+    /// Tells of all that was only counted, should no stop have come that did.
+    fn settle(&mut self) {
+        let (mut registry, mut records) = (self.registry.clone(), vec![]);
+        let now = self.clock.now(&*self.host);
+        let rest = self.ledger.rest(now);
+        tell(rest, &mut registry, &mut records, now);
+        if records.is_empty() {
+            return;
+        }
+        match self.journal.append(self.head, &records) {
+            Ok(head) => self.made(head, registry, &records),
+            Err(error) => tracing::error!(%error, "what was refused and only counted is not recorded"),
+        }
     }
 
     /// Ends the segment where it is long enough. Nobody waits for it, and where it fails the next command tells.
@@ -104,18 +123,22 @@ impl Writer {
     }
 
     fn write(&mut self, jobs: Vec<Job>) {
-        let decided = self.decide(jobs);
-        if decided.records.is_empty() {
-            return self.answer(self.head, decided);
-        }
-        match self.journal.append(self.head, &decided.records) {
+        let decided = self.decide(jobs, Room::Plenty);
+        let written = if decided.records.is_empty() { Ok(self.head) } else { self.journal.append(self.head, &decided.records) };
+        match written {
             Ok(head) => {
-                self.records.store(true, Ordering::Relaxed);
+                self.ledger.told();
+                self.owes.store(self.ledger.owes(), Ordering::Relaxed);
+                if !decided.records.is_empty() {
+                    self.records.store(true, Ordering::Relaxed);
+                }
                 self.answer(head, decided);
             }
             Err(error) => {
                 tracing::error!(%error, "nothing is recorded, so nothing is answered");
                 self.records.store(false, Ordering::Relaxed);
+                self.ledger.lost(self.head.seq);
+                self.owes.store(self.ledger.owes(), Ordering::Relaxed);
                 let is_full = matches!(error, JournalError::Full { .. });
                 let (jobs, others): (Vec<_>, Vec<_>) =
                     decided.answers.into_iter().partition(|job| is_full && job.again.is_some());
@@ -130,7 +153,10 @@ impl Writer {
         if jobs.is_empty() {
             return;
         }
-        let decided = self.decide(jobs);
+        let decided = self.decide(jobs, Room::Reserve);
+        if decided.records.is_empty() {
+            return self.answer(self.head, decided);
+        }
         match self.journal.append_from_reserve(self.head, &decided.records) {
             Ok(head) => self.answer(head, decided),
             Err(error) => {
@@ -152,35 +178,74 @@ impl Writer {
     }
 
     /// Decides each job on what the ones before it lead to.
-    fn decide(&mut self, jobs: Vec<Job>) -> Decided {
+    fn decide(&mut self, jobs: Vec<Job>, room: Room) -> Decided {
         let mut registry = self.registry.clone();
         let (mut records, mut answers) = (vec![], vec![]);
-        if let Some(command) = self.clock.observed(&registry, &*self.host) {
-            self.decide_one(&mut registry, &mut records, command, Actor::System);
+        if let (Room::Plenty, Some(command)) = (room, self.clock.observed(&registry, &*self.host)) {
+            self.decide_one(&mut registry, &mut records, command, Actor::System, room);
         }
         for mut job in jobs {
             if let Command::Connect { attempt, code, .. } = &mut job.command {
                 *code = judge(&registry, attempt, &job.shown, self.clock.now(&*self.host));
             }
+            if let (Room::Plenty, Command::Stop(_)) = (room, &job.command) {
+                let now = self.clock.now(&*self.host);
+                tell(self.ledger.rest(now), &mut registry, &mut records, now);
+            }
             let takes_away = takes_away(&registry, &job.actor, &job.command);
             let again = takes_away.then(|| (job.command.clone(), job.actor.clone()));
-            let outcome = self.decide_one(&mut registry, &mut records, job.command, job.actor);
-            answers.push(Answer { to: job.answer, outcome, again });
+            match self.decide_one(&mut registry, &mut records, job.command, job.actor, room) {
+                Some(outcome) => answers.push(Answer { to: job.answer, outcome, again }),
+                // The asker may have gone; there is nothing to tell then.
+                None => drop(job.answer.send(Err(Unavailable))),
+            }
+        }
+        if room == Room::Plenty {
+            let (now, window_ms) = (self.clock.now(&*self.host), registry.policy().budgets().record.window_ms);
+            tell(self.ledger.due(window_ms, now), &mut registry, &mut records, now);
         }
         Decided { registry, records, answers }
     }
 
-    /// Decides on `registry`, and folds what it leads to.
-    fn decide_one(&mut self, registry: &mut Registry, records: &mut Vec<Record>, command: Command, actor: Actor) -> Outcome {
+    /// Decides on `registry`, and folds what it leads to. Nothing is written into the reserve but what takes power away: whose act is
+    /// refused is not answered there.
+    fn decide_one(
+        &mut self,
+        registry: &mut Registry,
+        records: &mut Vec<Record>,
+        command: Command,
+        actor: Actor,
+        room: Room,
+    ) -> Option<Outcome> {
         let now = self.clock.now(&*self.host);
+        let asker = Asker::of(registry, &actor, &command);
         let context = Context { actor, now, ids: [self.host.uuid(), self.host.uuid()], mint: &*self.tokens };
         let policy = Arc::clone(registry.policy());
         let decision = decide(registry, &policy, command, &context);
+        let decision = match room {
+            Room::Plenty => self.ledger.weigh(registry, &asker, decision, now),
+            Room::Reserve if matches!(decision.outcome, Outcome::Refused(_)) => return None,
+            Room::Reserve => decision,
+        };
         for (actor, event) in decision.events {
             records.push(note(registry, now, actor, event));
         }
-        decision.outcome
+        Some(decision.outcome)
     }
+}
+
+/// Where what is decided will be written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Behind the last record.
+    Plenty,
+    /// Into the bytes that are kept for a full disk.
+    Reserve,
+}
+
+/// Folds what is told of those who were only counted.
+fn tell(counts: Vec<AttemptsSuppressed>, registry: &mut Registry, records: &mut Vec<Record>, now: Millis) {
+    records.extend(counts.into_iter().map(|event| note(registry, now, Actor::System, event.into())));
 }
 
 /// What a batch of jobs leads to, before it is durable.
@@ -255,10 +320,12 @@ mod tests {
             journal,
             clock: Clock::start(&registry, &*host),
             registry,
+            ledger: Ledger::new([0; 16]),
             tokens: Arc::new(Tokens { key: None, journal: JournalId([9; 16]), host: Arc::clone(&host) }),
             host,
             publish,
             records: Arc::new(AtomicBool::new(true)),
+            owes: Arc::default(),
             retention: None,
             observer: Box::new(move |records, _, _| hears.lock().expect("one thread").extend(records.to_vec())),
         };
@@ -315,11 +382,13 @@ mod tests {
             journal,
             clock: Clock::start(&Registry::default(), &*host),
             registry: Registry::default(),
+            ledger: Ledger::new([0; 16]),
             tokens: Arc::new(Tokens { key: None, journal: JournalId([9; 16]), host: Arc::clone(&host) }),
             host,
             publish,
             observer: Box::new(|_, _, _| {}),
             records: Arc::new(AtomicBool::new(true)),
+            owes: Arc::default(),
             retention: Some(retention),
         };
         let mut reader = writer.journal.reader().expect("a reader");

@@ -58,6 +58,11 @@ impl Here {
     pub(super) async fn open(&self, world: &World, purpose: Purpose) -> Result<Door, Failure> {
         own(world, purpose, Duration::from_millis(self.timeout)).await
     }
+
+    /// Opens the way, to act.
+    pub(super) async fn open_to_act(&self, world: &World) -> Result<Door, Failure> {
+        own(world, Purpose::Act, Duration::from_millis(self.timeout)).await
+    }
 }
 
 /// What the caller wants to do behind the door.

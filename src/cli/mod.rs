@@ -2,7 +2,9 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod codes;
 mod compare;
+mod dashboard;
 mod devices;
 mod door;
 mod gateway;
@@ -66,6 +68,10 @@ enum Command {
     /// See and answer pairing requests of nodes, and manage paired nodes
     #[command(subcommand)]
     Nodes(nodes::Command),
+    /// Show a setup code as a QR square, for a phone to pair with this gateway
+    Qr(codes::Qr),
+    /// Open the Control UI in a browser, with a code that makes it an owner's
+    Dashboard(dashboard::Dashboard),
     /// Print what happened, from the journal
     Logs(logs::Args),
     /// Check and read the journal
@@ -141,6 +147,8 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Devices(command) => wait_for(devices::run(command, &world, out)),
         Command::Policy(command) => wait_for(policy::run(command, &world, out)),
         Command::Nodes(command) => wait_for(nodes::run(command, &world, out)),
+        Command::Qr(args) => wait_for(codes::qr(&args, &world, out)),
+        Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),

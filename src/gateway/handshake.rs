@@ -19,6 +19,8 @@ use crate::wire::frame::{Malformed, Text, parse_call, parse_params};
 pub(super) struct Arrival {
     /// Where it comes from.
     pub source: Source,
+    /// As much of that as is recorded, and so decided on.
+    pub recorded: Source,
     /// For a page: whether its origin may connect.
     pub page_is_allowed: Option<bool>,
     /// In the auth mode `trusted-proxy`: what a proxy says of its user.
@@ -82,7 +84,7 @@ impl Handshake<'_> {
     pub(super) fn failed(&self, fault: Fault) -> Judged {
         let attempt = Attempt {
             connection: self.connection,
-            source: self.arrival.source.clone(),
+            source: self.arrival.recorded.clone(),
             fault: Some(fault),
             protocol: None,
             client: None,
@@ -175,7 +177,7 @@ impl Handshake<'_> {
         let said = Said::of(self.auth, auth, Dialect::of(judged.attempt.protocol));
         let compared = match judged.rest_ms {
             Some(rest) => Err(rest),
-            None => self.compare(&said, judged.attempt.proof.map(|proof| proof.device), role, now),
+            None => self.compare(&said, judged.attempt.proof.map(|proof| proof.device), (role, &scopes), now),
         };
         let (shared, presented) = compared.unwrap_or_else(|rest| {
             judged.rest_ms = Some(rest);
@@ -247,8 +249,9 @@ impl Handshake<'_> {
         }
         let signature =
             URL_SAFE_NO_PAD.decode(device.signature.0.trim_end_matches('=')).ok().and_then(|bytes| bytes.try_into().ok());
+        let budget = &now.registry.policy().budgets().failure;
         // Others on its address cannot shut out a device that is paired.
-        if let Some(rest) = self.budgets.rest(self.arrival.counted.clone(), now.monotonic)
+        if let Some(rest) = self.budgets.rest(budget, self.arrival.counted.clone(), now.monotonic)
             && now.registry.device(&id).is_none()
         {
             return Err(Unproved::Spent(rest));
@@ -257,24 +260,25 @@ impl Handshake<'_> {
         match signature.and_then(|signature| signed_form(&key, &text, &signature)) {
             Some(form) => Ok((Proof { device: id, form }, key)),
             None => {
-                self.budgets.count_wrong(self.arrival.counted.clone(), now.monotonic);
+                self.budgets.count_wrong(budget, self.arrival.counted.clone(), now.monotonic);
                 fault(Fault::SignatureInvalid)
             }
         }
     }
 
     /// The verdict on the shared secret, and the device token that counts where that is not right; or for how many milliseconds
-    /// nothing is compared. A token that the device once had is no guess.
+    /// nothing is compared. A token that the device once had is no guess; a setup code that is not good is one, unless the secret
+    /// is right too.
     fn compare(
         &self,
         said: &Said,
         device: Option<DeviceId>,
-        role: Role,
+        (role, scopes): (Role, &ScopeSet),
         now: Moment<'_>,
     ) -> Result<(SharedVerdict, Option<Presented>), u64> {
         let paired = device.filter(|device| now.registry.device(device).is_some());
         let counted = paired.map_or_else(|| self.arrival.counted.clone(), Key::Device);
-        self.budgets.compare(counted, now.monotonic, || {
+        self.budgets.compare(&now.registry.policy().budgets().failure, counted, now.monotonic, || {
             let shared = match (self.auth, self.secret) {
                 (AuthMode::None, _) => SharedVerdict::Right,
                 (AuthMode::TrustedProxy, _) => self.arrival.vouched.unwrap_or(SharedVerdict::NotConfigured),
@@ -295,8 +299,13 @@ impl Handshake<'_> {
                 SharedVerdict::Wrong => guesses || is_wrong_token,
                 _ => paired.is_some() && is_wrong_token,
             };
+            let has_secret = shared == SharedVerdict::Right && self.auth != AuthMode::None;
+            let code = said.code.as_ref().zip(device).filter(|_| !has_secret);
+            let is_wrong_code = code.is_some_and(|(text, device)| {
+                now.registry.good_code(&digest_of(text), &device, role, scopes, now.wall).is_none()
+            });
             let presented = presented.map(|(_, digest)| Presented { digest, explicit: said.token_is_explicit });
-            ((shared, presented), is_wrong)
+            ((shared, presented), is_wrong || is_wrong_code)
         })
     }
 }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
+use super::inviting::Inviting;
 use super::nodes;
 use super::ruling::Ruling;
 use super::upstream;
@@ -20,14 +21,15 @@ use crate::pairing::{
     Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, Seq, may_read_all,
     may_see_device, may_see_request,
 };
+use crate::settings::Advertised;
 use crate::state::StateDir;
+use crate::wire::codes::SetupIdParams;
 use crate::wire::connect::Dialect;
 use crate::wire::devices::{
-    self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams, WhyParams,
+    self, DeviceParams, FromParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams,
+    WhyParams,
 };
-use crate::wire::error::{
-    Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
-};
+use crate::wire::error::{Subject, command_refused, missing_scope, not_served, unauthorized_role, unknown_method, unrecorded};
 use crate::wire::frame::{Text, WireError, parse_params};
 use crate::wire::owner::SeenParams;
 use crate::wire::policy;
@@ -50,6 +52,8 @@ pub struct Desk {
     pub started: u64,
     /// Whether a gateway runs, or a command works on its journal while it is stopped.
     pub is_running: bool,
+    /// What setup codes are made with.
+    pub inviting: Inviting,
 }
 
 /// Who calls.
@@ -100,6 +104,7 @@ enum Method {
     List,
     Approve,
     Reject,
+    RejectFrom,
     Remove,
     Rename,
     Rotate,
@@ -112,6 +117,10 @@ enum Method {
     Acts,
     Seen,
     Policy(Ruling),
+    Invite,
+    Invited,
+    Invitations,
+    Uninvite,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -132,6 +141,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.list", PAIRING, Method::List),
     ("device.pair.approve", PAIRING, Method::Approve),
     ("device.pair.reject", PAIRING, Method::Reject),
+    ("device.pair.rejectFrom", PAIRING, Method::RejectFrom),
     ("device.pair.remove", PAIRING, Method::Remove),
     ("device.pair.rename", PAIRING, Method::Rename),
     ("device.pair.why", PAIRING, Method::Why),
@@ -146,6 +156,10 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("node.pair.reject", PAIRING, Method::Node(nodes::Method::Reject)),
     ("node.pair.remove", PAIRING, Method::Node(nodes::Method::Remove)),
     ("node.rename", PAIRING, Method::Node(nodes::Method::Rename)),
+    ("device.pair.setupCode", ADMIN, Method::Invite),
+    ("device.pair.setupStatus", ADMIN, Method::Invited),
+    ("device.pair.setupCodes", ADMIN, Method::Invitations),
+    ("device.pair.revokeSetupCode", ADMIN, Method::Uninvite),
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
@@ -168,7 +182,7 @@ impl Desk {
         reader: Reader,
         hub: Arc<Hub>,
         host: Arc<dyn Host>,
-        is_running: bool,
+        (is_running, advertised): (bool, Result<Advertised, String>),
     ) -> Self {
         Self {
             authority,
@@ -179,6 +193,7 @@ impl Desk {
             journal: state.journal().display().to_string(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             is_running,
+            inviting: Inviting::new(advertised),
         }
     }
 
@@ -218,6 +233,10 @@ impl Desk {
             Method::Reject => {
                 let request = request_id(&read::<RequestParams>(method, params)?.request_id)?;
                 self.act(caller, Command::Reject { request }).await
+            }
+            Method::RejectFrom => {
+                let address = address(&read::<FromParams>(method, params)?.address)?;
+                self.act(caller, Command::RejectFrom { address }).await
             }
             Method::Remove => {
                 let params = read::<DeviceParams>(method, params)?;
@@ -262,6 +281,10 @@ impl Desk {
                 self.act(caller, Command::MarkSeen { through }).await
             }
             Method::Policy(ruling) => self.rule(caller, *ruling, method, params).await,
+            Method::Invite => self.invite(caller, read(method, params)?).await,
+            Method::Invited => Ok(self.invited(&read(method, params)?)),
+            Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
+            Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
 
@@ -433,10 +456,6 @@ pub(super) fn waits(method: &str) -> bool {
     METHODS.iter().any(|(name, _, served)| *name == method && matches!(served, Method::Wait))
 }
 
-fn unrecorded() -> WireError {
-    journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
-}
-
 /// Whether a device asks for another token in place of its own, which needs no scope: how far it may, is decided.
 fn rotates_its_own(caller: &Caller, method: &str, params: Option<&RawValue>) -> bool {
     let named = || parse_params::<RotateParams>(params).ok()?.device_id.0.parse().ok();
@@ -454,6 +473,10 @@ pub(super) fn request_id(text: &Text) -> Result<RequestId, WireError> {
 
 pub(super) fn device_id(text: &Text) -> Result<DeviceId, WireError> {
     text.0.parse().map_err(|_| WireError::invalid("unknown deviceId"))
+}
+
+fn address(text: &Text) -> Result<Address, WireError> {
+    text.0.parse::<IpAddr>().map(Address::from).map_err(|_| WireError::invalid("address is no IP address"))
 }
 
 fn role(text: &Text) -> Result<Role, WireError> {

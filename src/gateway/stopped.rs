@@ -13,6 +13,7 @@ use super::{GatewayError, copies, open_desk, outlive_file_limits};
 use crate::authority::{self, Handle, Writing};
 use crate::host::Host;
 use crate::journal::{Journal, JournalError, Lock};
+use crate::settings::Advertised;
 use crate::state::StateDir;
 use crate::wire::frame::WireError;
 
@@ -32,7 +33,7 @@ impl Stopped {
     pub fn to_read(state: StateDir, host: Arc<dyn Host>) -> Result<Self, GatewayError> {
         let (registry, reader) = authority::look(&state.journal())?;
         let authority = Handle::resting(registry, reader.id(), Arc::clone(&host));
-        let desk = Arc::new(Desk::new(&state, authority, reader, Arc::new(Hub::default()), host, false));
+        let desk = Arc::new(Desk::new(&state, authority, reader, Arc::new(Hub::default()), host, (false, advertised(&state))));
         Ok(Self { state, desk, writing: None, caller: this_process() })
     }
 
@@ -47,7 +48,7 @@ impl Stopped {
         outlive_file_limits();
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
-        let (desk, writing) = open_desk(&state, lock, host, None)?;
+        let (desk, writing) = open_desk(&state, lock, host, None, advertised(&state))?;
         Ok(Self { state, desk, writing: Some(writing), caller: this_process() })
     }
 
@@ -69,6 +70,10 @@ impl Stopped {
         // A writer that panicked has nothing more to say.
         let _ = tokio::task::spawn_blocking(move || writing.join()).await;
     }
+}
+
+fn advertised(state: &StateDir) -> Result<Advertised, String> {
+    Advertised::load(state).map_err(|error| error.to_string())
 }
 
 fn this_process() -> Caller {

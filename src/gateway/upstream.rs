@@ -84,8 +84,8 @@ pub(super) const METHODS: &[(Need, &str)] = &[
         "agents.create agents.delete agents.files.set agents.update attach.grant attach.revoke channels.logout channels.start \
          channels.stop chat.inject claws.monitors claws.packages.remove config.apply config.openFile config.patch config.set \
          conversations.list conversations.send conversations.turn conversations.turn.cancel cron.add cron.remove cron.run \
-         cron.scratch.get cron.scratch.set cron.update desktop.launch desktop.observe desktop.release device.pair.setupCode \
-         device.pair.setupStatus diagnostics.cpuProfile diagnostics.heapProfile environments.create environments.destroy \
+         cron.scratch.get cron.scratch.set cron.update desktop.launch desktop.observe desktop.release \
+         diagnostics.cpuProfile diagnostics.heapProfile environments.create environments.destroy \
          environments.prepare environments.session.create environments.session.destroy environments.session.exec \
          exec.approvals.get exec.approvals.node.get exec.approvals.node.set exec.approvals.set gateway.restart.request \
          gateway.suspend.handoff gateway.suspend.prepare gateway.suspend.resume github.detail github.image github.preview \

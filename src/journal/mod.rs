@@ -46,7 +46,7 @@ pub use storage::{Access, FileStorage, Storage, Volume};
 pub use witness::Witness;
 
 use crate::limits;
-use crate::pairing::{Digest, Event, HistoryArchived, JournalId, JournalRepaired, Millis, Record, SegmentSealed, Seq};
+use crate::pairing::{Actor, Digest, Event, HistoryArchived, JournalId, JournalRepaired, Millis, Record, SegmentSealed, Seq};
 
 /// The last record of a journal and the digest of the batch that ends with it: together they name everything before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,12 @@ pub struct Head {
     pub seq: Seq,
     /// The last batch's digest; before the first batch, the one that the chain starts from.
     pub hash: Digest,
+}
+
+/// How many bytes a record of this would hold beside its frame; more than any may where it is too long to be one.
+#[must_use]
+pub fn payload_bytes(actor: &Actor, event: &Event) -> usize {
+    codec::encode(actor, event).map_or(limits::RECORD_BYTES, |payload| payload.len())
 }
 
 /// The directory at `dir` as a volume.

@@ -121,6 +121,12 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
             retry_after_ms: Some(limits::RETRY_AFTER_MS.1),
             ..not_paired(sentence, json!({ "code": "PENDING_TABLE_FULL" }))
         },
+        Refusal::RecordBudgetSpent { retry_after_ms } => WireError {
+            code: "UNAVAILABLE".into(),
+            retryable: Some(true),
+            retry_after_ms: Some(*retry_after_ms),
+            ..invalid(sentence, Some(json!({ "code": "RECORD_BUDGET_SPENT" })))
+        },
         Refusal::TokenKeyUnusable => {
             WireError { code: "UNAVAILABLE".into(), ..invalid(sentence, Some(json!({ "code": "TOKEN_KEY_UNUSABLE" }))) }
         }
@@ -360,6 +366,56 @@ pub fn unknown_node() -> WireError {
 #[must_use]
 pub fn unknown_request() -> WireError {
     WireError::invalid("unknown requestId")
+}
+
+/// Why a setup code cannot say where the gateway is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAddress {
+    /// The settings cannot be read.
+    Settings(String),
+    /// What was given there is no address.
+    Malformed(&'static str),
+    /// It would lead a client over the open net without TLS.
+    Plain(&'static str),
+    /// It would carry `operator.admin` over a network without TLS.
+    PlainForAdmin,
+    /// Whoever listens on the way could fetch the code first.
+    PlainJoin,
+    /// Nobody but this host reaches the gateway.
+    LoopbackOnly,
+    /// This machine has no address in a network.
+    NoLan,
+}
+
+/// The answer to whoever wants a setup code that cannot say where the gateway is.
+#[must_use]
+pub fn no_address(why: NoAddress) -> WireError {
+    WireError::invalid(match why {
+        NoAddress::Settings(why) => why,
+        NoAddress::Malformed(from) => format!("{from} is no address of a gateway; it should be wss://host or ws://host:port"),
+        NoAddress::Plain(from) => format!(
+            "{from} leads out of the private network without TLS, where anybody on the way could take the code; give a wss:// address"
+        ),
+        NoAddress::PlainForAdmin => {
+            "a code that gives operator.admin needs a wss:// address, or one on this host; give it fewer scopes or such an address"
+                .to_owned()
+        }
+        NoAddress::PlainJoin => {
+            "a join URL needs a https:// address, or one on this host; hand on the setup code itself instead: openclaw qr".to_owned()
+        }
+        NoAddress::LoopbackOnly => {
+            "the gateway listens on loopback only, so no other machine could use a code; say under which address it is reached, or \
+             set gateway.bind or gateway.remote.url"
+                .to_owned()
+        }
+        NoAddress::NoLan => "this machine has no address in a network that a code could say; give one".to_owned(),
+    })
+}
+
+/// The answer where nothing can be recorded.
+#[must_use]
+pub fn unrecorded() -> WireError {
+    journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
 }
 
 /// The answer to a method that no release knows.

@@ -105,7 +105,7 @@ async fn clog(socket: &mut Socket) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn n01_who_does_not_read_is_closed_and_the_others_go_on() {
-    let gateway = Running::start().await;
+    let gateway = Running::of_a_crowd().await;
     let (mut stuck, _) = gateway.admit(&Device::new(1).asks(ADMIN)).await;
     let (mut stuck_too, _) = gateway.admit(&Device::new(3).asks(ADMIN).four()).await;
     let (mut live, _) = gateway.admit(&Device::new(2).asks(ADMIN)).await;

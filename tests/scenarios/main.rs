@@ -15,8 +15,10 @@ mod home;
 #[path = "../support/running.rs"]
 mod running;
 
+mod copies;
 mod journals;
 mod metadata;
+mod nodes;
 mod owners;
 mod policies;
 mod races;

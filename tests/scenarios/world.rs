@@ -12,8 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
 use openclaw_pairing::host::{Host as _, ManualHost};
-use openclaw_pairing::journal::{Journal, Lock};
-use openclaw_pairing::pairing::{Actor, Event, JournalCreated, JournalId, Millis, Record, Registry, Seq};
+use openclaw_pairing::pairing::{Actor, Event, Millis, Record, Registry};
 use openclaw_pairing::state::StateDir;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -75,12 +74,7 @@ impl World {
     /// At the present time, under this policy.
     pub(crate) async fn under(policy: &str) -> Self {
         let (stopped, scratch) = Self::unbegun(0, json!({}));
-        let lock = Lock::acquire(&stopped.state.journal()).expect("free");
-        let mut journal = Journal::create(lock, JournalId([9; 16])).expect("a journal");
-        let event = JournalCreated { journal: journal.id(), policy: policy.to_owned() }.into();
-        let record = Record { seq: Seq(1), at: present(), actor: Actor::System, event };
-        journal.append(journal.head(), &[record]).expect("a first record");
-        drop(journal);
+        stopped.begin(policy);
         Self::begin(stopped, scratch).await
     }
 

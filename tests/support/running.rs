@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use openclaw_pairing::gateway::Ready;
 use openclaw_pairing::host::{Host as _, ManualHost};
-use openclaw_pairing::journal::Reader;
+use openclaw_pairing::journal::{Journal, Lock, Reader};
 use openclaw_pairing::keyring::OwnDevice;
-use openclaw_pairing::pairing::{Millis, Record, Seq};
+use openclaw_pairing::pairing::{Actor, JournalCreated, JournalId, Millis, Record, Seq};
 use openclaw_pairing::settings::Flags;
 use openclaw_pairing::state::StateDir;
 use serde_json::{Value, json};
@@ -21,6 +21,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::client::{Ask, PATIENCE, Refused, SECRET, Socket, Tried};
+
+/// A policy whose record budget nobody spends.
+pub(crate) const CROWD: &str =
+    "{ version: 1, budgets: { record: { perAddress: 1000000, perDevice: 100000000, total: 100000000 } } }";
 
 /// Whether we are root; where not, what needs it is skipped, and said past the test's captured output.
 pub(crate) fn is_root(what: &str) -> bool {
@@ -59,6 +63,19 @@ impl Running {
         let scratch = tempfile::tempdir().expect("a scratch directory");
         let stopped = Stopped::at(&scratch.path().join("state"), gateway);
         Stopped { scratch: Some(scratch), ..stopped }.start().await
+    }
+
+    /// Under this policy.
+    pub(crate) async fn under(policy: &str) -> Self {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let stopped = Stopped::at(&scratch.path().join("state"), json!({ "auth": { "token": SECRET } }));
+        stopped.begin(policy);
+        Stopped { scratch: Some(scratch), ..stopped }.start().await
+    }
+
+    /// Where budgets do not matter: as many attempts are recorded as are made.
+    pub(crate) async fn of_a_crowd() -> Self {
+        Self::under(CROWD).await
     }
 
     /// Ends it and waits until the journal is closed.
@@ -121,6 +138,15 @@ impl Stopped {
         assert!(state.config().starts_with(state.root()), "OPENCLAW_CONFIG_PATH is set, and these tests have their own");
         std::fs::write(state.config(), json!({ "gateway": gateway }).to_string()).expect("written");
         Self { host: Arc::new(ManualHost::new(Millis(1_800_000_000_000), 1)), state, scratch: None }
+    }
+
+    /// Begins the journal, with this policy as the first.
+    pub(crate) fn begin(&self, policy: &str) {
+        let lock = Lock::acquire(&self.state.journal()).expect("free");
+        let mut journal = Journal::create(lock, JournalId([9; 16])).expect("a journal");
+        let event = JournalCreated { journal: journal.id(), policy: policy.to_owned() }.into();
+        let record = Record { seq: Seq(1), at: self.host.wall(), actor: Actor::System, event };
+        journal.append(journal.head(), &[record]).expect("a first record");
     }
 
     /// Everything that is on record.

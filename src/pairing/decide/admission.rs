@@ -3,14 +3,14 @@
 
 use super::super::command::{Admission, AuthReason, Context, Decision, Granted, Outcome, PairingNeed, Refusal, Surface};
 use super::super::event::{
-    Act, Actor, Attempt, AuthMode, Client, ClientId, ClientMode, ConnectionAdmitted, ConnectionRefused, Credential, Described,
-    Description, DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, PairingRequested, Reason, Rule, SetupCodeSpent,
-    SharedVerdict, Source, TokenIssued, TokenVerdict,
+    Act, Actor, Attempt, AuthMode, Client, ClientId, ClientMode, CodeGrant, ConnectionAdmitted, ConnectionRefused, Credential,
+    Described, Description, DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, PairingRequested, Reason, Rule,
+    SetupCodeSpent, SharedVerdict, Source, TokenIssued, TokenVerdict,
 };
 use super::super::identity::SignatureForm;
 use super::super::ids::{DeviceId, Millis, PublicKey, RequestId, Seq, SetupCodeId};
 use super::super::policy::{Policy, differs};
-use super::super::registry::{Device, Grant, Registry};
+use super::super::registry::{Device, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
 use super::surface::may_offer;
@@ -61,6 +61,12 @@ fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential:
     }
     let secret_is_right = credential.mode != AuthMode::None && credential.shared == SharedVerdict::Right;
     if role == Role::Operator && secret_is_right {
+        // Whatever is given: a rule that gives less would else let in what another policy refuses.
+        if client.mode != ClientMode::Probe
+            && let Err(refusal) = within_ceilings(policy, client, role, &asked)
+        {
+            return refuse(vec![], attempt, context, refusal);
+        }
         let is_local = is_local(policy, &attempt.source, &credential);
         let given = if client.mode == ClientMode::Probe {
             (Rule::Probe, ScopeSet::EMPTY)
@@ -71,11 +77,6 @@ fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential:
         } else {
             (Rule::SharedSecret, ScopeSet::EMPTY)
         };
-        if !given.1.is_empty()
-            && let Err(refusal) = within_ceilings(policy, client, role, &asked)
-        {
-            return refuse(vec![], attempt, context, refusal);
-        }
         return admit(vec![], attempt, context, without_token(given.0, role, given.1));
     }
     let presented_wrong = credential.shared == SharedVerdict::Wrong || credential.token != TokenVerdict::Missing;
@@ -130,15 +131,16 @@ impl Try<'_> {
         if self.is_probe() {
             return self.admit_probe(attempt);
         }
+        // Before any rule: one that lets in and pairs nothing must not, by being off, lead to a pairing.
+        if let Some(code) = self.code {
+            return self.pair_by_code(attempt, code, Reason::NotPaired);
+        }
         let first = is_local(self.asking.policy, &attempt.source, &self.credential) && !self.asking.registry.is_barred(&device);
         if first
             && role == Role::Operator
             && let Some(scopes) = self.asking.policy.gives_backend(self.asking.client, asked)
         {
             return admit(vec![], attempt, self.asking.context, without_token(Rule::LocalBackend, role, scopes));
-        }
-        if let Some(code) = self.code {
-            return self.pair_by_code(attempt, code, Reason::NotPaired);
         }
         let rule = Rule::LocalFirstPairing;
         let pairs_first = first && self.asking.policy.pairs_first(self.asking.client, role, asked);
@@ -220,7 +222,11 @@ impl Try<'_> {
         let surface = self.surface(&device.description);
         attempt = self.ask_for_surface(attempt, device, &mut events);
         let scopes = asked.clone();
-        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more: vec![], surface };
+        // Whoever spent the code may not have heard what it gave.
+        let code = self.code.and_then(|code| self.asking.registry.setup_code(&code));
+        let others = code.into_iter().flat_map(|code| &code.grants).filter(|grant| grant.role != role);
+        let more = others.filter_map(|grant| device.token(grant.role)).collect();
+        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more, surface };
         admit(events, attempt, self.asking.context, admission)
     }
 
@@ -263,14 +269,13 @@ impl Try<'_> {
         attempt
     }
 
-    /// Whether what a paired device lacks is given by rule: not where its token was made narrow, which was a person's wish.
+    /// Whether what a paired device lacks is given by rule: nothing of what a person took from its token.
     fn upgrades_locally(&self, source: &Source, device: &Device) -> bool {
         let (policy, asked) = (self.asking.policy, &self.asking.ask.scopes);
         let role = Role::Operator;
         let grant = device.grants.get(&role).filter(|_| self.asking.ask.role == role);
-        let is_narrow = |grant: &Grant| grant.approved.covers(role, asked);
         let lacks = asked.missing_from(role, &device.held(role));
-        grant.is_some_and(|grant| !is_narrow(grant))
+        grant.is_some_and(|grant| lacks.within(role, &grant.approved).is_empty())
             && policy.trusts(&self.credential)
             && is_local(policy, source, &self.credential)
             && policy.upgrades_locally(&lacks)
@@ -332,7 +337,8 @@ impl Try<'_> {
         let token = self.give(&mut events, Actor::Rule(rule), (role, scopes.clone()), act, request);
         let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
         let commands: Vec<_> = lets.into_iter().map(str::to_owned).collect();
-        if !is_whole && !(commands.is_empty() && self.asking.description.caps.is_empty()) {
+        let offers_nothing = commands.is_empty() && self.asking.description.caps.is_empty();
+        if !is_whole && !offers_nothing {
             let description = Description { commands, ..self.asking.description.clone() };
             let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), description), None, address);
             events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));
@@ -343,10 +349,18 @@ impl Try<'_> {
 
     /// Pairs by a setup code, for all that it gives; a request of its own that waits does not stand in the way.
     fn pair_by_code(&self, attempt: Attempt, code: SetupCodeId, reason: Reason) -> Decision {
-        let Asking { registry, ask, proof, description, .. } = &self.asking;
+        let Asking { registry, policy, client, ask, proof, description, .. } = &self.asking;
         let Some(known) = registry.setup_code(&code) else {
             return refuse(vec![], attempt, self.asking.context, unauthorized(&self.credential, true, None));
         };
+        // A code was made for no client in particular, so what a client may hold is looked at here; also of all that is not asked.
+        let known_as = registry.device(&proof.device).map(|device| device.client);
+        let ceiling = [Some(*client), known_as].into_iter().flatten().find_map(|client| {
+            known.grants.iter().find_map(|grant| within_ceilings(policy, client, grant.role, &grant.scopes).err())
+        });
+        if let Some(refusal) = ceiling {
+            return refuse(vec![], attempt, self.asking.context, refusal);
+        }
         let (mut events, waiting) = self.asking.waiting();
         let address = attempt.source.address();
         let whole = (ask.scopes.clone(), description.clone());
@@ -355,19 +369,22 @@ impl Try<'_> {
         let (device, request) = (proof.device, requested.request);
         events.extend([(Actor::Peer, requested.into()), (Actor::Peer, SetupCodeSpent { code, device }.into())]);
         let rule = Actor::Rule(Rule::SetupCode);
-        let held = |role: Role| registry.device(&device).map(|device| device.held(role)).unwrap_or_default();
+        // It gives more than is asked for, and nothing that nobody may have.
+        let gain = |grant: &CodeGrant| {
+            let held = registry.device(&device).map(|device| device.held(grant.role)).unwrap_or_default();
+            let mut scopes = policy.under_ceilings(*client, grant.role, &grant.scopes);
+            // What is asked may be a part of what is too much as a whole.
+            if grant.role == ask.role && !scopes.covers(ask.role, &ask.scopes) {
+                scopes = scopes.union(&ask.scopes);
+            }
+            scopes.missing_from(grant.role, &held)
+        };
         // The role that is asked for comes first: its approval makes the device.
-        let gain = known
-            .grants
-            .iter()
-            .find(|grant| grant.role == ask.role)
-            .map(|grant| grant.scopes.missing_from(ask.role, &held(ask.role)));
-        let token = self.give(&mut events, rule.clone(), (ask.role, gain.unwrap_or_default()), Act::SetupCode, Some(request));
+        let own = known.grants.iter().find(|grant| grant.role == ask.role).map(gain).unwrap_or_default();
+        let token = self.give(&mut events, rule.clone(), (ask.role, own), Act::SetupCode, Some(request));
         let others = known.grants.iter().filter(|grant| grant.role != ask.role);
-        let more = others.filter_map(|grant| {
-            let gain = grant.scopes.missing_from(grant.role, &held(grant.role));
-            self.give(&mut events, rule.clone(), (grant.role, gain), Act::SetupCode, None)
-        });
+        let more =
+            others.filter_map(|grant| self.give(&mut events, rule.clone(), (grant.role, gain(grant)), Act::SetupCode, None));
         let more = more.collect();
         let surface = self.surface(&self.pinned(description));
         let admission = Admission {

@@ -117,6 +117,13 @@ impl Policy {
         beyond.find(|(_, beyond)| !beyond.is_empty())
     }
 
+    /// Those of `scopes` that are beyond no ceiling over this client.
+    #[must_use]
+    pub fn under_ceilings(&self, client: Client, role: Role, scopes: &ScopeSet) -> ScopeSet {
+        let over = self.ceilings.iter().filter(|ceiling| ceiling.is_over(client, role));
+        over.fold(scopes.clone(), |scopes, ceiling| scopes.within(role, &ceiling.scopes))
+    }
+
     /// Those of `commands` that a node of this pinned platform may offer.
     #[must_use]
     pub fn lets_offer<'a>(&self, platform: Option<&str>, commands: &'a [String]) -> Vec<&'a str> {
