@@ -83,8 +83,9 @@ pub struct Settings {
     pub takes_real_ip: bool,
     /// In the auth mode `trusted-proxy`: how such a proxy names its user.
     pub vouching: Option<Vouching>,
-    /// How many sockets of one address may be open before they have said who they are (OpenClaw 2026.9.6).
-    pub newcomers: u32,
+    /// How many sockets of one address may be open before they have said who they are, where not the policy says it (OpenClaw
+    /// 2026.9.6).
+    pub newcomers: Option<u32>,
     /// Origins of pages that may connect, beside our own.
     pub allowed_origins: Vec<String>,
     /// Where the shared secret stands, and whether it was made just now.
@@ -391,12 +392,12 @@ fn secret(state: &StateDir, flags: &Flags, config: &mut Config, host: &dyn Host)
     Ok((mode, Some(SharedSecret::new(text)), path.map(|path| (path, false))))
 }
 
-fn newcomers() -> Result<u32, SettingsError> {
+fn newcomers() -> Result<Option<u32>, SettingsError> {
     const KEY: &str = "OPENCLAW_MAX_PREAUTH_CONNECTIONS_PER_IP";
-    let Some(text) = environment(KEY) else { return Ok(limits::SOCKET_PER_ADDRESS.default) };
+    let Some(text) = environment(KEY) else { return Ok(None) };
     let most = u32::try_from(limits::CONNECTIONS).unwrap_or(u32::MAX);
     let number = text.trim().parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or(SettingsError::Value { key: KEY, found: text, expected: "a number from 1 to 12000" })
+    number.map(Some).ok_or(SettingsError::Value { key: KEY, found: text, expected: "a number from 1 to 12000" })
 }
 
 fn environment(name: &str) -> Option<String> {

@@ -61,7 +61,7 @@ const CRATES: [(&str, &[&str]); 35] = [
     ("anstyle", &["cli/"]),
     ("base64", &["gateway/handshake.rs", "heads.rs", "keyring.rs", "pairing/token.rs", "wire/devices.rs"]),
     ("bincode", &["journal/codec.rs"]),
-    ("bytes", &["gateway/http.rs"]),
+    ("bytes", &["gateway/connection.rs", "gateway/http.rs"]),
     ("clap", &["cli/", "main.rs"]),
     ("comfy_table", &["cli/output.rs"]),
     ("crc32c", &["journal/format.rs"]),

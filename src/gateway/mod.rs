@@ -27,6 +27,7 @@ use std::time::Duration;
 
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealed::Sealed;
 pub use stopped::Stopped;
 use tokio::net::{TcpListener, TcpStream};
@@ -41,7 +42,7 @@ use crate::limits;
 use crate::pairing::{Actor, Command, Condition, DeviceId, GatewayStarted, GatewayStopped};
 use crate::settings::{Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
-use budget::Budgets;
+use budget::{Arrived, Budgets};
 use conditions::Look;
 
 /// Why a gateway does not run.
@@ -90,6 +91,7 @@ pub struct Gateway {
     owner: u32,
     places: Arc<Semaphore>,
     budgets: Arc<Budgets>,
+    newcomers_most: u32,
 }
 
 /// A gateway that is ready to run.
@@ -141,6 +143,7 @@ impl Ready {
         identity: Option<DeviceId>,
     ) -> Result<Self, GatewayError> {
         outlive_file_limits();
+        take_all_descriptors();
         state.prepare()?;
         let journal = state.journal();
         let lock = if flags.without_lock { Lock::acquire_or_do_without(&journal) } else { Lock::acquire(&journal) }?;
@@ -169,8 +172,9 @@ impl Ready {
         }
         let listeners = tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
-        let budgets = Arc::new(Budgets::new(settings.newcomers));
-        let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places, budgets });
+        let budgets = Arc::new(Budgets::default());
+        let gateway = Gateway { state, settings, desk, listeners, owner, places, budgets, newcomers_most: newcomers_most() };
+        let gateway = Arc::new(gateway);
         Ok(Self { gateway, tcp, look, owner_channel, writing })
     }
 
@@ -225,6 +229,12 @@ impl Ready {
 }
 
 impl Gateway {
+    /// A place among those that have not said who they are. They leave descriptors to those that have.
+    fn arrive(&self) -> Option<Arc<Arrived>> {
+        let most = self.desk.authority.registry().policy().budgets().socket.total;
+        self.budgets.arrive(most.min(self.newcomers_most))
+    }
+
     /// A place for one more socket, held until it is dropped.
     fn take_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
@@ -242,7 +252,10 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
                     drop(stream);
                     tokio::time::sleep(limits::ACCEPT_PAUSE).await;
                 }
-                Ok((stream, peer)) => drop(serving.spawn(http::serve(Arc::clone(&gateway), stream, peer))),
+                Ok((stream, peer)) => match gateway.arrive() {
+                    Some(arrived) => drop(serving.spawn(http::serve(Arc::clone(&gateway), stream, peer, arrived))),
+                    None => drop(stream),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
                     tokio::time::sleep(limits::ACCEPT_PAUSE).await;
@@ -256,8 +269,21 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
 /// Whether a socket has one of the last descriptors there are: the system always gives the lowest that is free.
 fn is_one_of_the_last(stream: &TcpStream) -> bool {
     let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
-    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = getrlimit(Resource::Nofile).current;
     most.is_some_and(|most| number.saturating_add(limits::RESERVED_DESCRIPTORS) >= most)
+}
+
+/// Takes as many descriptors as this process may have: what a shell gives by default is a tenth of a crowd.
+fn take_all_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where they cannot be had, there are fewer sockets.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// How many sockets may be open that have not said who they are, as far as there are descriptors: a third is left to those that have.
+fn newcomers_most() -> u32 {
+    let all = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(limits::RESERVED_DESCRIPTORS);
+    u32::try_from((all / 3).saturating_mul(2)).unwrap_or(u32::MAX)
 }
 
 /// Makes a file that would outgrow what this process may write an error, as a full disk is, and not the end of the process.

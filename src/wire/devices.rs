@@ -29,6 +29,14 @@ pub struct RequestParams {
     pub request_id: Text,
 }
 
+/// Params of `device.pair.rejectFrom`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromParams {
+    /// The address, of IPv6 any of its network of 64 bits.
+    pub address: Text,
+}
+
 /// Params that name a device.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
