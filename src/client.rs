@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use crate::keyring::OwnDevice;
 use crate::limits;
 use crate::pairing::{ClientId, ClientMode, Millis, Role, ScopeSet, SignatureForm, SignedText};
+use crate::peer;
 use crate::wire::connect::Dialect;
 use crate::wire::devices::public_key_text;
 use crate::wire::frame::{self, Inbound, WireError};
@@ -32,6 +33,8 @@ pub struct Target {
     pub password: Option<String>,
     /// A device token, in a field of its own.
     pub device_token: Option<String>,
+    /// The user that serves it on this machine, where that is neither this one nor root.
+    pub served_by: Option<u32>,
     /// The scopes to ask for; without, those of the OpenClaw 2026.3.13 CLI.
     pub scopes: Option<Vec<String>>,
 }
@@ -62,6 +65,16 @@ pub enum ClientError {
         url: String,
         /// What it did.
         why: String,
+    },
+    /// Somebody else's process answers on this machine.
+    #[error(
+        "uid {uid} serves {url}, who is neither you nor root, so it was sent no secret; if your gateway runs as that user: --served-by {uid}"
+    )]
+    Stranger {
+        /// Where.
+        url: String,
+        /// Whose it is.
+        uid: u32,
     },
     /// It took too long.
     #[error("the gateway at {url} did not answer within {} ms; give it longer with --timeout", limit.as_millis())]
@@ -112,6 +125,12 @@ impl Client {
             }
         };
         let nonce = nonce.ok_or_else(|| client.stranger("its challenge has no nonce"))?;
+        let ends = client.socket.get_ref();
+        if let (Ok(server), Ok(own)) = (ends.peer_addr(), ends.local_addr())
+            && let Some(uid) = peer::stranger_at(server, own, target.served_by)
+        {
+            return Err(ClientError::Stranger { url, uid });
+        }
         let params = connect_params(target, device, &nonce, now);
         client.hello = client.call("connect", Some(&params)).await?;
         Ok(client)

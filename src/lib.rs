@@ -16,6 +16,7 @@
 //! | [`wire`] | what is said on the socket? | sockets, files, who is right |
 //! | [`journal`] | what is on disk, and can it be trusted? | policy, roles, scopes, sockets, JSON |
 //! | [`host`] | what time is it, and what is random? | what it is for |
+//! | [`peer`] | whose process is at the other end of a socket? | what it may do |
 //! | [`state`], [`settings`], [`keyring`] | what lies in the state directory, how is it configured, who is this machine's own device? | what is decided with it |
 //! | [`heads`] | who vouches for a journal's head? | what stands in the journal |
 //! | [`authority`] | in which order do things happen? | sockets, JSON |
@@ -23,7 +24,7 @@
 //! | [`gateway`] | who is connected right now? | bytes on disk, how a decision is made |
 //! | [`cli`] | what did the operator type, what do they see? | how a decision is made |
 //!
-//! One exception is known: `pairing/policy.rs` reads JSON5, because the text of the policy in force is itself a record, so that
+//! One exception is known: `pairing/policy/language.rs` reads JSON5, because the text of the policy in force is itself a record, so that
 //! reading it is part of the fold.
 //!
 //! # One event, from socket to eye
@@ -55,6 +56,7 @@ pub mod journal;
 pub mod keyring;
 pub mod limits;
 pub mod pairing;
+pub mod peer;
 pub mod settings;
 pub mod state;
 pub mod views;

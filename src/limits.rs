@@ -146,14 +146,35 @@ pub const FOREIGN_TOKEN_CHARS: usize = 32;
 pub const FOREIGN_TOKEN_DIFFERENT: usize = 8;
 /// Acts of the owner that nobody said to have seen: of the last so many more is known than their number.
 pub const UNSEEN_ACTS: usize = 32;
+/// Of these as many as a status shows.
+pub const UNSEEN_ACTS_SHOWN: usize = 3;
+/// Processes, from the one that asks upwards, that are looked at for a shell of OpenClaw's agent: nobody at a terminal is as deep.
+pub const ANCESTORS: usize = 256;
+/// Bytes of a process's environment that are looked through: more than Linux lets one have.
+pub const ENVIRONMENT_BYTES: u64 = 8 * 1024 * 1024;
 /// Setup codes that are known at once, spent ones included until their time is over.
 pub const SETUP_CODES: usize = 64;
 /// Milliseconds for which a setup code is good: at least, where nothing is said, and at most (OpenClaw 2026.9.6: ten minutes).
 pub const SETUP_CODE_MS: (u64, u64, u64) = (60_000, 600_000, 86_400_000);
+/// Random bytes of a setup code's token: 22 characters, as many as a join code of OpenClaw 2026.9.6 has.
+pub const SETUP_CODE_BYTES: usize = 16;
+/// Milliseconds for which the code is good that opens the Control UI: a browser on this host needs seconds.
+pub const OWNER_CODE_MS: u64 = 120_000;
+/// How often is looked whether that code was spent.
+pub const OWNER_CODE_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes of a policy that may still be applied on a full disk, where it is stricter.
 pub const RESERVE_POLICY_BYTES: usize = 8 * 1024;
 /// Bytes of a policy document.
 pub const POLICY_BYTES: usize = 64 * 1024;
+/// Bytes of what is said to be wrong with one: the reason is recorded, and it quotes what somebody wrote.
+pub const POLICY_FLAW_BYTES: usize = 512;
+/// Items of one list in it: more than any of them is of use for, and few enough to be compared with each other.
+pub const POLICY_ITEMS: usize = 1_024;
+/// Bits of a network of trusted nodes, at least, of IPv4 and of IPv6. No network that one person runs is wider: `10.0.0.0/8` is the
+/// widest private one, and a /32 is what a provider is given for all its customers. What is wider takes in strangers.
+pub const TRUSTED_NETWORK_BITS: (u32, u32) = (8, 32);
+/// Bytes of one line on the owner channel: a policy with every second byte escaped, and its frame.
+pub const OWNER_LINE_BYTES: usize = 256 * 1024;
 /// Nesting of a JSON5 document; the parser has no bound of its own and would overflow the stack.
 pub const JSON5_DEPTH: usize = 32;
 /// Bytes of `openclaw.json` and `pairing/settings.json5`.
@@ -180,6 +201,8 @@ pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
 pub const CONDITION_INTERVAL: Duration = Duration::from_secs(2);
 /// How far the wall clock may be behind the last record before that is worth a record: NTP steps by less.
 pub const CLOCK_BEHIND_MS: u64 = 1_000;
+/// Bytes of a copy that is looked at for what somebody else wrote: that of 100,000 devices.
+pub const COPY_BYTES: u64 = 128 * 1024 * 1024;
 /// How often `devices/paired.json` may be rewritten.
 pub const COPY_INTERVAL: Duration = Duration::from_secs(5);
 

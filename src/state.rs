@@ -213,6 +213,12 @@ impl StateDir {
         }
     }
 
+    /// Whether root works on it: in the place of its owner, or of whoever ran `sudo`, and by mistake perhaps.
+    #[must_use]
+    pub fn is_worked_on_by_root(&self) -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
     /// Checks that we run as the directory's owner, or as root.
     ///
     /// # Errors
@@ -264,8 +270,11 @@ pub fn private_dir(path: &Path) -> Result<(), StateError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(source) => return Err(io_error("read", path)(source)),
     }
-    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty() && !above.exists()) {
-        private_dir(above)?;
+    let above = parent(path);
+    match std::fs::metadata(if above.as_os_str().is_empty() { Path::new(".") } else { above }) {
+        // In a directory of somebody else's it would be theirs to move, and not theirs to use.
+        Ok(metadata) => check_ours(above, &metadata)?,
+        Err(_) => private_dir(above)?,
     }
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     // A umask may have taken away what we need ourselves.

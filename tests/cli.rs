@@ -99,6 +99,7 @@ impl Home {
             (r"--port \d+", "--port <port>"),
             (r"process \d+", "process <pid>"),
             (r"uid \d+", "uid <uid>"),
+            (r"\bpid \d+", "pid <pid>"),
             (r#"hostname\\":\\"[^"]*"#, r#"hostname\":\"<host>\"#),
             (r"root on the gateway host|the owner on the gateway host \(uid <uid>\)", "<owner>"),
         ];
@@ -238,6 +239,49 @@ fn l08_a_state_directory_that_cannot_be_used_exits_1() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(said.starts_with("error: ") && said.contains(".openclaw") && said.lines().count() == 1, "{said}");
+}
+
+/// Without the texts of setup codes.
+fn redact(text: &str) -> String {
+    let rules = [(r"/j/[\w-]{22}\b", "/j/<code>"), (r#"(Setup code   |"setupCode": ")[\w-]+"#, "$1<code>")];
+    rules.iter().fold(text.to_owned(), |text, (from, to)| {
+        regex::Regex::new(from).expect("a pattern").replace_all(&text, *to).into_owned()
+    })
+}
+
+#[test]
+fn a_setup_code_is_made_listed_and_taken_back() {
+    let home = Home::new();
+    let here = ["--public-url", "ws://127.0.0.1:18789"];
+    let run = |args: &[&str]| redact(&home.run(args));
+    let join = |args: &[&str]| run(&[&["devices", "join-code"], args].concat());
+    let gateway = home.gateway();
+    assert_snapshot!("code_01_loopback_only", join(&[]));
+    assert_snapshot!("code_02_join", join(&[&here[..], &["--label", "bench"]].concat()));
+    let made = home.output(&[&["devices", "join-code", "--json", "--ttl", "90s"], &here[..]].concat()).stdout;
+    assert_snapshot!("code_03_join_json", redact(&home.mask(std::str::from_utf8(&made).expect("UTF-8"))));
+    assert_snapshot!(
+        "code_04_qr",
+        run(&[&["qr", "--no-ascii", "--role", "operator", "--scope", "operator.read"], &here[..]].concat())
+    );
+    let listed = home.output(&["devices", "join-code", "--list", "--json"]).stdout;
+    assert_snapshot!("code_05_listed", home.mask(std::str::from_utf8(&listed).expect("UTF-8")));
+    let made: serde_json::Value = serde_json::from_slice(&made).expect("JSON");
+    let id = made["setupId"].as_str().expect("an id");
+    assert_snapshot!("code_06_taken_back", join(&["--revoke", id]));
+    assert_snapshot!("code_07_taken_back_already", join(&["--revoke", id]));
+    assert_snapshot!("code_08_not_so", join(&["--ttl", "soon"]));
+    assert_snapshot!("code_09_not_so_long", join(&[&here[..], &["--ttl", "2d"]].concat()));
+    // What is drawn is plain text here, as wide as it is long.
+    let drawn = run(&[&["qr"], &here[..]].concat());
+    let square: Vec<_> = drawn.lines().filter(|line| line.contains(['█', '▀'])).collect();
+    let width = square[0].chars().count();
+    assert!(square.len() == width.div_ceil(2) && square.iter().all(|line| line.chars().count() == width), "{drawn}");
+    assert!(!drawn.contains('\x1b'));
+    let only = run(&[&["qr", "--setup-code-only"], &here[..]].concat());
+    assert_eq!(only.lines().count(), 3, "{only}");
+    assert_eq!(gateway.stop(), Some(0));
+    assert_snapshot!("code_10_made_while_stopped", join(&here));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Any bytes are a story: six of a policy, then eight for each act. What comes of it is what a replay of its records comes to.
+//! Any bytes are a story: twelve of a policy, then eight for each act. What comes of it is what a replay of its records comes to.
 #![no_main]
 
 #[path = "../../tests/support/mod.rs"]

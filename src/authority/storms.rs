@@ -128,7 +128,8 @@ fn is_spent(outcome: &Outcome) -> bool {
 #[tokio::test]
 async fn n07_a_hundred_thousand_refused_attempts_cost_a_stated_number_of_bytes_and_add_up() {
     // Of one address, of many with one wrong secret, and of fresh keys from everywhere.
-    let kinds: [(fn(u32) -> Command, usize); 3] =
+    type Stranger = fn(u32) -> Command;
+    let kinds: [(Stranger, usize); 3] =
         [(|_| guess(afar(1)), 32 * 1_024), (|n| guess(afar(n)), STORM_BYTES), (|n| connect(n, afar(n % 5_000)), STORM_BYTES)];
     for (stranger, most) in kinds {
         let storm = Storm::new();

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::codes;
 use super::door::{Door, Purpose, Reach, request_params};
 use super::output::Output;
 use super::{Exit, Failure, World};
@@ -57,6 +58,9 @@ pub(super) enum Command {
         /// The device
         #[arg(value_name = "DEVICE")]
         device: String,
+        /// And the devices that it approved, those that they approved, and so on
+        #[arg(long)]
+        with_approved: bool,
         #[command(flatten)]
         reach: Reach,
     },
@@ -96,9 +100,14 @@ pub(super) enum Command {
     Revoke {
         #[command(flatten)]
         of: RoleOf,
+        /// And what it approved for other devices, they for others, and so on
+        #[arg(long)]
+        with_approved: bool,
         #[command(flatten)]
         reach: Reach,
     },
+    /// Make a code that pairs one device without a request, as an address to join by
+    JoinCode(codes::JoinCode),
 }
 
 #[derive(clap::Args)]
@@ -121,7 +130,8 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
         | Command::Rename { reach, .. }
         | Command::Clear { reach, .. }
         | Command::Rotate { reach, .. }
-        | Command::Revoke { reach, .. } => reach,
+        | Command::Revoke { reach, .. }
+        | Command::JoinCode(codes::JoinCode { reach, .. }) => reach,
     };
     out.speak_json(reach.json);
     if let Command::Clear { yes: false, .. } = command {
@@ -136,21 +146,31 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
 }
 
 /// Of a scope that this device lacks: the same act, as the owner of the gateway's host can do it without any.
+pub(super) fn owners_way(failure: Failure, command: &str) -> Failure {
+    let note = format!("on the gateway's host, its owner can: openclaw {}", quote(command));
+    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+}
+
 fn with_owners_way(failure: Failure, command: &Command) -> Failure {
     let act = match command {
         Command::Approve { request: Some(request), .. } => format!("approve {request}"),
         Command::Reject { request: Some(request), .. } => format!("reject {request}"),
         Command::Reject { address: Some(address), .. } => format!("reject --address {address}"),
-        Command::Remove { device, .. } => format!("remove {device}"),
-        Command::Revoke { of, .. } => format!("revoke --device {} --role {}", of.device, of.role),
+        Command::Remove { device, with_approved, .. } => format!("remove {device}{}", with_them(*with_approved)),
+        Command::Revoke { of, with_approved, .. } => {
+            format!("revoke --device {} --role {}{}", of.device, of.role, with_them(*with_approved))
+        }
         Command::Rotate { of, scopes, .. } => {
             let scopes: String = scopes.iter().map(|scope| format!(" --scope {scope}")).collect();
             format!("rotate --device {} --role {}{scopes}", of.device, of.role)
         }
         _ => return failure,
     };
-    let note = format!("on the gateway's host, its owner can: openclaw devices {}", quote(&act));
-    if failure.message.starts_with("missing scope:") { Failure { note: Some(note), ..failure } } else { failure }
+    owners_way(failure, &format!("devices {act}"))
+}
+
+fn with_them(with_approved: bool) -> &'static str {
+    if with_approved { " --with-approved" } else { "" }
 }
 
 async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, out: &Output) -> Result<(), Failure> {
@@ -186,9 +206,16 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
             let result = door.call("device.pair.reject", request_params(request)).await?;
             if json { out.json(&result) } else { out.line(format_args!("Rejected {}", text(result.get("deviceId")))) }
         }
-        Command::Remove { device, .. } => {
-            let result = door.call("device.pair.remove", json!({ "deviceId": device })).await?;
-            if json { out.json(&result) } else { out.line(format_args!("Removed {}", text(result.get("deviceId")))) }
+        Command::Remove { device, with_approved, .. } => {
+            let params = with_flag(json!({ "deviceId": device }), *with_approved);
+            let result = door.call("device.pair.remove", params).await?;
+            if json {
+                out.json(&result)?
+            } else {
+                out.line(format_args!("Removed {}", text(result.get("deviceId"))))?
+            }
+            show_approved(&result, *with_approved, &format!("remove {device}"), out);
+            Ok(())
         }
         Command::Rename { device, label, .. } => {
             let result = door.call("device.pair.rename", json!({ "deviceId": device, "label": label })).await?;
@@ -211,9 +238,39 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
             }
             Ok(())
         }
-        Command::Revoke { of, .. } => {
-            out.json(&door.call("device.token.revoke", json!({ "deviceId": of.device, "role": of.role })).await?)
+        Command::Revoke { of, with_approved, .. } => {
+            let params = with_flag(json!({ "deviceId": of.device, "role": of.role }), *with_approved);
+            let result = door.call("device.token.revoke", params).await?;
+            out.json(&result)?;
+            show_approved(&result, *with_approved, &format!("revoke --device {} --role {}", of.device, of.role), out);
+            Ok(())
         }
+        Command::JoinCode(args) => codes::join_code(args, door, out).await,
+    }
+}
+
+/// Said only where it is wanted, so that a gateway which does not know it takes the rest.
+fn with_flag(mut params: Value, with_approved: bool) -> Value {
+    if let (true, Some(params)) = (with_approved, params.as_object_mut()) {
+        params.insert("withApproved".to_owned(), true.into());
+    }
+    params
+}
+
+/// What a device had approved for others outlives it, unless that is taken away too.
+fn show_approved(result: &Value, with_approved: bool, act: &str, out: &Output) {
+    let approved = strings(result.get("approved"));
+    if approved.is_empty() {
+        return;
+    }
+    let devices = count(approved.len(), "device");
+    let what = if with_approved { "that is gone too" } else { "they keep it" };
+    out.note(format_args!("It had approved something for {devices}, itself or through others; {what}:"));
+    approved.iter().for_each(|device| out.note(format_args!("  {device}")));
+    if !with_approved {
+        out.note(format_args!("To take that away too: openclaw devices {} --with-approved", quote(act)));
+    } else if approved.len() >= limits::REMOVED_AT_ONCE {
+        out.note("So many are not taken at once; do it again for the rest.");
     }
 }
 
@@ -332,7 +389,7 @@ fn show_why(why: &Value, out: &Output) -> Result<(), Failure> {
 }
 
 /// A table to look at, then a sentence for each request, which ends with the command that approves it.
-fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
+pub(super) fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
     out.line(format_args!("Pending ({})", pending.len()))?;
     let now = world.host.wall();
     let row = |request: &Value| {
@@ -348,7 +405,12 @@ fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Fa
         ]
     };
     out.table(&["Request", "Device", "Role", "Asks for", "IP", "Age", "Why"], pending.iter().map(row).collect())?;
-    pending.iter().try_for_each(|request| out.line(sentence(request)))?;
+    for request in pending {
+        out.line(sentence(request))?;
+        if request.get("commands").is_some() {
+            out.line(format_args!("  {}", offers(request)))?;
+        }
+    }
     if let Some((address, many)) = crowd(pending) {
         out.line(format_args!(
             "{many} of them came from {address}; reject them all: openclaw devices reject --address {address}"
@@ -368,13 +430,28 @@ fn crowd(pending: &[Value]) -> Option<(IpAddr, usize)> {
     counts.into_values().max_by_key(|(_, many)| *many).filter(|(_, many)| *many >= limits::PENDING_CROWD)
 }
 
+/// What a node offers, and what of it the policy would keep back.
+pub(super) fn offers(entry: &Value) -> String {
+    let listed = |key: &str| Some(strings(entry.get(key)).join(", ")).filter(|list| !list.is_empty());
+    let none = || "none".to_owned();
+    let caps = listed("caps").unwrap_or_else(none);
+    let commands = listed("commands").unwrap_or_else(none);
+    let kept_back = listed("withheldCommands").map(|list| format!("; the policy keeps back {list}")).unwrap_or_default();
+    format!("offers capabilities: {caps}; commands: {commands}{kept_back}")
+}
+
 fn sentence(request: &Value) -> String {
     text(request.get("message"))
 }
 
 /// A device's label or, without one, what it calls itself, which is a claim; and its id.
 fn name(entry: &Value) -> String {
-    let id = text(entry.get("deviceId"));
+    names(entry, "deviceId")
+}
+
+/// The same of an entry whose id has this key.
+pub(super) fn names(entry: &Value, key: &str) -> String {
+    let id = text(entry.get(key));
     let label = entry.get("operatorLabel").or_else(|| entry.get("displayName"));
     match label.and_then(Value::as_str) {
         Some(name) => format!("{} ({id})", quote(name)),
@@ -382,15 +459,15 @@ fn name(entry: &Value) -> String {
     }
 }
 
-fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
+pub(super) fn entries<'a>(list: &'a Value, which: &str) -> &'a [Value] {
     list.get(which).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn text(value: Option<&Value>) -> String {
+pub(super) fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).map(quote).unwrap_or_default()
 }
 
-fn strings(value: Option<&Value>) -> Vec<String> {
+pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(quote).collect()
 }
 

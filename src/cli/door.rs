@@ -2,6 +2,7 @@
 //! where it is stopped, its journal.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use crate::gateway::{GatewayError, Stopped, short_path};
 use crate::journal::JournalError;
 use crate::keyring::{OwnDevice, TokenFile};
 use crate::pairing::Role;
+use crate::peer;
 use crate::wire::frame::{self, Inbound, WireError};
 
 /// Which gateway, and how long it may take.
@@ -29,6 +31,9 @@ pub(super) struct Reach {
     /// Its password, with --url
     #[arg(long, value_name = "PASSWORD", requires = "url")]
     password: Option<String>,
+    /// The user that serves it, with --url on this host, where that is neither you nor root
+    #[arg(long, value_name = "UID", requires = "url")]
+    served_by: Option<u32>,
     /// How long each step may take
     #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     timeout: u64,
@@ -49,9 +54,14 @@ pub(super) struct Here {
 }
 
 impl Here {
-    /// Opens the way, to look.
-    pub(super) async fn open(&self, world: &World) -> Result<Door, Failure> {
-        own(world, Purpose::Look, Duration::from_millis(self.timeout)).await
+    /// Opens the way.
+    pub(super) async fn open(&self, world: &World, purpose: Purpose) -> Result<Door, Failure> {
+        own(world, purpose, Duration::from_millis(self.timeout)).await
+    }
+
+    /// Opens the way, to act.
+    pub(super) async fn open_to_act(&self, world: &World) -> Result<Door, Failure> {
+        own(world, Purpose::Act, Duration::from_millis(self.timeout)).await
     }
 }
 
@@ -103,7 +113,7 @@ impl Reach {
             let message = format!("gateway url override requires explicit credentials: give --token or --password for {url}");
             return Err(Failure::new(Exit::Failed, message));
         }
-        Ok(Some(Target { url, token, password, ..Target::default() }))
+        Ok(Some(Target { url, token, password, served_by: self.served_by, ..Target::default() }))
     }
 
     async fn dial(&self, world: &World, mut target: Target) -> Result<Client, Failure> {
@@ -151,6 +161,14 @@ async fn own(world: &World, purpose: Purpose, limit: Duration) -> Result<Door, F
         Err(GatewayError::Journal(error @ JournalError::NotAJournal { .. })) => {
             Err(Failure::new(Exit::Unreachable, format!("no gateway runs here, and {error}")))
         }
+        Err(GatewayError::Journal(error @ JournalError::Locked { .. })) => {
+            let socket = world.state.owner_socket();
+            let note = format!(
+                "nobody answers at {}: either a gateway is starting, or it has no owner channel and has to be stopped for this",
+                socket.display()
+            );
+            Err(Failure { note: Some(note), ..Failure::from(error) })
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -197,6 +215,10 @@ impl OwnerChannel {
     async fn open(world: &World, limit: Duration) -> Result<Option<Self>, Failure> {
         let path = world.state.owner_socket();
         let failed = |source: io::Error| Failure::new(Exit::Failed, format!("cannot use {}: {source}", path.display()));
+        // A link would lead to who knows whom; whatever else lies there, nobody listens on it.
+        if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_socket()) {
+            return Ok(None);
+        }
         let short = match short_path(&path) {
             Ok(short) => short,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -209,7 +231,7 @@ impl OwnerChannel {
         };
         let served_by = stream.peer_cred().map_err(failed)?.uid();
         let owner = world.state.owner()?;
-        if served_by != 0 && Some(served_by) != owner {
+        if served_by != 0 && (Some(served_by) != owner || peer::is_nobody(served_by)) {
             let message = format!("uid {served_by} listens on {}, who does not own it; nothing was said to them", path.display());
             return Err(Failure::new(Exit::Failed, message));
         }

@@ -3,18 +3,19 @@
 use std::path::Path;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::door::Here;
+use super::door::{Door, Here, Purpose};
 use super::output::Output;
 use super::{Exit, Failure, World, wait_for};
 use crate::gateway::{GatewayError, Ready};
 use crate::journal::JournalError;
 use crate::keyring::OwnDevice;
 use crate::limits;
-use crate::pairing::AuthMode;
+use crate::pairing::{AuthMode, Millis};
 use crate::settings::{Flags, Settings};
+use crate::views::{quote, time_text};
 use crate::wire::connect::Dialect;
 
 #[derive(Subcommand)]
@@ -38,7 +39,16 @@ pub(super) enum Command {
         allow_unconfigured: bool,
     },
     /// Tell whether the gateway of this host runs, and what it keeps; changes nothing
-    Status(Here),
+    Status(StatusArgs),
+}
+
+#[derive(clap::Args)]
+pub(super) struct StatusArgs {
+    /// Show what the owner of this host did and nobody said to have seen, and say that it was seen now
+    #[arg(long)]
+    seen: bool,
+    #[command(flatten)]
+    here: Here,
 }
 
 pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
@@ -46,22 +56,34 @@ pub(super) fn run(command: Command, world: &World, out: &Output) -> Result<(), F
         Command::Run { port, bind, auth, without_lock, allow_unconfigured: _ } => {
             serve(&Flags { port: port.or(world.dev_port), bind, auth, without_lock }, world, out)
         }
-        Command::Status(here) => wait_for(status(here, world, out)),
+        Command::Status(args) => wait_for(status(&args, world, out)),
     }
 }
 
 /// Asks through the owner channel, so that looking pairs nothing. Where none runs, its journal tells what it would keep.
-async fn status(here: Here, world: &World, out: &Output) -> Result<(), Failure> {
-    let mut door = here.open(world).await?;
-    let status = door.call("status", json!({})).await?;
+pub(super) async fn status(args: &StatusArgs, world: &World, out: &Output) -> Result<(), Failure> {
+    out.speak_json(args.here.json);
+    let mut door = args.here.open(world, if args.seen { Purpose::Act } else { Purpose::Look }).await?;
     let is_running = !door.is_stopped();
+    let told = tell(args, &mut door, out).await;
     door.close().await;
+    told?;
+    // The status was the result; that none runs is beside it.
+    out.speak_json(false);
+    if is_running { Ok(()) } else { Err(Failure::new(Exit::Unreachable, "no gateway runs here; start it: openclaw gateway run")) }
+}
+
+async fn tell(args: &StatusArgs, door: &mut Door, out: &Output) -> Result<(), Failure> {
+    let mut status = door.call("status", json!({})).await?;
+    if args.seen {
+        status["ownerActs"] = door.call("owner.acts", json!({})).await?;
+    }
     let at = |pointer: &str| status.pointer(pointer).cloned().unwrap_or_default();
-    if here.json {
+    if args.here.json {
         out.json(&status)?;
     } else {
         let (version, minutes) = (at("/version"), at("/uptimeMs").as_u64().unwrap_or(0) / 60_000);
-        let state = if is_running { format!("running for {minutes} min") } else { "not running".to_owned() };
+        let state = if door.is_stopped() { "not running".to_owned() } else { format!("running for {minutes} min") };
         out.line(format_args!("Gateway        {state}, version {}", version.as_str().unwrap_or_default()))?;
         out.line(format_args!("Devices        {} paired, {} pending", at("/devices/paired"), at("/devices/pending")))?;
         out.line(format_args!("Connections    {}", at("/connections")))?;
@@ -70,8 +92,59 @@ async fn status(here: Here, world: &World, out: &Output) -> Result<(), Failure> 
             at("/journal/path").as_str().unwrap_or_default(),
             at("/journal/seq")
         ))?;
+        show_acts(&at("/ownerActs"), args.seen, out)?;
+        show_policy(&at("/policy"), out)?;
     }
-    if is_running { Ok(()) } else { Err(Failure::new(Exit::Unreachable, "no gateway runs here; start it: openclaw gateway run")) }
+    // What was not shown is not seen.
+    let through = at("/ownerActs/acts").as_array().and_then(|acts| acts.last()?.get("seq")?.as_u64());
+    if let (true, Some(through)) = (args.seen, through) {
+        door.call("owner.seen", json!({ "through": through })).await?;
+        if !args.here.json {
+            out.line(format_args!("Seen           up to seq {through}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What the owner did and nobody said to have seen, a line an act.
+fn show_acts(acts: &Value, all: bool, out: &Output) -> Result<(), Failure> {
+    let count = acts.get("unseen").and_then(Value::as_u64).unwrap_or(0);
+    if count == 0 {
+        return Ok(());
+    }
+    out.line(format_args!("Owner acts     {count} not seen yet"))?;
+    let shown = acts.get("acts").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let before = count.saturating_sub(u64::try_from(shown.len()).unwrap_or(u64::MAX));
+    if before > 0 {
+        let where_to = if all { "openclaw logs" } else { "openclaw gateway status --seen" };
+        out.line(format_args!("  {before} before these: {where_to}"))?;
+    }
+    for act in shown {
+        let text = |key: &str| act.get(key).and_then(Value::as_str).map(quote).unwrap_or_default();
+        let number = |key: &str| act.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let (at, seq) = (time_text(Millis(number("ts"))), number("seq"));
+        let on = Some(text("terminal")).filter(|terminal| !terminal.is_empty()).unwrap_or_else(|| "no terminal".to_owned());
+        let by = format!("uid {}, {} (pid {}), {on}", number("uid"), text("program"), number("pid"));
+        out.line(format_args!("  seq {seq}, {at}, {by}: {}", text("message")))?;
+    }
+    if all { Ok(()) } else { out.line("Next           openclaw gateway status --seen") }
+}
+
+/// Which rules let somebody in without a person, and which rest.
+fn show_policy(policy: &Value, out: &Output) -> Result<(), Failure> {
+    let rows = |key: &str| policy.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let names: Vec<_> = rows("withoutPerson").iter().filter_map(|row| row.get("rule")?.as_str().map(quote)).collect();
+    if policy.get("unreadable") == Some(&Value::Bool(true)) {
+        out.line("Policy         unreadable to this version, so a person is asked for everything: openclaw policy show")?;
+    } else if names.is_empty() {
+        out.line("Policy         a person is asked for whatever matters: openclaw policy show")?;
+    } else {
+        out.line(format_args!("Policy         {} ask no person: openclaw policy show", names.join(", ")))?;
+    }
+    for row in rows("resting") {
+        out.line(format_args!("Rests          {}", quote(row.get("message").and_then(Value::as_str).unwrap_or_default())))?;
+    }
+    Ok(())
 }
 
 fn serve(flags: &Flags, world: &World, out: &Output) -> Result<(), Failure> {
@@ -118,6 +191,14 @@ fn announce(ready: &Ready, journal: &Path, out: &Output) -> Result<(), Failure> 
     out.line(format_args!("Listening on   {}", urls.join(" and ")))?;
     out.line(format_args!("Clients show   {}", secret(ready.settings())))?;
     out.line(format_args!("Journal        {}", journal.display()))?;
+    if let Some(why) = ready.no_owner_channel() {
+        out.line(format_args!("Owner acts     need the gateway stopped: {}", quote(why)))?;
+    }
+    if let Some((count, last)) = ready.unseen() {
+        out.line(format_args!(
+            "Owner acts     {count} not seen yet, the last: {last}; see them: openclaw gateway status --seen"
+        ))?;
+    }
     out.line("Next           openclaw devices list")
 }
 

@@ -2,13 +2,17 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod codes;
 mod compare;
+mod dashboard;
 mod devices;
 mod door;
 mod gateway;
 mod journal;
 mod logs;
+mod nodes;
 mod output;
+mod policy;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -58,11 +62,23 @@ enum Command {
     /// See and answer pairing requests, and manage paired devices
     #[command(subcommand)]
     Devices(devices::Command),
+    /// See, check and apply the policy
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// See and answer pairing requests of nodes, and manage paired nodes
+    #[command(subcommand)]
+    Nodes(nodes::Command),
+    /// Show a setup code as a QR square, for a phone to pair with this gateway
+    Qr(codes::Qr),
+    /// Open the Control UI in a browser, with a code that makes it an owner's
+    Dashboard(dashboard::Dashboard),
     /// Print what happened, from the journal
     Logs(logs::Args),
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Tell whether the gateway of this host runs, and what it keeps, as `gateway status` does
+    Status(gateway::StatusArgs),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 gateway not reachable, 5 journal damaged or rolled back, \
@@ -123,11 +139,36 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         host: Arc::new(SystemHost::new()),
         dev_port: args.dev.then_some(DEV_PORT),
     };
+    if let Some(note) = for_root(&world.state) {
+        out.note(note);
+    }
     match args.command {
         Command::Gateway(command) => gateway::run(command, &world, out),
         Command::Devices(command) => wait_for(devices::run(command, &world, out)),
+        Command::Policy(command) => wait_for(policy::run(command, &world, out)),
+        Command::Nodes(command) => wait_for(nodes::run(command, &world, out)),
+        Command::Qr(args) => wait_for(codes::qr(&args, &world, out)),
+        Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
+        Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
+    }
+}
+
+/// Which state root works on, where it may not be the one that was meant.
+fn for_root(state: &StateDir) -> Option<String> {
+    if !state.is_worked_on_by_root() {
+        return None;
+    }
+    let path = state.root().display();
+    let called = std::env::var("SUDO_UID").ok().filter(|uid| uid != "0");
+    match (state.owner(), called) {
+        (Ok(Some(owner)), _) if owner != 0 => Some(format!("note: this runs as root on {path}, which belongs to uid {owner}")),
+        // What a variable says is a claim, and good for no more than a hint.
+        (_, Some(uid)) => {
+            Some(format!("note: this runs as root on {path}, not on the state of uid {}, who ran sudo", quote(&uid)))
+        }
+        _ => None,
     }
 }
 
@@ -169,7 +210,7 @@ impl From<ClientError> for Failure {
         let exit = match &error {
             ClientError::Address { .. } => Exit::Usage,
             ClientError::Unreachable { .. } | ClientError::NotAGateway { .. } | ClientError::Slow { .. } => Exit::Unreachable,
-            ClientError::Refused(_) | ClientError::Closed { .. } => Exit::Failed,
+            ClientError::Refused(_) | ClientError::Closed { .. } | ClientError::Stranger { .. } => Exit::Failed,
         };
         match error {
             ClientError::Refused(error) => Self { exit, ..Self::from(*error) },

@@ -118,7 +118,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let fault = attempt.fault;
         let (client, ask, proof) = (attempt.client, attempt.ask.clone(), attempt.proof);
         let dialect = Dialect::of(attempt.protocol);
-        let method = attempt.credential.as_ref().map(connect::method).unwrap_or_default();
+        let credential = attempt.credential;
+        let code = shown.code;
         self.gateway.desk.hub.describe(&self.id, says);
         let command = Command::Connect { attempt: Box::new(attempt), key, code: None };
         let outcome = self.gateway.desk.authority.ask_presenting(command, Actor::Peer, shown).await;
@@ -131,8 +132,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     role: *role,
                     scopes: scopes.clone(),
                     dialect,
-                    address: handshake.arrival.source.address(),
+                    address: handshake.arrival.recorded.address(),
                 };
+                // A code that let it in is still good for the device that spent it.
+                let is_good = |code, device| {
+                    let registry = self.gateway.desk.authority.registry();
+                    registry.good_code(&code, &device, *role, scopes, host.wall()).is_some()
+                };
+                let has_code = code.zip(*device).is_some_and(|(code, device)| is_good(code, device));
+                let method = credential.as_ref().map(|credential| connect::method(credential, has_code)).unwrap_or_default();
                 let hello = self.hello(&caller, &admission, method, &asked);
                 let hello = frame::response(request.as_deref().unwrap_or_default(), &Ok(hello));
                 self.gateway.desk.hub.welcome(&self.id, hello, &self.gateway.desk.health());
@@ -198,7 +206,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             method,
             asked,
         };
-        connect::hello_ok(facts, admission, token.as_ref())
+        let more: Vec<_> = admission.more.iter().filter_map(|more| Some((more, desk.authority.token(more)?))).collect();
+        connect::hello_ok(facts, admission, token.as_ref(), &more)
     }
 
     /// The first message that says something; pings are answered by the library.

@@ -19,6 +19,8 @@ use crate::wire::frame::{Malformed, Text, parse_call, parse_params};
 pub(super) struct Arrival {
     /// Where it comes from.
     pub source: Source,
+    /// As much of that as is recorded, and so decided on.
+    pub recorded: Source,
     /// For a page: whether its origin may connect.
     pub page_is_allowed: Option<bool>,
     /// In the auth mode `trusted-proxy`: what a proxy says of its user.
@@ -82,7 +84,7 @@ impl Handshake<'_> {
     pub(super) fn failed(&self, fault: Fault) -> Judged {
         let attempt = Attempt {
             connection: self.connection,
-            source: self.arrival.source.clone(),
+            source: self.arrival.recorded.clone(),
             fault: Some(fault),
             protocol: None,
             client: None,
@@ -175,7 +177,7 @@ impl Handshake<'_> {
         let said = Said::of(self.auth, auth, Dialect::of(judged.attempt.protocol));
         let compared = match judged.rest_ms {
             Some(rest) => Err(rest),
-            None => self.compare(&said, judged.attempt.proof.map(|proof| proof.device), role, now),
+            None => self.compare(&said, judged.attempt.proof.map(|proof| proof.device), (role, &scopes), now),
         };
         let (shared, presented) = compared.unwrap_or_else(|rest| {
             judged.rest_ms = Some(rest);
@@ -265,12 +267,13 @@ impl Handshake<'_> {
     }
 
     /// The verdict on the shared secret, and the device token that counts where that is not right; or for how many milliseconds
-    /// nothing is compared. A token that the device once had is no guess.
+    /// nothing is compared. A token that the device once had is no guess; a setup code that is not good is one, unless the secret
+    /// is right too.
     fn compare(
         &self,
         said: &Said,
         device: Option<DeviceId>,
-        role: Role,
+        (role, scopes): (Role, &ScopeSet),
         now: Moment<'_>,
     ) -> Result<(SharedVerdict, Option<Presented>), u64> {
         let paired = device.filter(|device| now.registry.device(device).is_some());
@@ -296,8 +299,13 @@ impl Handshake<'_> {
                 SharedVerdict::Wrong => guesses || is_wrong_token,
                 _ => paired.is_some() && is_wrong_token,
             };
+            let has_secret = shared == SharedVerdict::Right && self.auth != AuthMode::None;
+            let code = said.code.as_ref().zip(device).filter(|_| !has_secret);
+            let is_wrong_code = code.is_some_and(|(text, device)| {
+                now.registry.good_code(&digest_of(text), &device, role, scopes, now.wall).is_none()
+            });
             let presented = presented.map(|(_, digest)| Presented { digest, explicit: said.token_is_explicit });
-            ((shared, presented), is_wrong)
+            ((shared, presented), is_wrong || is_wrong_code)
         })
     }
 }

@@ -16,10 +16,11 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::budget::{Arrived, Key};
 use super::handshake::Arrival;
-use super::{Gateway, connection, peer, source};
+use super::{Gateway, connection, join, source};
 use crate::limits;
+use crate::peer;
 
-type Reply = Response<Full<Bytes>>;
+pub(super) type Reply = Response<Full<Bytes>>;
 
 /// Serves one TCP connection, until it has to make room for another.
 pub(super) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr, arrived: Arc<Arrived>) {
@@ -57,6 +58,9 @@ fn answer(
         return upgrade(gateway, request, peer, local, arrived);
     }
     let (parts, _) = request.into_parts();
+    if let Some((_, token)) = parts.uri.path().rsplit_once("/j/") {
+        return join::answer(gateway, &parts, token, (peer, local));
+    }
     if !host_is_ours(&parts.headers, local) {
         return plain(StatusCode::MISDIRECTED_REQUEST, "Misdirected Request");
     }
@@ -90,7 +94,7 @@ fn health(parts: &Parts, status: StatusCode, body: String) -> Reply {
 }
 
 /// A page that reaches us under a name of its own must not read even our health (DNS rebinding).
-fn host_is_ours(headers: &HeaderMap, local: SocketAddr) -> bool {
+pub(super) fn host_is_ours(headers: &HeaderMap, local: SocketAddr) -> bool {
     let Some((name, _)) = source::host(headers) else { return false };
     source::is_loopback_name(&name)
         || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical() == local.ip().to_canonical())
@@ -117,7 +121,9 @@ fn upgrade(
     let page_is_allowed = source::page_is_allowed(headers, &ours, &settings.allowed_origins);
     let origin = headers.get(header::ORIGIN).filter(|_| page_is_allowed == Some(true)).and_then(|origin| origin.to_str().ok());
     let counted = Key::of(&source, origin);
+    let registry = gateway.desk.authority.registry();
     let arrival = Arrival {
+        recorded: source::recorded(&source, settings.addresses, registry.policy()),
         source,
         page_is_allowed,
         vouched: settings.vouching.as_ref().map(|vouching| source::vouched(peer, headers, settings, vouching)),
@@ -175,11 +181,11 @@ fn turned_away(status: StatusCode, text: &'static str) -> Reply {
     reply
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Reply {
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Reply {
     respond(status, "text/plain; charset=utf-8", text.to_owned())
 }
 
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Reply {
+pub(super) fn respond(status: StatusCode, kind: &'static str, body: String) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(body)));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();

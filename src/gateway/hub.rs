@@ -11,12 +11,13 @@ use tokio::sync::{Notify, mpsc};
 use super::presence::{self, Entry, Here};
 use crate::limits;
 use crate::pairing::{
-    Actor, ConnectionId, Description, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, Rule, ScopeSet, Seq,
-    may_hear_of, may_read_all, may_read_of,
+    Actor, Address, Client, ConnectionId, Description, DeviceId, Event, KnownScope, Millis, Record, Registry, Role, Rule,
+    ScopeSet, Seq, may_hear_of, may_read_all, may_read_of,
 };
 use crate::wire::connect::Dialect;
 use crate::wire::frame::Push;
-use crate::wire::notice::{self, About};
+use crate::wire::nodes::Live;
+use crate::wire::notice::{self, About, OWNER_ACTED};
 
 /// How a connection ends when the gateway does.
 pub(super) const GOING_DOWN: (u16, &str) = (1012, "service restart");
@@ -38,6 +39,8 @@ pub struct Hub {
     here: Here,
     presence: AtomicU64,
     presence_changed: Notify,
+    /// The last act of the owner that nobody said to have seen, as it is told.
+    unseen: Mutex<Option<Value>>,
     is_down: AtomicBool,
 }
 
@@ -60,6 +63,9 @@ struct Admitted {
     role: Role,
     scopes: ScopeSet,
     device: Option<DeviceId>,
+    at: Millis,
+    address: Address,
+    client: Option<Client>,
     is_shown: bool,
     /// Whether it was let in as somebody who may read of all devices. What it is told is asked for each time.
     sees_all: bool,
@@ -166,7 +172,7 @@ impl Hub {
     }
 
     /// Sends the first frame of an admitted connection; from here on it hears what it may hear. Protocol 3 repeats the state
-    /// of health behind it.
+    /// of health behind it. Who may do everything is told what the owner did while nobody looked.
     pub fn welcome(&self, id: &ConnectionId, hello: String, health: &Value) {
         let mut peers = self.lock();
         let versions = self.versions();
@@ -175,6 +181,11 @@ impl Hub {
             peer.listens = true;
             if peer.dialect() == Dialect::Three {
                 peer.push(&Push::new("health", health).at(versions), self.number());
+            }
+            if let Some(unseen) = &*self.unseen()
+                && peer.admitted.as_ref().is_some_and(Admitted::does_everything)
+            {
+                peer.push(&Push::new(OWNER_ACTED, unseen), self.number());
             }
             peer.end_if_due();
         }
@@ -264,6 +275,21 @@ impl Hub {
         self.lock().values().any(|peer| peer.admitted.as_ref().is_some_and(|admitted| admitted.device == Some(*device)))
     }
 
+    /// The connections of nodes, the newest first.
+    #[must_use]
+    pub(super) fn nodes(&self) -> Vec<Live> {
+        let peers = self.lock();
+        let live = peers.values().filter_map(|peer| {
+            let admitted = peer.admitted.as_ref().filter(|admitted| admitted.role == Role::Node)?;
+            let Admitted { seq, at: since, address, .. } = *admitted;
+            let (device, client) = (admitted.device?, admitted.client?);
+            Some((seq, Live { device, since, address, client, says: peer.says.clone() }))
+        });
+        let mut live: Vec<_> = live.collect();
+        live.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
+        live.into_iter().map(|(_, node)| node).collect()
+    }
+
     /// Tells everybody that the gateway goes down, and ends every connection.
     pub fn shut_down(&self) {
         let farewell = |dialect| Push::new("shutdown", &notice::shutdown(dialect));
@@ -303,12 +329,27 @@ impl Hub {
                 _ => {}
             }
         }
+        if records.iter().any(|record| matches!(record.event, Event::OwnerActsSeen(_))) && after.unseen().count == 0 {
+            *self.unseen() = None;
+        }
         for notice in notice::notices(records, after) {
+            if matches!(notice.about, About::Owner) {
+                *self.unseen() = Some(notice.payload.clone());
+            }
             let (push, number) = (Push::new(notice.event, &notice.payload), self.number());
             for peer in peers.values_mut().filter(|peer| peer.may_hear(after, notice.about)) {
                 peer.push(&push, number);
             }
         }
+    }
+
+    /// Remembers what the owner did before this gateway started.
+    pub(super) fn recall(&self, unseen: Value) {
+        *self.unseen() = Some(unseen);
+    }
+
+    fn unseen(&self) -> MutexGuard<'_, Option<Value>> {
+        self.unseen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often presence and health changed. Health never does: it tells nothing that could.
@@ -345,6 +386,7 @@ impl Peer {
                 && match about {
                     About::Request(request) => may_hear_of(registry, &admitted.actor, &request),
                     About::Device(device) => may_read_of(registry, &admitted.actor, &device),
+                    About::Owner => admitted.does_everything() && may_read_all(registry, &admitted.actor),
                 }
         };
         self.listens && self.admitted.as_ref().is_some_and(may)
@@ -367,7 +409,13 @@ impl Admitted {
         let device = proved.filter(|device| was_paired || after.device(device).is_some());
         let actor = actor(device, event.rule, &event.scopes);
         let (dialect, sees_all) = (Dialect::of(attempt.protocol), may_read_all(after, &actor));
-        Self { seq: record.seq, dialect, actor, role, scopes: event.scopes.clone(), device, is_shown: false, sees_all }
+        let (seq, at, scopes) = (record.seq, record.at, event.scopes.clone());
+        let (address, client) = (attempt.source.address(), attempt.client);
+        Self { seq, dialect, actor, role, scopes, device, at, address, client, is_shown: false, sees_all }
+    }
+
+    fn does_everything(&self) -> bool {
+        self.role == Role::Operator && self.scopes.contains(KnownScope::Admin)
     }
 
     /// Whether an entry of presence may be one that it sees.

@@ -9,24 +9,30 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::hub::Hub;
+use super::inviting::Inviting;
+use super::nodes;
+use super::ruling::Ruling;
 use super::upstream;
 use crate::authority::Handle;
 use crate::host::Host;
 use crate::journal::Reader;
+use crate::limits;
 use crate::pairing::{
-    Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, may_see_device,
-    may_see_request,
+    Actor, Address, Command, DeviceId, KnownScope, Outcome, Person, Refusal, RequestId, Role, ScopeSet, Seq, may_read_all,
+    may_see_device, may_see_request,
 };
+use crate::settings::Advertised;
 use crate::state::StateDir;
+use crate::wire::codes::SetupIdParams;
 use crate::wire::connect::Dialect;
 use crate::wire::devices::{
     self, DeviceParams, FromParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams,
     WhyParams,
 };
-use crate::wire::error::{
-    Subject, command_refused, journal_unavailable, missing_scope, not_served, unauthorized_role, unknown_method,
-};
+use crate::wire::error::{Subject, command_refused, missing_scope, not_served, unauthorized_role, unknown_method, unrecorded};
 use crate::wire::frame::{Text, WireError, parse_params};
+use crate::wire::owner::SeenParams;
+use crate::wire::policy;
 
 /// What methods work with.
 pub struct Desk {
@@ -46,6 +52,8 @@ pub struct Desk {
     pub started: u64,
     /// Whether a gateway runs, or a command works on its journal while it is stopped.
     pub is_running: bool,
+    /// What setup codes are made with.
+    pub inviting: Inviting,
 }
 
 /// Who calls.
@@ -105,6 +113,14 @@ enum Method {
     Wait,
     Why,
     Tail,
+    Node(nodes::Method),
+    Acts,
+    Seen,
+    Policy(Ruling),
+    Invite,
+    Invited,
+    Invitations,
+    Uninvite,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -129,11 +145,28 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.remove", PAIRING, Method::Remove),
     ("device.pair.rename", PAIRING, Method::Rename),
     ("device.pair.why", PAIRING, Method::Why),
+    ("owner.acts", ADMIN, Method::Acts),
+    ("owner.seen", ADMIN, Method::Seen),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
+    ("node.list", READ, Method::Node(nodes::Method::List)),
+    ("node.describe", READ, Method::Node(nodes::Method::Describe)),
+    ("node.pair.list", PAIRING, Method::Node(nodes::Method::PairList)),
+    ("node.pair.approve", PAIRING, Method::Node(nodes::Method::Approve)),
+    ("node.pair.reject", PAIRING, Method::Node(nodes::Method::Reject)),
+    ("node.pair.remove", PAIRING, Method::Node(nodes::Method::Remove)),
+    ("node.rename", PAIRING, Method::Node(nodes::Method::Rename)),
+    ("device.pair.setupCode", ADMIN, Method::Invite),
+    ("device.pair.setupStatus", ADMIN, Method::Invited),
+    ("device.pair.setupCodes", ADMIN, Method::Invitations),
+    ("device.pair.revokeSetupCode", ADMIN, Method::Uninvite),
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
+    ("policy.show", ADMIN, Method::Policy(Ruling::Show)),
+    ("policy.check", ADMIN, Method::Policy(Ruling::Check)),
+    ("policy.apply", ADMIN, Method::Policy(Ruling::Apply)),
+    ("policy.arm", ADMIN, Method::Policy(Ruling::Arm)),
 ];
 
 /// The names of all methods served.
@@ -149,7 +182,7 @@ impl Desk {
         reader: Reader,
         hub: Arc<Hub>,
         host: Arc<dyn Host>,
-        is_running: bool,
+        (is_running, advertised): (bool, Result<Advertised, String>),
     ) -> Self {
         Self {
             authority,
@@ -160,6 +193,7 @@ impl Desk {
             journal: state.journal().display().to_string(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             is_running,
+            inviting: Inviting::new(advertised),
         }
     }
 
@@ -179,13 +213,14 @@ impl Desk {
         }
         let Some((_, _, served)) = served else {
             return Err(match known {
+                // In these words a node host of 2026.9.6 learns not to come with it again and again.
+                Some(Need::Node) | None => unknown_method(method),
                 Some(_) => not_served(method),
-                None => unknown_method(method),
             });
         };
         match served {
             Method::Health => Ok(self.health()),
-            Method::Status => Ok(self.status(caller)),
+            Method::Status => Ok(self.status(caller).await),
             Method::Presence => Ok(self.presence(caller).0.into()),
             Method::List => {
                 read::<Nothing>(method, params)?;
@@ -204,8 +239,9 @@ impl Desk {
                 self.act(caller, Command::RejectFrom { address }).await
             }
             Method::Remove => {
-                let device = device_id(&read::<DeviceParams>(method, params)?.device_id)?;
-                self.act(caller, Command::Remove { device, with_approved: false }).await
+                let params = read::<DeviceParams>(method, params)?;
+                let (device, with_approved) = (device_id(&params.device_id)?, params.with_approved);
+                self.act(caller, Command::Remove { device, with_approved }).await
             }
             Method::Rename => {
                 let RenameParams { device_id: id, label: Label(label) } = read(method, params)?;
@@ -222,11 +258,8 @@ impl Desk {
             }
             Method::Revoke => {
                 let params = read::<RoleParams>(method, params)?;
-                self.act(
-                    caller,
-                    Command::Revoke { device: device_id(&params.device_id)?, role: role(&params.role)?, with_approved: false },
-                )
-                .await
+                let (device, role) = (device_id(&params.device_id)?, role(&params.role)?);
+                self.act(caller, Command::Revoke { device, role, with_approved: params.with_approved }).await
             }
             Method::Ask => {
                 let scopes = read::<UpgradeParams>(method, params)?.scopes.0;
@@ -238,6 +271,20 @@ impl Desk {
             }
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
+            Method::Node(served) => self.call_about_nodes(caller, *served, method, params).await,
+            Method::Acts => {
+                read::<Nothing>(method, params)?;
+                Ok(self.unseen(limits::UNSEEN_ACTS).await)
+            }
+            Method::Seen => {
+                let through = Seq(read::<SeenParams>(method, params)?.through);
+                self.act(caller, Command::MarkSeen { through }).await
+            }
+            Method::Policy(ruling) => self.rule(caller, *ruling, method, params).await,
+            Method::Invite => self.invite(caller, read(method, params)?).await,
+            Method::Invited => Ok(self.invited(&read(method, params)?)),
+            Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
+            Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
 
@@ -273,9 +320,9 @@ impl Desk {
         self.host.monotonic().saturating_sub(self.started)
     }
 
-    fn status(&self, caller: &Caller) -> Value {
+    async fn status(&self, caller: &Caller) -> Value {
         let registry = self.authority.registry();
-        json!({
+        let mut status = json!({
             "running": self.is_running,
             "version": env!("CARGO_PKG_VERSION"),
             "runtimeVersion": caller.dialect.release(),
@@ -288,11 +335,18 @@ impl Desk {
             },
             "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
             "connections": self.hub.connected(),
+            "policy": policy::status(&registry),
             // What OpenClaw runs, and we do not: `status --json` of a 2026.9.6 client fails without.
             "channelSummary": [],
             "queuedSystemEvents": [],
             "sessions": { "paths": [], "count": 0, "defaults": {}, "recent": [], "byAgent": [] },
-        })
+        });
+        if may_read_all(&registry, &caller.actor)
+            && let Some(status) = status.as_object_mut()
+        {
+            status.insert("ownerActs".to_owned(), self.unseen(limits::UNSEEN_ACTS_SHOWN).await);
+        }
+        status
     }
 
     fn list(&self, caller: &Caller) -> Value {
@@ -312,7 +366,7 @@ impl Desk {
         list
     }
 
-    async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
+    pub(super) async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
         let request = match &command {
             Command::Approve { request } | Command::Reject { request } => Some(*request),
             _ => None,
@@ -340,13 +394,16 @@ impl Desk {
             Ok(Outcome::Rejected { device, request }) => {
                 Ok(json!({ "requestId": request.to_string(), "deviceId": device.to_string() }))
             }
-            Ok(Outcome::Removed { device, .. }) => Ok(json!({ "deviceId": device.to_string() })),
+            Ok(Outcome::Removed { device, approved }) => {
+                Ok(devices::with_approved(json!({ "deviceId": device.to_string() }), &approved))
+            }
             Ok(Outcome::Rotated { token, own }) => {
                 let text = if own { self.authority.token(&token) } else { None };
                 Ok(devices::rotated(&token, text.as_ref()))
             }
-            Ok(Outcome::Revoked { device, role, at, .. }) => {
-                Ok(json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 }))
+            Ok(Outcome::Revoked { device, role, at, approved }) => {
+                let result = json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 });
+                Ok(devices::with_approved(result, &approved))
             }
             Ok(Outcome::Renamed { device, label }) => Ok(json!({ "deviceId": device.to_string(), "label": label })),
             Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),
@@ -399,10 +456,6 @@ pub(super) fn waits(method: &str) -> bool {
     METHODS.iter().any(|(name, _, served)| *name == method && matches!(served, Method::Wait))
 }
 
-fn unrecorded() -> WireError {
-    journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
-}
-
 /// Whether a device asks for another token in place of its own, which needs no scope: how far it may, is decided.
 fn rotates_its_own(caller: &Caller, method: &str, params: Option<&RawValue>) -> bool {
     let named = || parse_params::<RotateParams>(params).ok()?.device_id.0.parse().ok();
@@ -410,15 +463,15 @@ fn rotates_its_own(caller: &Caller, method: &str, params: Option<&RawValue>) -> 
     is_operator && named().is_some_and(|device| caller.actor.is_device(&device))
 }
 
-fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
+pub(super) fn read<T: DeserializeOwned>(method: &str, params: Option<&RawValue>) -> Result<T, WireError> {
     parse_params(params).map_err(|why| WireError::invalid(format!("invalid {method} params: {why}")))
 }
 
-fn request_id(text: &Text) -> Result<RequestId, WireError> {
+pub(super) fn request_id(text: &Text) -> Result<RequestId, WireError> {
     text.0.parse().map_err(|_| WireError::invalid("unknown requestId"))
 }
 
-fn device_id(text: &Text) -> Result<DeviceId, WireError> {
+pub(super) fn device_id(text: &Text) -> Result<DeviceId, WireError> {
     text.0.parse().map_err(|_| WireError::invalid("unknown deviceId"))
 }
 

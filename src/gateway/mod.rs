@@ -8,11 +8,15 @@ mod copies;
 mod handshake;
 mod http;
 mod hub;
+mod inviting;
+mod join;
 mod methods;
+mod nodes;
 mod owner;
-mod peer;
+mod person;
 mod presence;
 mod reading;
+mod ruling;
 mod sealed;
 mod source;
 mod stopped;
@@ -40,7 +44,7 @@ use crate::host::Host;
 use crate::journal::{JournalError, Lock, Verdict, verify};
 use crate::limits;
 use crate::pairing::{Actor, Command, Condition, DeviceId, GatewayStarted, GatewayStopped};
-use crate::settings::{Flags, Settings, SettingsError};
+use crate::settings::{Advertised, Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
 use budget::{Arrived, Budgets};
 use conditions::Look;
@@ -99,8 +103,11 @@ pub struct Ready {
     gateway: Arc<Gateway>,
     tcp: Vec<TcpListener>,
     look: Look,
-    owner_channel: tokio::net::UnixListener,
+    owner_channel: Result<tokio::net::UnixListener, String>,
     writing: Writing,
+    unseen: Option<(u64, String)>,
+    /// Whether a gateway has run on this journal before.
+    has_run: bool,
 }
 
 /// A desk over the journal, opened by whoever holds its lock; a gateway that runs has settings.
@@ -109,6 +116,7 @@ fn open_desk(
     lock: Lock,
     host: Arc<dyn Host>,
     settings: Option<&Settings>,
+    advertised: Result<Advertised, String>,
 ) -> Result<(Arc<Desk>, Writing), JournalError> {
     let hub = Arc::new(hub::Hub::default());
     let key = match state.token_key_or_new(&*host) {
@@ -128,7 +136,7 @@ fn open_desk(
     let retention = retention.map(|(days, archive)| Retention { older_than_ms: days.saturating_mul(limits::DAY_MS), archive });
     let authority = Authority::open(&state.journal(), lock, Arc::clone(&host), key, state.witnesses(), retention, observer)?;
     let (authority, reader, writing) = authority.split();
-    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, settings.is_some())), writing))
+    Ok((Arc::new(Desk::new(state, authority, reader, hub, host, (settings.is_some(), advertised))), writing))
 }
 
 impl Ready {
@@ -147,23 +155,32 @@ impl Ready {
         state.prepare()?;
         let journal = state.journal();
         let lock = if flags.without_lock { Lock::acquire_or_do_without(&journal) } else { Lock::acquire(&journal) }?;
-        let unlocked = (!lock.is_locked()).then(|| "has no working locks: nothing keeps a second gateway away".to_owned());
+        let (is_locked, owner) = (lock.is_locked(), lock.owner()?);
+        let unlocked = (!is_locked).then(|| "has no working locks: nothing keeps a second gateway away".to_owned());
         // Before anything that is gone is made anew.
         let found = Look::at(&state);
         let settings = Settings::load(&state, flags, &*host)?;
         let tcp = listen(&settings).await?;
-        let (desk, writing) = open_desk(&state, lock, host, Some(&settings))?;
-        let owner_channel = owner::listen(&state.owner_socket())?;
-        let owner = state.owner()?.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+        let port = tcp.first().and_then(|listener| listener.local_addr().ok()).map_or(settings.port, |address| address.port());
+        let advertised = Advertised::of(&state, &settings, port).map_err(|error| error.to_string());
+        let (desk, writing) = open_desk(&state, lock, host, Some(&settings), advertised)?;
+        let owner_channel = owner::listen(&state.owner_socket(), owner, is_locked);
+        if let Err(why) = &owner_channel {
+            tracing::warn!(%why, "there is no owner channel, so the owner's acts need the gateway stopped");
+        }
         let look = Look::at(&state);
         let mut recorded = settings.recorded();
         recorded.extend(look.recorded());
+        recorded.extend(owner_channel.is_err().then(|| ("ownerChannel".to_owned(), "none".to_owned())));
+        let unseen = desk.recall().await;
+        recorded.extend(unseen.as_ref().map(|(count, _)| ("ownerActsUnseen".to_owned(), count.to_string())));
         let started = GatewayStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             key: desk.authority.key_id(),
             identity,
             settings: recorded,
         };
+        let has_run = desk.authority.registry().last_run().is_some();
         let mut conditions = conditions::at_start(found, &desk.authority.registry(), &started);
         conditions.push((Condition::Storage, unlocked));
         desk.authority.ask(Command::Start(started), Actor::System).await?;
@@ -175,7 +192,7 @@ impl Ready {
         let budgets = Arc::new(Budgets::default());
         let gateway = Gateway { state, settings, desk, listeners, owner, places, budgets, newcomers_most: newcomers_most() };
         let gateway = Arc::new(gateway);
-        Ok(Self { gateway, tcp, look, owner_channel, writing })
+        Ok(Self { gateway, tcp, look, owner_channel, writing, unseen, has_run })
     }
 
     /// Where it listens.
@@ -190,15 +207,30 @@ impl Ready {
         &self.gateway.settings
     }
 
+    /// Why the owner can act only while the gateway is stopped, where that is so.
+    #[must_use]
+    pub fn no_owner_channel(&self) -> Option<&str> {
+        self.owner_channel.as_ref().err().map(String::as_str)
+    }
+
+    /// How many acts of the owner nobody said to have seen, and the last of them.
+    #[must_use]
+    pub fn unseen(&self) -> Option<(u64, &str)> {
+        self.unseen.as_ref().map(|(count, last)| (*count, last.as_str()))
+    }
+
     /// Runs until `stop` resolves with the name of what stopped it; returns when every connection has ended and the journal
     /// is closed.
     pub async fn run(self, stop: impl Future<Output = &'static str>) {
-        let Self { gateway, tcp, look, owner_channel, writing } = self;
+        let Self { gateway, tcp, look, owner_channel, writing, unseen: _, has_run } = self;
         let desk = Arc::clone(&gateway.desk);
         let mut tasks = JoinSet::new();
-        tasks.spawn(owner::serve(owner_channel, Arc::clone(&desk), gateway.owner));
+        let has_channel = owner_channel.is_ok();
+        if let Ok(channel) = owner_channel {
+            tasks.spawn(owner::serve(channel, Arc::clone(&desk), gateway.owner));
+        }
         let copies = Arc::new(Notify::new());
-        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies)));
+        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies), has_run));
         tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
         tasks.spawn(expire(Arc::clone(&desk)));
         tasks.spawn(tick(Arc::clone(&desk)));
@@ -221,7 +253,7 @@ impl Ready {
             tracing::warn!(%error, "the copies for other tools could not be written");
         }
         // The name of the socket goes with the gateway; a leftover would only be replaced.
-        let _ = std::fs::remove_file(gateway.state.owner_socket());
+        let _ = has_channel.then(|| std::fs::remove_file(gateway.state.owner_socket()));
         drop((desk, gateway));
         let joined = tokio::task::spawn_blocking(move || writing.join());
         let _ = tokio::time::timeout(limits::SHUTDOWN_DEADLINE, joined).await;

@@ -2,7 +2,7 @@
 //! new power, since the owner may write the journal anyway. One request frame a line, one response frame a line.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +11,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 use super::methods::{Caller, Desk};
+use super::person::person;
 use crate::limits;
-use crate::pairing::Person;
-use crate::state::StateError;
+use crate::peer;
+use crate::wire::error::not_the_owner;
 use crate::wire::frame::{self, Malformed, WireError, parse_call};
 
 /// A socket address holds 108 bytes, the last of them zero.
@@ -33,16 +34,26 @@ pub fn short_path(path: &Path) -> io::Result<(PathBuf, Option<std::fs::File>)> {
     Ok((PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name), Some(dir)))
 }
 
-/// Opens the channel. The caller holds the journal's lock, so a socket in its place is a dead one of ours; anything else there
-/// is left alone.
+/// Opens the channel, or says why there is none. A socket of ours in its place is a dead one while we hold the journal's lock,
+/// and only then it is replaced; anything else there is left alone.
 ///
 /// # Errors
-/// [`StateError`].
-pub(super) fn listen(path: &Path) -> Result<UnixListener, StateError> {
-    let failed = |op| move |source| StateError::Io { op, path: path.to_owned(), source };
+/// Why the owner has to stop the gateway to act: nothing weaker takes the channel's place.
+pub(super) fn listen(path: &Path, owner: u32, is_locked: bool) -> Result<UnixListener, String> {
+    if peer::is_nobody(owner) {
+        return Err(format!(
+            "the journal reads as owned by uid {owner}, which stands for every user that this namespace does not know"
+        ));
+    }
+    let failed = |op: &'static str| move |error: io::Error| format!("cannot {op} {}: {error}", path.display());
     match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path).map_err(failed("replace"))?,
-        Ok(_) => return Err(failed("listen on")(io::ErrorKind::AlreadyExists.into())),
+        Ok(found) if is_locked && found.file_type().is_socket() && found.uid() == owner => {
+            std::fs::remove_file(path).map_err(failed("replace"))?;
+        }
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(format!("{} is there already, and is no socket", path.display()));
+        }
+        Ok(_) => return Err(format!("{} is there already, and may be another's", path.display())),
         Err(_) => {}
     }
     let (short, _dir) = short_path(path).map_err(failed("listen on"))?;
@@ -77,16 +88,13 @@ async fn answer(stream: UnixStream, desk: Arc<Desk>, owner: u32) {
     let caller = Caller::owner(person);
     loop {
         let mut line = Vec::new();
-        let limit = u64::try_from(limits::PREAUTH_MESSAGE_BYTES).unwrap_or(u64::MAX);
+        let limit = u64::try_from(limits::OWNER_LINE_BYTES).unwrap_or(u64::MAX);
         match (&mut lines).take(limit).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let reply = if uid != owner && uid != 0 {
-            frame::response(
-                "invalid",
-                &Err(WireError::invalid(format!("the owner of this state directory is uid {owner}, not {uid}"))),
-            )
+        let reply = if peer::is_nobody(uid) || uid != owner && uid != 0 {
+            frame::response("invalid", &Err(not_the_owner(owner, uid)))
         } else {
             match parse_call(&line) {
                 Ok(call) => frame::response(&call.id.0, &desk.call(&caller, &call.method.0, call.params.as_deref()).await),
@@ -100,16 +108,4 @@ async fn answer(stream: UnixStream, desk: Arc<Desk>, owner: u32) {
             return;
         }
     }
-}
-
-/// The user behind a process, and what the process says of itself.
-#[must_use]
-pub(super) fn person(uid: u32, pid: u32) -> Person {
-    let proc = PathBuf::from(format!("/proc/{pid}"));
-    let program = std::fs::read_link(proc.join("exe")).ok();
-    let program = program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-    let terminal = std::fs::read_link(proc.join("fd/0")).ok().map(|path| path.to_string_lossy().into_owned());
-    let terminal = terminal.filter(|path| path.starts_with("/dev/pts/") || path.starts_with("/dev/tty"));
-    let cut = |text: String| text.get(..text.floor_char_boundary(limits::TEXT_BYTES)).unwrap_or_default().to_owned();
-    Person { uid, pid, program: cut(program.unwrap_or_default()), terminal: terminal.map(cut), from_exec: false }
 }

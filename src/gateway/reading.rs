@@ -2,17 +2,18 @@
 
 use std::sync::{Arc, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::methods::{Caller, Desk};
 use crate::limits;
 use crate::pairing::{
     Actor, Device, DeviceId, Record, Registry, RequestId, Seq, may_hear_of, may_read, may_see_device, may_see_request,
 };
-use crate::views::{self, log_row};
+use crate::views::{self, event_sentence, log_row};
 use crate::wire::devices;
 use crate::wire::frame::WireError;
 use crate::wire::logs::{self, TailParams};
+use crate::wire::owner;
 
 impl Desk {
     /// Why a device is where it is. A request names its device; what the caller may not see is not there.
@@ -96,6 +97,30 @@ impl Desk {
         let is_cut = follows.is_none() && (first > 0 || !is_whole);
         let lines = lines.into_iter().map(|(_, line)| line).collect();
         Ok(logs::tail(&self.journal, end, head, lines, is_cut, cursor.is_some() && follows.is_none()))
+    }
+
+    /// How many acts of the owner nobody said to have seen, and the last of them, at most `limit`.
+    pub(super) async fn unseen(&self, limit: usize) -> Value {
+        let registry = self.authority.registry();
+        let unseen = registry.unseen();
+        let mut acts = vec![];
+        for seq in unseen.last.iter().rev().take(limit).rev() {
+            // What cannot be read now is counted all the same.
+            let records = self.records(*seq, 1, *seq).await.unwrap_or_default();
+            acts.extend(records.iter().filter_map(|record| Some(owner::act(record, record.owner_act()?))));
+        }
+        json!({ "unseen": unseen.count, "acts": acts })
+    }
+
+    /// Reminds the hub of the last act of the owner that nobody said to have seen.
+    pub(super) async fn recall(&self) -> Option<(u64, String)> {
+        let registry = self.authority.registry();
+        let unseen = registry.unseen();
+        let last = *unseen.last.last()?;
+        let records = self.records(last, 1, last).await.ok()?;
+        let record = records.first()?;
+        self.hub.recall(owner::acted(record, record.owner_act()?, unseen.count));
+        Some((unseen.count, event_sentence(record)))
     }
 
     /// Records from `from` on, at most `limit`, none after `head`: what is beyond may not be durable yet.

@@ -8,10 +8,12 @@ use serde_json::value::RawValue;
 
 use super::hub::Hub;
 use super::methods::{Caller, Desk};
-use super::{GatewayError, copies, open_desk, outlive_file_limits, owner};
+use super::person::person;
+use super::{GatewayError, copies, open_desk, outlive_file_limits};
 use crate::authority::{self, Handle, Writing};
 use crate::host::Host;
 use crate::journal::{Journal, JournalError, Lock};
+use crate::settings::Advertised;
 use crate::state::StateDir;
 use crate::wire::frame::WireError;
 
@@ -31,7 +33,7 @@ impl Stopped {
     pub fn to_read(state: StateDir, host: Arc<dyn Host>) -> Result<Self, GatewayError> {
         let (registry, reader) = authority::look(&state.journal())?;
         let authority = Handle::resting(registry, reader.id(), Arc::clone(&host));
-        let desk = Arc::new(Desk::new(&state, authority, reader, Arc::new(Hub::default()), host, false));
+        let desk = Arc::new(Desk::new(&state, authority, reader, Arc::new(Hub::default()), host, (false, advertised(&state))));
         Ok(Self { state, desk, writing: None, caller: this_process() })
     }
 
@@ -46,7 +48,7 @@ impl Stopped {
         outlive_file_limits();
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
-        let (desk, writing) = open_desk(&state, lock, host, None)?;
+        let (desk, writing) = open_desk(&state, lock, host, None, advertised(&state))?;
         Ok(Self { state, desk, writing: Some(writing), caller: this_process() })
     }
 
@@ -70,6 +72,10 @@ impl Stopped {
     }
 }
 
+fn advertised(state: &StateDir) -> Result<Advertised, String> {
+    Advertised::load(state).map_err(|error| error.to_string())
+}
+
 fn this_process() -> Caller {
-    Caller::owner(owner::person(rustix::process::geteuid().as_raw(), std::process::id()))
+    Caller::owner(person(rustix::process::geteuid().as_raw(), std::process::id()))
 }

@@ -23,7 +23,7 @@ pub(super) const METHODS: &[(Need, &str)] = &[
          environments.list environments.session.status environments.status gateway.identity.get gateway.restart.preflight \
          gateway.suspend.status hooks.status last-heartbeat mcp.app.listResourceTemplates mcp.app.listResources \
          mcp.app.listTools mcp.app.readResource mcp.app.view memory.search mentions.dismiss mentions.list models.authStatus \
-         models.list node.describe node.list plugin.surface.refresh plugins.catalog.browse plugins.catalog.categories \
+         models.list plugin.surface.refresh plugins.catalog.browse plugins.catalog.categories \
          plugins.catalog.get plugins.controlUi.list plugins.controlUi.report plugins.inspect plugins.list plugins.search \
          plugins.skills.read plugins.uiDescriptors portal.list progressCard.get projects.list projects.searchRemote \
          push.web.preferences.get session.discussion.info session.members.list session.members.listEvidence \
@@ -63,11 +63,7 @@ pub(super) const METHODS: &[(Need, &str)] = &[
          users.authConnect.start users.authConnect.status users.prefs.set users.selectModelAccount users.setAvatar \
          users.setDisplayName users.unlinkAuthProfile voicewake.set wake worktrees.branches worktrees.create",
     ),
-    (
-        PAIRING,
-        "channels.pairing.approve channels.pairing.dismiss channels.pairing.list node.pair.approve node.pair.list \
-         node.pair.reject node.pair.remove node.pair.request node.pair.verify node.rename",
-    ),
+    (PAIRING, "channels.pairing.approve channels.pairing.dismiss channels.pairing.list node.pair.request node.pair.verify"),
     (
         APPROVALS,
         "approval.get approval.history approval.resolve board.widget.grant exec.approval.get exec.approval.grants.list \
@@ -88,8 +84,8 @@ pub(super) const METHODS: &[(Need, &str)] = &[
         "agents.create agents.delete agents.files.set agents.update attach.grant attach.revoke channels.logout channels.start \
          channels.stop chat.inject claws.monitors claws.packages.remove config.apply config.openFile config.patch config.set \
          conversations.list conversations.send conversations.turn conversations.turn.cancel cron.add cron.remove cron.run \
-         cron.scratch.get cron.scratch.set cron.update desktop.launch desktop.observe desktop.release device.pair.setupCode \
-         device.pair.setupStatus diagnostics.cpuProfile diagnostics.heapProfile environments.create environments.destroy \
+         cron.scratch.get cron.scratch.set cron.update desktop.launch desktop.observe desktop.release \
+         diagnostics.cpuProfile diagnostics.heapProfile environments.create environments.destroy \
          environments.prepare environments.session.create environments.session.destroy environments.session.exec \
          exec.approvals.get exec.approvals.node.get exec.approvals.node.set exec.approvals.set gateway.restart.request \
          gateway.suspend.handoff gateway.suspend.prepare gateway.suspend.resume github.detail github.image github.preview \

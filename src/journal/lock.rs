@@ -81,6 +81,14 @@ impl Lock {
         self.directory.still_holds(LOCK_NAME, self.identity)
     }
 
+    /// Whose the directory is, as it is held open: its path may lead elsewhere meanwhile.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn owner(&self) -> Result<u32, JournalError> {
+        self.directory.owner()
+    }
+
     /// The directory that it is for.
     #[must_use]
     pub fn volume(&self) -> Arc<dyn Volume> {

@@ -8,6 +8,7 @@ mod codes;
 mod conditions;
 mod rules;
 mod sight;
+mod surface;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use sight::{may_hear_of, may_read, may_read_all, may_read_of};
 
 pub use asking::what_is_needed;
+pub use rules::resting_rules;
+pub use surface::{kept_back, may_offer, role_of};
 
 use super::command::{Command, Context, Decision, Outcome, Refusal, Resolution};
 use super::event::{Actor, Client, CommandName, CommandRefused, ConnectionClosed, Event, Issue, TokenVerdict};

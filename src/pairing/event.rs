@@ -23,6 +23,19 @@ pub struct Record {
     pub event: Event,
 }
 
+impl Record {
+    /// The person, where it is an act of this host's owner that somebody should have seen. What one act brings with it is told
+    /// with that.
+    #[must_use]
+    pub const fn owner_act(&self) -> Option<&Person> {
+        match (&self.actor, &self.event) {
+            (_, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_)) => None,
+            (Actor::Owner(person), _) => Some(person),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $kind:literal),+ $(,)?) => {
         /// Everything that can happen, each with its permanent kind number.
@@ -294,6 +307,14 @@ coded!(
     }
 );
 
+impl Rule {
+    /// Whether it is a local rule that pairs devices or gives them more, so that it can rest.
+    #[must_use]
+    pub const fn can_rest(self) -> bool {
+        matches!(self, Self::LocalFirstPairing | Self::LocalUpgrade)
+    }
+}
+
 coded!(
     /// `client.id` of a connect (OpenClaw 2026.3.13 and 2026.9.6).
     ClientId {
@@ -470,6 +491,13 @@ impl Address {
             std::net::IpAddr::V6(v6) if !v6.is_loopback() => Self((u128::from(v6) >> 64 << 64).into()),
             _ => self,
         }
+    }
+
+    /// Its first bits of the 128, where IPv4 has its own behind the 96 of its prefix; zeros behind them.
+    #[must_use]
+    pub fn prefix(self, bits: u8) -> Self {
+        let mask = u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(bits))).unwrap_or(0);
+        Self((std::net::Ipv6Addr::to_bits(self.0) & mask).into())
     }
 
     /// Whether it is this machine.

@@ -107,6 +107,12 @@ pub fn platform_family(platform: &str) -> Option<&'static str> {
     }
 }
 
+/// Neither a control character nor one that hides or turns the text around it.
+#[must_use]
+pub fn is_plain(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::{Signer, SigningKey};

@@ -19,16 +19,17 @@ pub use command::{
     Resolution, Shown, Surface,
 };
 pub use decide::{
-    decide, may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request, takes_away, what_is_needed,
+    decide, kept_back, may_hear_of, may_offer, may_read, may_read_all, may_read_of, may_see_device, may_see_request,
+    resting_rules, role_of, takes_away, what_is_needed,
 };
 pub use event::*;
-pub use identity::{SignatureForm, SignedText, normal, platform_family, signed_form};
+pub use identity::{SignatureForm, SignedText, is_plain, normal, platform_family, signed_form};
 pub use ids::{
     ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq, SetupCodeId,
 };
 pub use policy::{
-    Budgets, DEFAULT as DEFAULT_POLICY, FailureBudget, PendingBudget, Policy, PolicyError, RecordBudget, STRICT as STRICT_POLICY,
-    SocketBudget, json5_depth,
+    Budgets, Change, DEFAULT as DEFAULT_POLICY, FailureBudget, Flaw, PRESETS, PendingBudget, Policy, PolicyError, RecordBudget,
+    STRICT as STRICT_POLICY, SocketBudget, Spares, Warning, Way, json5_depth, policy_digest,
 };
 pub use possible::{Impossible, check};
 pub use registry::{

@@ -448,7 +448,8 @@ impl Registry {
     }
 
     /// The setup code with this digest, where it is good at `now` for all that `device` asks. Once it is spent it is good for
-    /// nobody but the device that spent it, as long as that holds what it asks for.
+    /// nobody but the device that spent it, as long as that holds what it asks for; until then, as long as who made it may do
+    /// everything: what a device was taken away is not to come back by a code that it made before.
     #[must_use]
     pub fn good_code(
         &self,
@@ -463,8 +464,27 @@ impl Registry {
         let (id, code) = presented.into_iter().find(|(_, code)| now < code.expires)?;
         let gives = code.grants.iter().any(|grant| grant.role == role && grant.scopes.covers(role, scopes));
         let holds = || self.device(device).is_some_and(|device| device.has(role) && device.held(role).covers(role, scopes));
-        let is_good = gives && code.spent.is_none_or(|(by, _)| by == *device && holds());
+        let is_good = gives && code.spent.map_or_else(|| self.stands(code), |(by, _)| by == *device && holds());
         is_good.then_some(*id)
+    }
+
+    /// The setup code with this digest that nobody has spent, where it is good at `now`.
+    #[must_use]
+    pub fn unspent_code(&self, digest: &Digest, now: Millis) -> Option<(&SetupCodeId, &Arc<SetupCode>)> {
+        // All are compared, so that how long it takes tells nothing.
+        let presented: Vec<_> = self.codes.iter().filter(|(_, code)| same(&code.digest, digest)).collect();
+        presented.into_iter().find(|(_, code)| code.spent.is_none() && now < code.expires && self.stands(code))
+    }
+
+    /// Whether who made the code could make it now.
+    #[must_use]
+    pub fn stands(&self, code: &SetupCode) -> bool {
+        match &code.by {
+            Actor::Device { device, .. } => {
+                self.device(device).is_some_and(|device| device.held(Role::Operator).contains(KnownScope::Admin))
+            }
+            _ => true,
+        }
     }
 
     /// The devices that `id` approved, that those approved, and so on; each with the roles of which it approved something.
@@ -622,8 +642,7 @@ impl Registry {
 
     /// Remembers that the owner acted.
     fn see(&mut self, record: &Record) {
-        let is_act = !matches!(record.event, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_));
-        if is_act && matches!(record.actor, Actor::Owner(_)) {
+        if record.owner_act().is_some() {
             let unseen = Arc::make_mut(&mut self.unseen);
             unseen.count = unseen.count.saturating_add(1);
             unseen.last.push(record.seq);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::limits;
 use crate::pairing::{
     Act, Actor, Attempt, AttemptsSuppressed, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Millis, PairingNeed,
-    Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet,
+    Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet, is_plain,
 };
 
 /// A time as RFC 3339 in UTC, to the millisecond.
@@ -36,8 +36,14 @@ pub fn who(actor: &Actor) -> String {
     match actor {
         Actor::Peer => "the client".to_owned(),
         Actor::Device { device, .. } => format!("device {device}"),
-        Actor::Owner(person) if person.uid == 0 => "root on the gateway host".to_owned(),
-        Actor::Owner(person) => format!("the owner on the gateway host (uid {})", person.uid),
+        Actor::Owner(person) => {
+            let whose = match person.uid {
+                0 => "root on the gateway host".to_owned(),
+                uid => format!("the owner on the gateway host (uid {uid})"),
+            };
+            let how = if person.from_exec { ", from a shell of OpenClaw's agent" } else { "" };
+            format!("{whose}{how}")
+        }
         Actor::SharedSecret { rule, .. } => format!("a client with the shared secret (rule {rule})"),
         Actor::Rule(rule) => format!("the policy rule {rule}"),
         Actor::System => "the gateway".to_owned(),
@@ -90,13 +96,11 @@ pub fn refusal_sentence(refusal: &Refusal, about: About<'_>) -> String {
              your own, or let the policy key ownerActsFromExec allow it (this is a seat belt, not a wall)"
                 .to_owned()
         }
-        Refusal::LoosensPolicy { keys } => {
-            format!(
-                "this policy would admit what the one in force does not ({}); only the owner may apply it, on the gateway's host: \
-                     openclaw policy apply",
-                quote(keys)
-            )
-        }
+        Refusal::LoosensPolicy { keys } => format!(
+            "this would let in what is not let in now ({}); only the owner may do that, on the gateway's host: \
+             openclaw policy apply or openclaw policy arm",
+            quote(keys)
+        ),
         Refusal::BadPolicy { why } => format!("this is no policy: {}", quote(why)),
         Refusal::UnknownSetupCode => "no such setup code is good: it is spent, expired or taken back, or never was".to_owned(),
         Refusal::TooManySetupCodes => {
@@ -280,6 +284,7 @@ fn pairing_required(need: &PairingNeed, about: About<'_>) -> String {
         Reason::ScopeUpgrade if need.token_is_narrow => {
             write!(text, "is approved for {}, but its token was narrowed to {}", need.missing, need.held)
         }
+        Reason::ScopeUpgrade if need.missing.is_empty() => write!(text, "offers more than what was approved"),
         Reason::ScopeUpgrade => write!(text, "lacks {} (holds {})", need.missing, need.held),
     };
     if let Some(rule) = need.rests {
@@ -390,12 +395,6 @@ fn attempt(attempt: &Attempt) -> String {
 #[must_use]
 pub fn quote(text: &str) -> String {
     text.chars().flat_map(|c| if is_plain(c) { vec![c] } else { c.escape_unicode().collect() }).collect()
-}
-
-/// Neither a control character nor one that hides or turns the text around it.
-#[must_use]
-pub fn is_plain(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn cut(text: &str, bytes: usize) -> &str {

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::frame::{Short, Text, object, optional_object};
 use crate::limits;
-use crate::pairing::{Admission, AuthMode, ClientId, ClientMode, Credential, DeviceToken, KnownScope, Role, SharedVerdict};
+use crate::pairing::{
+    Admission, AuthMode, ClientId, ClientMode, Credential, DeviceToken, Granted, KnownScope, Role, SharedVerdict,
+};
 
 /// A version of the protocol. What differs with it asks for it by this name; all else is said the same way in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +63,36 @@ pub fn challenge(nonce: &str, now_ms: u64) -> Value {
     json!({ "nonce": nonce, "ts": now_ms })
 }
 
+/// What a node reports to be allowed, each once: of two that say otherwise, another parser might take the other one.
+#[derive(Debug, Default)]
+pub struct Permissions(pub std::collections::BTreeMap<String, bool>);
+
+impl<'de> Deserialize<'de> for Permissions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> serde::de::Visitor<'de> for Each {
+            type Value = Permissions;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Permissions, A::Error> {
+                let mut permissions = Permissions::default();
+                while let Some((name, allowed)) = map.next_entry::<String, bool>()? {
+                    if permissions.0.insert(name, allowed).is_some() {
+                        return Err(serde::de::Error::custom("duplicate field"));
+                    }
+                }
+                Ok(permissions)
+            }
+        }
+
+        deserializer.deserialize_map(Each)
+    }
+}
+
 /// Params of `connect`: a closed object of closed objects. What only OpenClaw 2026.9.6 says is known to both dialects, since
 /// they are agreed here; none of it matters to pairing.
 #[derive(Debug, Deserialize)]
@@ -83,7 +115,7 @@ pub struct ConnectParams {
     pub commands: Vec<Text>,
     /// Permissions a node reports.
     #[serde(default)]
-    pub permissions: Option<std::collections::BTreeMap<String, bool>>,
+    pub permissions: Option<Permissions>,
     /// Search path of a node.
     #[serde(default)]
     pub path_env: Option<String>,
@@ -263,9 +295,15 @@ pub struct HelloFacts<'a> {
     pub asked: &'a [String],
 }
 
-/// The payload that lets a client in. The device token is told to its own device only, here and nowhere else.
+/// The payload that lets a client in. The device's tokens are told to it only, here and nowhere else: that of its role, and in
+/// protocol 4 those that the same setup code gave it for other roles.
 #[must_use]
-pub fn hello_ok(facts: HelloFacts<'_>, admission: &Admission, token: Option<&DeviceToken>) -> Value {
+pub fn hello_ok(
+    facts: HelloFacts<'_>,
+    admission: &Admission,
+    token: Option<&DeviceToken>,
+    more: &[(&Granted, DeviceToken)],
+) -> Value {
     let dialect = facts.dialect;
     let mut hello = json!({
         "type": "hello-ok",
@@ -317,6 +355,9 @@ pub fn hello_ok(facts: HelloFacts<'_>, admission: &Admission, token: Option<&Dev
             if let (Some((text, token)), Some(auth)) = (told, auth.as_object_mut()) {
                 auth.insert("deviceToken".to_owned(), text.reveal().into());
                 auth.insert("issuedAtMs".to_owned(), token.at.0.into());
+                if !more.is_empty() {
+                    auth.insert("deviceTokens".to_owned(), more.iter().map(other_token).collect());
+                }
             }
             auth
         }
@@ -327,18 +368,30 @@ pub fn hello_ok(facts: HelloFacts<'_>, admission: &Admission, token: Option<&Dev
     hello
 }
 
+/// A token for another role than the connection's.
+fn other_token((token, text): &(&Granted, DeviceToken)) -> Value {
+    json!({
+        "deviceToken": text.reveal(),
+        "role": token.role.as_str(),
+        "scopes": token.scopes.sorted(),
+        "issuedAtMs": token.at.0,
+    })
+}
+
 /// How often presence and health changed, as frames tell it.
 #[must_use]
 pub fn state_version((presence, health): (u64, u64)) -> Value {
     json!({ "presence": presence, "health": health })
 }
 
-/// What let a client in, in the words of protocol 4: the shared secret where it was right, else its device's token.
+/// What let a client in, in the words of protocol 4: the shared secret where it was right, else a setup code that is good, else
+/// its device's token.
 #[must_use]
-pub const fn method(credential: &Credential) -> &'static str {
+pub const fn method(credential: &Credential, has_code: bool) -> &'static str {
     match (credential.mode, credential.shared) {
         (AuthMode::None, _) => "none",
         (mode, SharedVerdict::Right) => mode.as_str(),
+        _ if has_code => "bootstrap-token",
         _ => "device-token",
     }
 }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use super::frame::Text;
 use crate::limits;
 use crate::pairing::{
-    Activity, Address, Description, Device, DeviceToken, Ending, Granted, Policy, PublicKey, Registry, Request, Resolution, Role,
-    ScopeSet, what_is_needed,
+    Activity, Address, Description, Device, DeviceId, DeviceToken, Ending, Granted, Policy, PublicKey, Registry, Request,
+    Resolution, Role, ScopeSet, kept_back, what_is_needed,
 };
 use crate::views::{self, Why};
 
@@ -37,12 +37,15 @@ pub struct FromParams {
     pub address: Text,
 }
 
-/// Params that name a device.
+/// Params of `device.pair.remove`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct DeviceParams {
     /// The device.
     pub device_id: Text,
+    /// Whether also those that it approved, at any depth; ours.
+    #[serde(default)]
+    pub with_approved: bool,
 }
 
 /// Params of `device.pair.why`.
@@ -53,7 +56,7 @@ pub struct WhyParams {
     pub about: Text,
 }
 
-/// Params that name a device's role.
+/// Params of `device.token.revoke`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RoleParams {
@@ -61,6 +64,9 @@ pub struct RoleParams {
     pub device_id: Text,
     /// The role.
     pub role: Text,
+    /// Whether also what it approved for others, at any depth; ours.
+    #[serde(default)]
+    pub with_approved: bool,
 }
 
 /// Params of `device.token.rotate`.
@@ -178,6 +184,14 @@ pub fn pending(registry: &Registry, request: &Request) -> Value {
     entry.insert("roles".into(), json!([request.role.as_str()]));
     entry.insert("scopes".into(), scopes(&request.scopes));
     insert_address(&mut entry, request.address);
+    if request.role == Role::Node {
+        let kept_back = kept_back(registry, request);
+        entry.insert("caps".into(), request.description.caps.clone().into());
+        entry.insert("commands".into(), request.description.commands.clone().into());
+        if !kept_back.is_empty() {
+            entry.insert("withheldCommands".into(), kept_back.into());
+        }
+    }
     entry.insert("silent".into(), false.into());
     entry.insert("isRepair".into(), device.is_some().into());
     entry.insert("ts".into(), request.created_at.0.into());
@@ -329,6 +343,15 @@ pub fn upgraded(request: &str, resolution: &Resolution, token: Option<(&Granted,
     Value::Object(result)
 }
 
+/// The result of an act against a device that approved others: that is told, whether they went with it or not.
+#[must_use]
+pub fn with_approved(mut result: Value, approved: &[DeviceId]) -> Value {
+    if let (false, Some(result)) = (approved.is_empty(), result.as_object_mut()) {
+        result.insert("approved".into(), approved.iter().map(ToString::to_string).collect::<Vec<_>>().into());
+    }
+    result
+}
+
 /// `devices/paired.json` as OpenClaw 2026.3.13 keeps it, but for tokens: a copy for tools that read it, never read back.
 #[must_use]
 pub fn paired_copy(registry: &Registry) -> Value {
@@ -363,9 +386,9 @@ fn describe(entry: &mut Map<String, Value>, description: &Description) {
     }
 }
 
-/// A loopback address is not told, as upstream does not tell it.
-fn insert_address(entry: &mut Map<String, Value>, address: Address) {
-    if !address.is_loopback() {
+/// A loopback address is not told, as upstream does not tell it, and neither is one of which nothing is recorded.
+pub(super) fn insert_address(entry: &mut Map<String, Value>, address: Address) {
+    if !address.is_loopback() && !address.ip().is_unspecified() {
         entry.insert("remoteIp".into(), address.ip().to_string().into());
     }
 }

@@ -130,8 +130,25 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
         Refusal::TokenKeyUnusable => {
             WireError { code: "UNAVAILABLE".into(), ..invalid(sentence, Some(json!({ "code": "TOKEN_KEY_UNUSABLE" }))) }
         }
+        Refusal::FromExecShell => invalid(sentence, Some(json!({ "code": "FROM_EXEC_SHELL" }))),
+        Refusal::PolicyDenied { rule, beyond } => {
+            let beyond: Vec<_> = beyond.iter().collect();
+            invalid(sentence, Some(json!({ "code": "POLICY_DENIED", "rule": rule, "beyondScopes": beyond })))
+        }
+        Refusal::LoosensPolicy { keys } => {
+            let keys: Vec<_> = keys.split(", ").collect();
+            invalid(sentence, Some(json!({ "code": "POLICY_LOOSENS", "keys": keys })))
+        }
+        Refusal::BadPolicy { .. } => invalid(sentence, Some(json!({ "code": "POLICY_MALFORMED" }))),
         _ => invalid(sentence, None),
     }
+}
+
+/// What somebody on the owner channel is told who is not the owner.
+#[must_use]
+pub fn not_the_owner(owner: u32, uid: u32) -> WireError {
+    let why = if owner == uid { " (a number that stands for every user that is not known here)" } else { "" };
+    WireError::invalid(format!("the owner of this state directory is uid {owner}, not {uid}{why}"))
 }
 
 /// What is said while the journal cannot be written: nothing is let in unrecorded.
@@ -155,7 +172,16 @@ pub fn not_served(method: &str) -> WireError {
     WireError {
         code: "UNAVAILABLE".into(),
         details: Some(json!({ "code": "METHOD_NOT_SERVED", "method": method })),
-        ..WireError::invalid(format!("{method} belongs to OpenClaw itself; this gateway serves pairing, health and logs"))
+        ..WireError::invalid(match method {
+            "node.invoke" => {
+                "node.invoke is not served: this gateway pairs nodes and runs nothing on them; OpenClaw's own gateway does"
+                    .to_owned()
+            }
+            "node.pair.request" | "node.pair.verify" => {
+                format!("{method} is not served: a node pairs by connecting, and its request is one of node.pair.list")
+            }
+            _ => format!("{method} belongs to OpenClaw itself; this gateway serves pairing, health and logs"),
+        })
     }
 }
 
@@ -328,6 +354,68 @@ pub fn too_many_wait() -> WireError {
         retry_after_ms: Some(limits::RETRY_AFTER_MS.0),
         ..WireError::invalid("too many calls of this connection wait already")
     }
+}
+
+/// The answer about what is no node, or none that the caller may know of.
+#[must_use]
+pub fn unknown_node() -> WireError {
+    WireError::invalid("unknown nodeId")
+}
+
+/// The answer about what is no request, or none that the caller may know of.
+#[must_use]
+pub fn unknown_request() -> WireError {
+    WireError::invalid("unknown requestId")
+}
+
+/// Why a setup code cannot say where the gateway is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAddress {
+    /// The settings cannot be read.
+    Settings(String),
+    /// What was given there is no address.
+    Malformed(&'static str),
+    /// It would lead a client over the open net without TLS.
+    Plain(&'static str),
+    /// It would carry `operator.admin` over a network without TLS.
+    PlainForAdmin,
+    /// Whoever listens on the way could fetch the code first.
+    PlainJoin,
+    /// Nobody but this host reaches the gateway.
+    LoopbackOnly,
+    /// This machine has no address in a network.
+    NoLan,
+}
+
+/// The answer to whoever wants a setup code that cannot say where the gateway is.
+#[must_use]
+pub fn no_address(why: NoAddress) -> WireError {
+    WireError::invalid(match why {
+        NoAddress::Settings(why) => why,
+        NoAddress::Malformed(from) => format!("{from} is no address of a gateway; it should be wss://host or ws://host:port"),
+        NoAddress::Plain(from) => format!(
+            "{from} leads out of the private network without TLS, where anybody on the way could take the code; give a wss:// address"
+        ),
+        NoAddress::PlainForAdmin => {
+            "a code that gives operator.admin needs a wss:// address, or one on this host; give it fewer scopes or such an address"
+                .to_owned()
+        }
+        NoAddress::PlainJoin => {
+            "a join URL needs a https:// address, or one on this host; hand on the setup code itself instead: openclaw qr".to_owned()
+        }
+        NoAddress::LoopbackOnly => {
+            "the gateway listens on loopback only, so no other machine could use a code; say under which address it is reached, or \
+             set gateway.bind or gateway.remote.url"
+                .to_owned()
+        }
+        NoAddress::NoLan => "this machine has no address in a network that a code could say; give one".to_owned(),
+    })
+}
+
+/// The answer where nothing can be recorded.
+#[must_use]
+pub fn unrecorded() -> WireError {
+    journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
 }
 
 /// The answer to a method that no release knows.

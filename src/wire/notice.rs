@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::connect::Dialect;
-use super::devices;
-use crate::pairing::{DeviceId, Event, Record, Registry, RequestId};
+use super::{devices, nodes, owner};
+use crate::pairing::{DeviceId, Event, Record, Registry, RequestId, Role, role_of};
 
-/// A push about pairing: role operator with `operator.pairing` or `operator.admin` may hear it, if it may see what it is about.
+/// A push about pairing or the owner: role operator with `operator.pairing` or `operator.admin` may hear it, if it may see what
+/// it is about.
 #[derive(Debug)]
 pub struct Notice {
     /// What it is about.
@@ -24,6 +25,8 @@ pub enum About {
     Request(RequestId),
     /// A device.
     Device(DeviceId),
+    /// What the owner does, which is told to those who may do everything too.
+    Owner,
 }
 
 /// Every event name a client may hear.
@@ -36,7 +39,13 @@ pub const EVENTS: &[&str] = &[
     "device.pair.requested",
     "device.pair.resolved",
     "device.pair.changed",
+    "node.pair.requested",
+    "node.pair.resolved",
+    OWNER_ACTED,
 ];
+
+/// An act of this host's owner, as it happens; and to who is let in, the last that nobody said to have seen.
+pub const OWNER_ACTED: &str = "owner.acted";
 
 /// The payload of `shutdown`: OpenClaw 2026.9.6 leaves out what it does not know.
 #[must_use]
@@ -47,38 +56,52 @@ pub fn shutdown(dialect: Dialect) -> Value {
     }
 }
 
-/// The pushes of a batch. A request that the same batch settles was never worth a look, so only its end is told.
+/// The pushes of a batch. A request that the same batch settles was never worth a look, so only its end is told. What concerns a
+/// node is told by both names that clients listen for.
 #[must_use]
 pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
     let mut notices = vec![];
     for record in records {
-        let resolved = |request: RequestId, device: String, decision: &str| Notice {
-            about: About::Request(request),
-            event: "device.pair.resolved",
-            payload: json!({ "requestId": request.to_string(), "deviceId": device, "decision": decision, "ts": record.at.0 }),
+        let mut resolved = |request: RequestId, device: DeviceId, decision: &str| {
+            let (request_id, device_id, ts) = (request.to_string(), device.to_string(), record.at.0);
+            let payload = json!({ "requestId": request_id, "deviceId": device_id, "decision": decision, "ts": ts });
+            notices.push(Notice { about: About::Request(request), event: "device.pair.resolved", payload });
+            if role_of(after, &request) == Some(Role::Node) {
+                let payload = json!({ "requestId": request_id, "nodeId": device_id, "decision": decision, "ts": ts });
+                notices.push(Notice { about: About::Request(request), event: "node.pair.resolved", payload });
+            }
         };
         match &record.event {
             Event::PairingRequested(event) => {
                 if let Some(old) = event.supersedes {
-                    notices.push(resolved(old, event.device.to_string(), "rejected"));
+                    resolved(old, event.device, "rejected");
                 }
                 if let Some(request) = after.request(&event.request) {
+                    let about = About::Request(event.request);
                     let payload = devices::pending(after, request);
-                    notices.push(Notice { about: About::Request(event.request), event: "device.pair.requested", payload });
+                    notices.push(Notice { about, event: "device.pair.requested", payload });
+                    if request.role == Role::Node {
+                        let payload = nodes::pending(after, request);
+                        notices.push(Notice { about, event: "node.pair.requested", payload });
+                    }
                 }
             }
             Event::PairingApproved(event) => {
                 if let Some(request) = event.request {
-                    notices.push(resolved(request, event.device.to_string(), "approved"));
+                    resolved(request, event.device, "approved");
                 }
             }
-            Event::PairingRejected(event) => notices.push(resolved(event.request, event.device.to_string(), "rejected")),
-            Event::PairingExpired(event) => notices.push(resolved(event.request, event.device.to_string(), "rejected")),
+            Event::PairingRejected(event) => resolved(event.request, event.device, "rejected"),
+            Event::PairingExpired(event) => resolved(event.request, event.device, "rejected"),
             // OpenClaw 2026.9.6 says only that something changed.
             Event::DeviceRenamed(event) => {
                 notices.push(Notice { about: About::Device(event.device), event: "device.pair.changed", payload: json!({}) });
             }
             _ => {}
+        }
+        if let Some(person) = record.owner_act() {
+            let payload = owner::acted(record, person, after.unseen().count);
+            notices.push(Notice { about: About::Owner, event: OWNER_ACTED, payload });
         }
     }
     notices

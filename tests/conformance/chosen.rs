@@ -1,23 +1,16 @@
-//! The one table of differences: where we answer otherwise than the real gateway on purpose, and where something is not built yet.
-//! A row names the place and both shapes. What no row explains is open, and a row that explains nothing is an error.
-
-use Why::{Chosen, Waiting};
+//! The one table of differences: where we answer otherwise than the real gateway, on purpose. A row names the place and both
+//! shapes. What no row explains is open, and a row that explains nothing is an error.
 
 use super::compare::Difference;
 
-/// Why a difference may stand.
+/// Why a difference may stand: the rule of the design.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Why {
-    /// By this rule of the design.
-    Chosen(&'static str),
-    /// Until this is built.
-    Waiting(&'static str),
-}
+pub(crate) struct Chosen(pub(crate) &'static str);
 
 /// Differences that may stand. In a pattern `*` stands for anything; alternatives are divided by `|` but in what was said.
 #[derive(Debug)]
 pub(crate) struct Row {
-    pub(crate) why: Why,
+    pub(crate) why: Chosen,
     pub(crate) recordings: &'static str,
     /// Connection and what was said.
     pub(crate) at: &'static str,
@@ -51,76 +44,83 @@ fn fits(pattern: &str, text: &str) -> bool {
 /// A recording in which the two go different ways from some place on: what differs from there is pinned by a snapshot.
 #[derive(Debug)]
 pub(crate) struct Parting {
-    pub(crate) why: Why,
+    pub(crate) why: Chosen,
     pub(crate) recording: &'static str,
     /// The first difference that no row explains.
     pub(crate) at: &'static str,
 }
 
-const fn row(why: Why, [recordings, at, path, theirs, ours]: [&'static str; 5]) -> Row {
+const fn row(why: Chosen, [recordings, at, path, theirs, ours]: [&'static str; 5]) -> Row {
     Row { why, recordings, at, path, theirs, ours }
 }
 
-const fn part(why: Why, recording: &'static str, at: &'static str) -> Parting {
+const fn part(why: Chosen, recording: &'static str, at: &'static str) -> Parting {
     Parting { why, recording, at }
 }
 
-const ANSWERS: Why =
+const ANSWERS: Chosen =
     Chosen("9: a refusal names what is missing, the request and the command, in one sentence for both protocols");
-const LISTED: Why = Chosen("9: the lists and the pushes carry the sentence and what it is made of");
-const BOTH: Why =
+const LISTED: Chosen = Chosen("9: the lists and the pushes carry the sentence and what it is made of");
+const BOTH: Chosen =
     Chosen("15: protocols 3 and 4 are both spoken, by operators too, and a connect is answered by what its range covers");
-const TRUE_ANSWERS: Why =
+const TRUE_ANSWERS: Chosen =
     Chosen("settled, who may see a request: approved, rejected, superseded, expired, removed and unknown are six answers");
-const AGAIN: Why = Chosen("settled: approving again is no error, and says who did it and when");
-const OWN_TOKEN: Why = Chosen("settled, a revoked role: a token's value is shown to its own device only");
-const ENDS: Why =
+const AGAIN: Chosen = Chosen("settled: approving again is no error, and says who did it and when");
+const OWN_TOKEN: Chosen = Chosen("settled, a revoked role: a token's value is shown to its own device only");
+const ENDS: Chosen =
     Chosen("settled, a revoked role: revoke, rotate and remove close live connections; close codes say which it was");
-const LOCAL: Why = Chosen(
+const LOCAL: Chosen = Chosen(
     "settled, local: direct loopback with a loopback Host, no forwarding header and no Origin; all else is remote, and 403 for nobody",
 );
-const BROWSERS: Why = Chosen("settled, first local pairing: every browser asks a person");
-const BUDGET: Why =
+const BROWSERS: Chosen = Chosen("settled, first local pairing: every browser asks a person");
+const BUDGET: Chosen =
     Chosen("settled, budgets: 10 failures in 60 s, then nothing is compared for 300 s, and both protocols say when to come back");
-const NODE_TOKENS: Why = Chosen("6: who is paired has a token, also a node without scopes");
-const PROBES: Why = Chosen("settled, probes: a probe never makes a pairing, a request or a token, and gets no scopes");
-const NO_PAGE: Why = Chosen("16: HTTP is closed but for what is configured");
-const NO_BUILD: Why =
+const NODE_TOKENS: Chosen = Chosen("6: who is paired has a token, also a node without scopes");
+const PROBES: Chosen = Chosen("settled, probes: a probe never makes a pairing, a request or a token, and gets no scopes");
+const NO_PAGE: Chosen = Chosen("16: HTTP is closed but for what is configured");
+const NO_BUILD: Chosen =
     Chosen("16: our own control page has no build that a foreign one could be older than; settled, every browser asks a person");
-const NO_KEY: Why = Chosen("2: what is no key never reaches the core, so no id can be right for it");
-const SEEN: Why = Chosen("settled, what a connection may read about other devices: no more than it may act on");
-const REMOVED: Why = Chosen("settled, first local pairing: once a device; one that was removed asks a person");
-const UPGRADES: Why = Chosen("12: a first local pairing is approved by rule, a scope-upgrade never is");
-const METADATA: Why =
+const NO_KEY: Chosen = Chosen("2: what is no key never reaches the core, so no id can be right for it");
+const SEEN: Chosen = Chosen("settled, what a connection may read about other devices: no more than it may act on");
+const REMOVED: Chosen = Chosen("settled, first local pairing: once a device; one that was removed asks a person");
+const UPGRADES: Chosen = Chosen("12: a first local pairing is approved by rule, a scope-upgrade never is");
+const METADATA: Chosen =
     Chosen("settled, a metadata change: an absent field is not a claim, and within one platform family nothing is asked");
-const REVOKED: Why = Chosen("settled, a revoked role: gone until a new approval, also for who knows the shared secret");
-const PER_ROLE: Why = Chosen("10: one request a device and role; no role's token carries scopes of another's");
-const NARROW: Why =
+const REVOKED: Chosen = Chosen("settled, a revoked role: gone until a new approval, also for who knows the shared secret");
+const PER_ROLE: Chosen = Chosen("10: one request a device and role; no role's token carries scopes of another's");
+const NARROW: Chosen =
     Chosen("settled, a retired or narrow token: with a good signature it makes a request; 11: an approval widens it in place");
-const ROTATES: Why =
+const ROTATES: Chosen =
     Chosen("11: a rotate beyond the approved baseline is an approval, for who may approve; it never makes a role");
-const ACTS: Why = Chosen(
+const ACTS: Chosen = Chosen(
     "settled, who may answer what: another device, or another role, is an admin's; what one may not act on one does not hear of",
 );
-const IN_THE_WAY: Why = Chosen("settled, first local pairing: a request of its own does not stand in the way");
-const IMMUTABLE: Why = Chosen("10: a request is immutable, one a device and role; a wider ask supersedes it");
-const STARTING: Why = Chosen("16: there is nothing beside us to wait for, so we answer as soon as we listen");
-const WIDENS: Why = Chosen("11: an approval widens the token in place");
-const CLIENTLESS: Why =
+const IN_THE_WAY: Chosen = Chosen("settled, first local pairing: a request of its own does not stand in the way");
+const IMMUTABLE: Chosen = Chosen("10: a request is immutable, one a device and role; a wider ask supersedes it");
+const STARTING: Chosen = Chosen("16: there is nothing beside us to wait for, so we answer as soon as we listen");
+const WIDENS: Chosen = Chosen("11: an approval widens the token in place");
+const CLIENTLESS: Chosen =
     Chosen("settled, scopes without a device: the rules local-cli and local-backend give them, or nothing does");
-const ACTORS: Why = Chosen("7: who approved what, and by which right, is asked of audit and why");
-const LOGS: Why = Chosen("1: the log is a view of the journal, so it is another text of another length");
-const ONE_SENTENCE: Why = Chosen("9: one sentence for both protocols");
-const FAMILY: Why =
+const ACTORS: Chosen = Chosen("7: who approved what, and by which right, is asked of audit and why");
+const LOGS: Chosen = Chosen("1: the log is a view of the journal, so it is another text of another length");
+const ONE_SENTENCE: Chosen = Chosen("9: one sentence for both protocols");
+const FAMILY: Chosen =
     Chosen("settled, a metadata change: only what a client said is a claim; 2026.9.6 gives node hosts a family of its own");
-const GRANTED: Why = Chosen("10: what the operator saw is what gets granted, and no scope that another one implies");
-const EXPIRES: Why = Chosen("11: nothing is dropped silently; a request that expires is told as resolved");
-const QUEUED: Why = Chosen("9: what is sent behind connect is answered behind it, in both protocols; 2026.3.13 raced it");
-const NODES: Why = Waiting("node pairing and setup codes");
-const OWN: Why = Chosen("16: agents, sessions, cron and chat stay OpenClaw's, and so do their methods, pushes and fields");
-const QUIET: Why = Chosen("17: no push of health that costs, at each connect, by the number of those who listen; it is asked");
+const GRANTED: Chosen = Chosen("10: what the operator saw is what gets granted, and no scope that another one implies");
+const EXPIRES: Chosen = Chosen("11: nothing is dropped silently; a request that expires is told as resolved");
+const QUEUED: Chosen = Chosen("9: what is sent behind connect is answered behind it, in both protocols; 2026.3.13 raced it");
+const ONE_REQUEST: Chosen = Chosen(
+    "10, 11: one request a device and role, told by both names, and what a node offers is a part of it, not a second step",
+);
+const BY_CONNECTING: Chosen =
+    Chosen("10: a node pairs by connecting, with its key; there is no second table of nodes by free ids and tokens of their own");
+const OWN: Chosen = Chosen("16: agents, sessions, cron and chat stay OpenClaw's, and so do their methods, pushes and fields");
+const OWNER: Chosen = Chosen("8: what the owner does is told to whoever may do everything, and stays in status until seen");
+const QUIET: Chosen = Chosen("17: no push of health that costs, at each connect, by the number of those who listen; it is asked");
 
 pub(crate) const ROWS: &[Row] = &[
+    // What is ours.
+    row(OWNER, ["3.13/*|9.6/*", "* owner.acted", "", "-", "{*"]),
     // What is OpenClaw's own.
     row(OWN, ["9.6/*", "* connect.challenge", "/payload/capabilities", r#"["model-catalog-snapshot"]"#, "-"]),
     row(
@@ -265,7 +265,86 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(QUEUED, ["3.13/two-frames-at-once", "c1 *", "", "*", "*"]),
     // Methods.
-    row(NODES, ["*", "* node.pair.*|* node.list|* node.rename|* node.event", "*", "*", "*"]),
+    row(
+        ONE_REQUEST,
+        [
+            "*",
+            "* device.pair.requested|* device.pair.list",
+            "/payload/caps|/payload/commands|/payload/withheldCommands|/payload/pending/*/caps|/payload/pending/*/commands|/payload/pending/*/withheldCommands",
+            "-",
+            "[*]",
+        ],
+    ),
+    row(ONE_REQUEST, ["*/node-first-pair|*/pair-events", "* node.pair.re*", "", "-", r#"{"requestId":*"#]),
+    row(ONE_REQUEST, ["9.6/*", "* node.pair.requested", "", r#"{"requestId":*"clientId":*"#, "-"]),
+    row(ONE_REQUEST, ["*/node-first-pair", "* node.pair.list", "/payload/pending|/payload/paired", "[*]", "[*]"]),
+    row(BY_CONNECTING, ["3.13/node-pair-rpc", "admin node.pair.re*", "", "{*", "-"]),
+    row(BY_CONNECTING, ["3.13/node-pair-rpc", "admin node.pair.list", "/payload/pending|/payload/paired", "[{*", "[]"]),
+    row(
+        BY_CONNECTING,
+        [
+            "3.13/node-pair-rpc",
+            "admin node.pair.approve|admin node.pair.reject|admin node.rename",
+            "",
+            "{*",
+            r#"{"code":"INVALID_REQUEST","message":"unknown *Id"}"#,
+        ],
+    ),
+    row(
+        BY_CONNECTING,
+        [
+            "*",
+            "* node.pair.request|* node.pair.verify",
+            "",
+            "{*",
+            r#"{"code":"UNAVAILABLE","message":"node.pair.* is not served: a node pairs by connecting, *"#,
+        ],
+    ),
+    row(
+        BY_CONNECTING,
+        [
+            "*",
+            "* node.pair.request|* node.pair.verify",
+            "/error/message",
+            "*",
+            r#""node.pair.* is not served: a node pairs by connecting, *"#,
+        ],
+    ),
+    row(
+        BY_CONNECTING,
+        [
+            "9.6/scopes-matrix",
+            "* node.pair.request|* node.pair.verify",
+            "/error/message|/error/details/missingScope|/error/details/requiredScopes/0",
+            "*operator.admin*",
+            "*operator.pairing*",
+        ],
+    ),
+    row(
+        BY_CONNECTING,
+        [
+            "9.6/scopes-matrix",
+            "c4 node.pair.request|c4 node.pair.verify",
+            "/error/code|/error/details/missingScope|/error/details/requiredScopes|/error/details/method",
+            "*",
+            "*",
+        ],
+    ),
+    row(BOTH, ["3.13/*", "* node.pair.remove", "/error/message", "*", r#""unknown nodeId""#]),
+    row(
+        BOTH,
+        [
+            "3.13/scopes-matrix",
+            "* node.pair.remove",
+            "/error/message",
+            r#"*operator.admin""#,
+            r#""missing scope: operator.pairing""#,
+        ],
+    ),
+    row(OWN, ["3.13/node-first-pair", "c2 node.event", "", r#"{"ok":true}"#, r#"*"unknown method: node.event"}"#]),
+    row(OWN, ["9.6/node-first-pair", "c2 node.event", "/error/code", r#""UNAVAILABLE""#, r#""INVALID_REQUEST""#]),
+    row(OWN, ["9.6/node-first-pair", "c2 node.event", "/error/message", "*", r#""unknown method: node.event""#]),
+    row(OWN, ["9.6/node-first-pair", "c2 node.event", "/error/retryable|/error/details", "*", "-"]),
     row(OWN, ["*", "*", "", "*", r#"{"code":"UNAVAILABLE","message":"* belongs to OpenClaw itself; *"#]),
     row(OWN, ["*", "*", "/error/message", "*", r#""* belongs to OpenClaw itself; *"#]),
     row(OWN, ["*", "*", "/error/details", "-", r#"{"code":"METHOD_NOT_SERVED",*"#]),

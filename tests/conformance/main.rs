@@ -1,6 +1,6 @@
 //! The gateway and the real ones, side by side: every recording of OpenClaw 2026.3.13 and 2026.9.6 (recordings/README.md) is
 //! played against a gateway of its own, over real sockets, and what it says is compared with what the real one said. Each
-//! difference is chosen, waited for, or open (chosen.rs), and none may be open.
+//! difference is chosen or open (chosen.rs), and none may be open.
 //!
 //! `CONFORMANCE=3.13/tick cargo test --test conformance -- --nocapture` plays those whose names hold this, and shows all that
 //! differs.
@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Mutex;
 
-use chosen::{PARTINGS, ROWS, Why};
+use chosen::{PARTINGS, ROWS};
 use compare::Difference;
 use recording::Recording;
 
@@ -28,7 +28,6 @@ const AT_ONCE: usize = 6;
 #[derive(Default)]
 struct Verdict {
     chosen: usize,
-    waiting: usize,
     open: Vec<Difference>,
     parted: Vec<Difference>,
     rows: BTreeSet<usize>,
@@ -43,23 +42,16 @@ impl Verdict {
             let parting = PARTINGS.iter().position(|parting| parting.recording == name && parting.at == difference.at);
             if let Some(row) = row {
                 verdict.rows.insert(row);
-                verdict.count(ROWS[row].why);
+                verdict.chosen += 1;
             } else if let Some(parting) = verdict.parting.or(parting) {
                 verdict.parting = Some(parting);
-                verdict.count(PARTINGS[parting].why);
+                verdict.chosen += 1;
                 verdict.parted.push(difference.clone());
             } else {
                 verdict.open.push(difference.clone());
             }
         }
         verdict
-    }
-
-    fn count(&mut self, why: Why) {
-        match why {
-            Why::Chosen(_) => self.chosen += 1,
-            Why::Waiting(_) => self.waiting += 1,
-        }
     }
 }
 
@@ -107,12 +99,10 @@ fn no_difference_is_open() {
         let of_it: Vec<_> = recordings.iter().zip(&verdicts).filter(|(recording, _)| recording.release() == release).collect();
         let count = |is: &dyn Fn(&Verdict) -> bool| of_it.iter().filter(|(_, verdict)| is(verdict)).count();
         let open = count(&|verdict| !verdict.open.is_empty());
-        let waiting = count(&|verdict| verdict.open.is_empty() && verdict.waiting > 0);
-        let chosen = count(&|verdict| verdict.open.is_empty() && verdict.waiting == 0 && verdict.chosen > 0);
-        let equal = of_it.len() - open - waiting - chosen;
+        let chosen = count(&|verdict| verdict.open.is_empty() && verdict.chosen > 0);
+        let equal = of_it.len() - open - chosen;
         say(&format!(
-            "OpenClaw 2026.{release}: {} recordings: {equal} equal, {chosen} with chosen differences, \
-             {waiting} waiting for node pairing and setup codes, {open} open",
+            "OpenClaw 2026.{release}: {} recordings: {equal} equal, {chosen} with chosen differences, {open} open",
             of_it.len()
         ));
     }
@@ -127,6 +117,8 @@ fn no_difference_is_open() {
             });
         }
     }
+    let reasons = ROWS.iter().map(|row| row.why).chain(PARTINGS.iter().map(|parting| parting.why));
+    reasons.for_each(|why| assert!(why.0.contains(": "), "{why:?} names no decision and says nothing"));
     assert!(open.is_empty(), "open:\n{open}");
     if only.is_none() {
         let rows: BTreeSet<_> = verdicts.iter().flat_map(|verdict| verdict.rows.iter().copied()).collect();

@@ -6,9 +6,13 @@ mod support;
 
 mod answers;
 mod asking;
+mod codes;
 mod conditions;
 mod connects;
 mod described;
+mod nodes;
+mod owners;
+mod policy;
 mod requests;
 mod sight;
 mod tokens;

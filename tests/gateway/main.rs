@@ -7,12 +7,15 @@ mod budgets;
 #[path = "../support/client.rs"]
 mod client;
 mod clock;
+mod codes;
 mod conditions;
 mod crowd;
 mod dialects;
 mod http;
 mod life;
+mod nodes;
 mod pairing;
+mod policy;
 mod recorded;
 #[path = "../support/running.rs"]
 mod running;

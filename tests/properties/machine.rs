@@ -1,12 +1,15 @@
 //! Each story told twice: by `decide` and the fold, and by the model. After every act both have said and hold the same.
 
+use std::collections::BTreeSet;
+
 use openclaw_pairing::pairing::{
-    Admission, DeviceId, Digest, Fault, Outcome, PairingNeed, Refusal, Registry, RequestId, Role, SignatureForm, TokenVerdict,
+    Admission, Description, DeviceId, Digest, Fault, Granted, Outcome, PairingNeed, Refusal, RequestId, Role, Rule, SetupCodeId,
+    SignatureForm, Surface, TokenVerdict,
 };
 
-use crate::model::{Answer, Held, Model, Paired, Request, State, missing, words};
+use crate::model::{Answer, Held, Model, Paired, Request, State, denied, missing, offers, words};
 use crate::support::given::{START, World, device};
-use crate::support::story::{Stage, Story, issued, requested};
+use crate::support::story::{Act, Stage, Story, codes, issued, requested};
 use crate::{hold, stories};
 
 #[test]
@@ -19,7 +22,11 @@ fn a16_random_commands_under_random_policies_have_the_answers_and_the_state_of_t
             let names = Names::of(&stage.played.world);
             let told = stage.played.steps.get(steps).map(|step| names.answer(&step.outcome));
             assert_eq!(told, model.act(&act), "the answer to {act:?}");
-            assert_eq!(names.state(&stage.played.world.registry), model.state(), "after {act:?}");
+            assert_eq!(names.state(&stage.played.world), model.state(), "after {act:?}");
+            if matches!(act, Act::Apply { .. }) {
+                let text = stage.played.world.registry.policy_text().map(str::to_owned);
+                assert_eq!(text, Some(model.policy().text()), "after {act:?}");
+            }
         }
     });
 }
@@ -28,11 +35,12 @@ fn a16_random_commands_under_random_policies_have_the_answers_and_the_state_of_t
 struct Names {
     requests: Vec<RequestId>,
     tokens: Vec<Digest>,
+    codes: Vec<SetupCodeId>,
 }
 
 impl Names {
     fn of(world: &World) -> Self {
-        Self { requests: requested(world), tokens: issued(world) }
+        Self { requests: requested(world), tokens: issued(world), codes: codes(world) }
     }
 
     fn request(&self, id: RequestId) -> usize {
@@ -43,14 +51,24 @@ impl Names {
         self.tokens.iter().position(|known| *known == token).expect("a token")
     }
 
+    fn granted(&self, token: &Granted) -> usize {
+        self.token(token.issue.expect("a derived token").digest)
+    }
+
+    fn code(&self, id: SetupCodeId) -> usize {
+        self.codes.iter().position(|known| *known == id).expect("a setup code")
+    }
+
     fn answer(&self, outcome: &Outcome) -> Answer {
         match outcome {
-            Outcome::Admitted(Admission { rule, role, scopes, device, token, .. }) => Answer::In {
+            Outcome::Admitted(Admission { rule, role, scopes, device, token, more, surface }) => Answer::In {
                 rule: *rule,
                 device: device.map(number),
                 role: *role,
                 scopes: words(scopes),
-                token: token.as_ref().map(|token| self.token(token.issue.expect("a derived token").digest)),
+                token: token.as_ref().map(|token| self.granted(token)),
+                more: more.iter().map(|token| (token.role, self.granted(token))).collect(),
+                offers: surfaced(surface),
             },
             Outcome::Approved { device, request, before } => {
                 Answer::Approved { device: number(*device), request: self.request(*request), again: before.is_some() }
@@ -58,17 +76,21 @@ impl Names {
             Outcome::Rejected { device, request } => {
                 Answer::Rejected { device: number(*device), request: self.request(*request) }
             }
-            Outcome::Removed { device, .. } => Answer::Removed(number(*device)),
-            Outcome::Rotated { token, own } => Answer::Rotated {
-                token: self.token(token.issue.expect("a derived token").digest),
-                scopes: words(&token.scopes),
-                own: *own,
-            },
-            Outcome::Revoked { device, role, .. } => Answer::Revoked(number(*device), *role),
+            Outcome::RejectedAll(requests) => Answer::RejectedAll(requests.iter().map(|id| self.request(*id)).collect()),
+            Outcome::Removed { device, approved } => {
+                Answer::Removed(number(*device), approved.iter().map(|id| number(*id)).collect())
+            }
+            Outcome::Rotated { token, own } => {
+                Answer::Rotated { token: self.granted(token), scopes: words(&token.scopes), own: *own }
+            }
+            Outcome::Revoked { device, role, approved, .. } => {
+                Answer::Revoked(number(*device), *role, approved.iter().map(|id| number(*id)).collect())
+            }
             Outcome::Renamed { device, label } => Answer::Renamed(number(*device), label.clone()),
             Outcome::Asked { request } => Answer::Asked(self.request(*request)),
             Outcome::Noted => Answer::Noted,
-            Outcome::RejectedAll(_) | Outcome::Applied | Outcome::CodeCreated { .. } => panic!("no story does this: {outcome:?}"),
+            Outcome::Applied => Answer::Applied,
+            Outcome::CodeCreated { code, .. } => Answer::Code(self.code(*code)),
             Outcome::Refused(refusal) => self.refusal(refusal),
         }
     }
@@ -93,6 +115,12 @@ impl Names {
             Refusal::RoleNotHeld(_) => "role not held".to_owned(),
             Refusal::HeldAlready => "it is held".to_owned(),
             Refusal::TokenKeyUnusable => "no token key".to_owned(),
+            Refusal::PolicyDenied { rule, beyond } => return denied(rule, &words(beyond)),
+            Refusal::FromExecShell => "from a shell of the agent".to_owned(),
+            Refusal::LoosensPolicy { keys } => format!("it loosens {keys}"),
+            Refusal::BadPolicy { .. } => "that is no policy".to_owned(),
+            Refusal::UnknownSetupCode => "unknown setup code".to_owned(),
+            Refusal::TooManySetupCodes => "too many setup codes".to_owned(),
             other => format!("{other:?}"),
         })
     }
@@ -106,21 +134,36 @@ impl Names {
             is_narrow: need.token_is_narrow,
             is_revoked: need.revoked.is_some(),
             retry_ms: need.retry_after_ms,
+            rests: need.rests,
         }
     }
 
-    fn state(&self, registry: &Registry) -> State {
-        let mut state = State::default();
+    fn state(&self, world: &World) -> State {
+        let registry = &world.registry;
+        let mut state = State {
+            resting: Rule::ALL.iter().copied().filter(|rule| registry.resting(*rule).is_some()).collect(),
+            ..State::default()
+        };
+        let known = registry.setup_codes().filter(|(_, code)| world.now < code.expires);
+        state.codes.extend(known.map(|(id, code)| (self.code(*id), code.spent.map(|(by, _)| number(by)))));
         for device in registry.devices() {
             let activity = registry.activity(&device.id).expect("of every paired device");
             let roles = device.grants.iter().map(|(role, grant)| {
                 let carried = grant.token.as_ref().map(|token| words(&token.scopes));
-                (*role, Held { approved: words(&grant.approved), carried, is_revoked: grant.revoked.is_some() })
+                let held = Held {
+                    approved: words(&grant.approved),
+                    carried,
+                    is_revoked: grant.revoked.is_some(),
+                    approvers: grant.approvers.iter().map(|id| number(*id)).collect(),
+                    rules: grant.rules.clone(),
+                };
+                (*role, held)
             });
             let paired = Paired {
+                client: Some(device.client),
                 platform: device.description.platform.clone(),
                 family: device.description.family.clone(),
-                commands: device.description.commands.iter().cloned().collect(),
+                offers: offers(&device.description),
                 label: device.label.clone(),
                 roles: roles.collect(),
                 admissions: activity.admissions,
@@ -132,11 +175,13 @@ impl Names {
             let request = Request {
                 number: self.request(waiting.id),
                 reason: waiting.reason,
+                client: waiting.client,
+                address: waiting.address,
                 scopes: words(&waiting.scopes),
                 // A v2 signature vouches for neither.
                 platform: waiting.description.platform.clone().filter(|_| waiting.form == SignatureForm::V3),
                 family: waiting.description.family.clone().filter(|_| waiting.form == SignatureForm::V3),
-                commands: waiting.description.commands.iter().cloned().collect(),
+                offers: offers(&waiting.description),
                 last_ms: waiting.last_at.since(START),
                 attempts: waiting.attempts,
             };
@@ -156,6 +201,11 @@ impl Names {
         state.barred.extend((1..=3).filter(|n| registry.is_barred(&device(*n))));
         state
     }
+}
+
+fn surfaced(surface: &Surface) -> BTreeSet<String> {
+    let (caps, commands) = (surface.caps.clone(), surface.commands.clone());
+    offers(&Description { caps, commands, ..Description::default() })
 }
 
 fn number(id: DeviceId) -> u8 {

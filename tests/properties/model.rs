@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openclaw_pairing::pairing::{
-    AuthMode, ClientId, ClientMode, Ending, Forwarding, PeerUser, Reason, Role, Rule, SharedVerdict, SignatureForm, TokenVerdict,
+    Address, AuthMode, Client, ClientId, ClientMode, CodeGrant, Description, Ending, Forwarding, PeerUser, Reason, Role, Rule,
+    SharedVerdict, SignatureForm, TokenVerdict,
 };
 
-use crate::support::given::Visit;
+use crate::support::given::{Visit, address};
 use crate::support::story::{Act, By, Strictness};
 
 pub(crate) type Scopes = BTreeSet<String>;
@@ -18,19 +19,53 @@ const TTL_MS: u64 = 300_000;
 /// Retired tokens of a role, and answered requests of a paired device, that are remembered.
 const RETIRED: usize = 4;
 const ANSWERED: usize = 16;
+/// Setup codes that are good at once, and how long one may be: a minute at least, a day at most.
+const CODES: usize = 64;
+const CODE_MS: (u64, u64) = (60_000, 86_400_000);
 
 /// What somebody is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    In { rule: Rule, device: Option<u8>, role: Role, scopes: Scopes, token: Option<usize> },
-    Person { reason: Reason, request: usize, missing: Scopes, held: Scopes, is_narrow: bool, is_revoked: bool, retry_ms: u64 },
-    Approved { device: u8, request: usize, again: bool },
-    Rejected { device: u8, request: usize },
-    Removed(u8),
-    Rotated { token: usize, scopes: Scopes, own: bool },
-    Revoked(u8, Role),
+    In {
+        rule: Rule,
+        device: Option<u8>,
+        role: Role,
+        scopes: Scopes,
+        token: Option<usize>,
+        more: BTreeMap<Role, usize>,
+        offers: BTreeSet<String>,
+    },
+    Person {
+        reason: Reason,
+        request: usize,
+        missing: Scopes,
+        held: Scopes,
+        is_narrow: bool,
+        is_revoked: bool,
+        retry_ms: u64,
+        rests: Option<Rule>,
+    },
+    Approved {
+        device: u8,
+        request: usize,
+        again: bool,
+    },
+    Rejected {
+        device: u8,
+        request: usize,
+    },
+    RejectedAll(Vec<usize>),
+    Removed(u8, BTreeSet<u8>),
+    Rotated {
+        token: usize,
+        scopes: Scopes,
+        own: bool,
+    },
+    Revoked(u8, Role, BTreeSet<u8>),
     Renamed(u8, String),
     Asked(usize),
+    Applied,
+    Code(usize),
     Noted,
     No(String),
 }
@@ -46,13 +81,18 @@ pub(crate) struct State {
     pub(crate) tokens: Vec<Option<(u8, Role, TokenVerdict)>>,
     /// Whom a person removed or turned down.
     pub(crate) barred: BTreeSet<u8>,
+    /// Which setup codes are known whose time is not over, and who spent them.
+    pub(crate) codes: BTreeMap<usize, Option<u8>>,
+    /// The rules that rest, where the policy lets them.
+    pub(crate) resting: BTreeSet<Rule>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paired {
+    pub(crate) client: Option<Client>,
     pub(crate) platform: Option<String>,
     pub(crate) family: Option<String>,
-    pub(crate) commands: BTreeSet<String>,
+    pub(crate) offers: BTreeSet<String>,
     pub(crate) label: Option<String>,
     pub(crate) roles: BTreeMap<Role, Held>,
     pub(crate) admissions: u64,
@@ -65,16 +105,21 @@ pub(crate) struct Held {
     /// What the live token carries.
     pub(crate) carried: Option<Scopes>,
     pub(crate) is_revoked: bool,
+    /// The devices and the rules that gave something of it.
+    pub(crate) approvers: BTreeSet<u8>,
+    pub(crate) rules: BTreeSet<Rule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) number: usize,
     pub(crate) reason: Reason,
+    pub(crate) client: Client,
+    pub(crate) address: Address,
     pub(crate) scopes: Scopes,
     pub(crate) platform: Option<String>,
     pub(crate) family: Option<String>,
-    pub(crate) commands: BTreeSet<String>,
+    pub(crate) offers: BTreeSet<String>,
     pub(crate) last_ms: u64,
     pub(crate) attempts: u32,
 }
@@ -100,6 +145,23 @@ struct Token {
     is_forgotten: bool,
 }
 
+struct Code {
+    grants: Vec<(Role, Scopes)>,
+    until_ms: u64,
+    /// The device that made it, if one did.
+    maker: Option<u8>,
+    spent: Option<u8>,
+    is_gone: bool,
+}
+
+/// Who gave something, where that is remembered: a device, or a rule.
+#[derive(Clone, Copy)]
+enum Giver {
+    Device(u8),
+    Rule(Rule),
+    Other,
+}
+
 #[derive(Clone)]
 struct Connection {
     rule: Rule,
@@ -122,13 +184,16 @@ enum Over {
 }
 
 /// What a device asks for, as far as it was proved: a v2 signature proves neither platform nor family.
+#[derive(Clone)]
 struct Claim {
     device: u8,
+    client: Client,
+    address: Address,
     role: Role,
     asked: Scopes,
     platform: Option<String>,
     family: Option<String>,
-    commands: BTreeSet<String>,
+    offers: BTreeSet<String>,
 }
 
 pub(crate) struct Model {
@@ -141,6 +206,8 @@ pub(crate) struct Model {
     requests: usize,
     tokens: Vec<Token>,
     barred: BTreeSet<u8>,
+    codes: Vec<Code>,
+    resting: BTreeSet<Rule>,
     connections: Vec<Connection>,
 }
 
@@ -156,6 +223,8 @@ impl Model {
             requests: 0,
             tokens: vec![],
             barred: BTreeSet::new(),
+            codes: vec![],
+            resting: BTreeSet::new(),
             connections: vec![],
         }
     }
@@ -163,8 +232,9 @@ impl Model {
     /// What is told, where anybody is.
     pub(crate) fn act(&mut self, act: &Act) -> Option<Answer> {
         Some(match act {
-            Act::Connect { visit, token } => {
-                let answer = self.connect(visit, token.map(|place| newest(self.tokens.len(), place)));
+            Act::Connect { visit, token, code } => {
+                let token = token.map(|place| newest(self.tokens.len(), place));
+                let answer = self.connect(visit, token, code.map(|place| newest(self.codes.len(), place)));
                 if let Answer::In { rule, device, scopes, .. } = &answer {
                     self.connections.push(Connection { rule: *rule, device: *device, scopes: scopes.clone() });
                 }
@@ -178,11 +248,17 @@ impl Model {
             }
             Act::Approve { by, request } => self.approve(*by, newest(self.requests, *request)),
             Act::Reject { by, request } => self.reject(*by, newest(self.requests, *request)),
-            Act::Remove { by, device } => self.remove(*by, *device),
+            Act::RejectFrom { by, address } => self.reject_from(*by, *address),
+            Act::Remove { by, device, with_approved } => self.remove(*by, *device, *with_approved),
             Act::Rotate { by, device, role, scopes } => self.rotate(*by, *device, *role, scopes.as_ref().map(words)),
-            Act::Revoke { by, device, role } => self.revoke(*by, *device, *role),
+            Act::Revoke { by, device, role, with_approved } => self.revoke(*by, *device, *role, *with_approved),
             Act::Rename { by, device, label } => self.rename(*by, *device, label),
             Act::Ask { by, scopes } => self.ask(*by, words(scopes)),
+            Act::Apply { by, keys } => self.apply(*by, keys.as_ref().map(|keys| self.policy.with(keys))),
+            Act::Arm { by, rule } => self.arm(*by, *rule),
+            Act::Seen { by, .. } => self.may_all(*by).and_then(|()| self.seat_belt(*by)).err().unwrap_or(Answer::Noted),
+            Act::MakeCode { by, grants, lives_ms } => self.make_code(*by, grants, *lives_ms),
+            Act::TakeBackCode { by, code } => self.take_back_code(*by, newest(self.codes.len(), *code)),
             Act::Close { connection } => {
                 let place = newest(self.connections.len(), *connection)?;
                 self.connections.remove(place);
@@ -214,25 +290,35 @@ impl Model {
             let verdict = self.verdict(place, token.device, token.role);
             tokens.push((verdict != TokenVerdict::Wrong).then_some((token.device, token.role, verdict)));
         }
+        let known = self.codes.iter().enumerate().filter(|(_, code)| !code.is_gone && self.now_ms < code.until_ms);
         State {
             paired: self.paired.clone(),
             waiting: self.waiting.clone(),
             over: self.over.iter().map(|over| (over.number, over.ending)).collect(),
             tokens,
             barred: self.barred.clone(),
+            codes: known.map(|(number, code)| (number, code.spent)).collect(),
+            resting: self.resting.clone(),
         }
+    }
+
+    pub(crate) fn policy(&self) -> Strictness {
+        self.policy
     }
 
     // --- connects ---------------------------------------------------------------------------------------------------
 
-    fn connect(&mut self, visit: &Visit, token: Option<Option<usize>>) -> Answer {
+    fn connect(&mut self, visit: &Visit, token: Option<Option<usize>>, code: Option<Option<usize>>) -> Answer {
         let asked = words(&visit.scopes);
-        let Some(device) = visit.device else { return self.without_device(visit, asked) };
-        if visit.form == SignatureForm::V2 && self.policy.0[5] == 1 {
+        let with_code = code.is_some();
+        let Some(device) = visit.device else { return self.without_device(visit, asked, with_code) };
+        if visit.form == SignatureForm::V2 && self.policy.rank("signatures") == 1 {
             return no("signature");
         }
-        let is_trusted = visit.mode == AuthMode::None || visit.shared == SharedVerdict::Right;
+        let is_trusted = is_trusted(visit);
+        let code = code.flatten().filter(|code| visit.shared != SharedVerdict::Spent && self.is_good(*code, device, visit));
         let verdict = match token {
+            _ if code.is_some() => TokenVerdict::SetupCode,
             _ if matches!(visit.shared, SharedVerdict::Right | SharedVerdict::Spent) => TokenVerdict::Missing,
             None => TokenVerdict::Missing,
             Some(None) => TokenVerdict::Wrong,
@@ -241,87 +327,153 @@ impl Model {
         let is_probe = visit.client.mode == ClientMode::Probe;
         let role = self.paired.get(&device).and_then(|paired| paired.roles.get(&visit.role));
         let asks_again = role.is_some_and(|role| role.is_revoked) && verdict == TokenVerdict::Retired && !is_probe;
-        if !is_trusted && verdict != TokenVerdict::Live && !asks_again {
-            return self.unauthorized(visit, Some(device), verdict, token.is_some() && !visit.in_place);
+        if !is_trusted && !matches!(verdict, TokenVerdict::Live | TokenVerdict::SetupCode) && !asks_again {
+            return self.unauthorized(visit, Some(device), verdict, token.is_some() && !visit.in_place, with_code);
+        }
+        if !is_probe && let Some(refusal) = self.denied(visit.client, visit.role, &asked) {
+            return refusal;
         }
         let is_v3 = visit.form == SignatureForm::V3;
         let claim = Claim {
             device,
+            client: visit.client,
+            address: address_of(visit),
             role: visit.role,
             asked,
             platform: visit.description.platform.clone().filter(|_| is_v3),
             family: visit.description.family.clone().filter(|_| is_v3),
-            commands: visit.description.commands.iter().filter(|_| visit.role == Role::Node).cloned().collect(),
+            offers: if visit.role == Role::Node { offers(&visit.description) } else { BTreeSet::new() },
         };
-        if self.paired.contains_key(&device) { self.come_back(visit, &claim) } else { self.come_first(visit, &claim) }
+        if self.paired.contains_key(&device) { self.come_back(visit, &claim, code) } else { self.come_first(visit, &claim, code) }
     }
 
-    fn without_device(&self, visit: &Visit, asked: Scopes) -> Answer {
+    fn without_device(&self, visit: &Visit, asked: Scopes, with_code: bool) -> Answer {
         if visit.shared == SharedVerdict::Spent {
-            return self.unauthorized(visit, None, TokenVerdict::Missing, false);
+            return self.unauthorized(visit, None, TokenVerdict::Missing, false, with_code);
         }
         if visit.client.id == ClientId::ControlUi {
             return no("a Control UI needs a device");
         }
         if visit.role == Role::Operator && visit.mode != AuthMode::None && visit.shared == SharedVerdict::Right {
             let is_local = self.is_local(visit);
-            let (rule, scopes) = if visit.client.mode == ClientMode::Probe {
-                (Rule::Probe, None)
-            } else if is_local && is(visit, ClientId::Cli, ClientMode::Cli) && self.policy.0[2] < 3 {
-                (Rule::LocalCli, given(self.policy.0[2], asked))
-            } else if is_local && is(visit, ClientId::GatewayClient, ClientMode::Backend) && self.policy.0[3] < 3 {
-                (Rule::LocalBackend, given(self.policy.0[3], asked))
+            let (cli, backend) = (self.policy.rank("localCli"), self.policy.rank("localBackend"));
+            if visit.client.mode == ClientMode::Probe {
+                return came_in(Rule::Probe, visit.role, Scopes::new());
+            }
+            if let Some(refusal) = self.denied(visit.client, visit.role, &asked) {
+                return refusal;
+            }
+            let (rule, scopes) = if is_local && is(visit, ClientId::Cli, ClientMode::Cli) && cli < 3 {
+                (Rule::LocalCli, given(cli, asked))
+            } else if is_local && is(visit, ClientId::GatewayClient, ClientMode::Backend) && backend < 3 {
+                (Rule::LocalBackend, given(backend, asked))
             } else {
                 (Rule::SharedSecret, None)
             };
-            return Answer::In { rule, device: None, role: visit.role, scopes: scopes.unwrap_or_default(), token: None };
+            return came_in(rule, visit.role, scopes.unwrap_or_default());
         }
         if visit.role == Role::Operator && visit.shared == SharedVerdict::Wrong {
-            return self.unauthorized(visit, None, TokenVerdict::Missing, false);
+            return self.unauthorized(visit, None, TokenVerdict::Missing, false, with_code);
         }
         no("a device is needed")
     }
 
-    fn come_first(&mut self, visit: &Visit, claim: &Claim) -> Answer {
+    fn come_first(&mut self, visit: &Visit, claim: &Claim, code: Option<usize>) -> Answer {
         let Claim { device, role, ref asked, .. } = *claim;
         if visit.client.mode == ClientMode::Probe {
-            return Answer::In { rule: Rule::Probe, device: None, role, scopes: Scopes::new(), token: None };
+            return came_in(Rule::Probe, role, Scopes::new());
+        }
+        if let Some(code) = code {
+            return self.pair_by_code(claim, code, Reason::NotPaired);
         }
         let is_welcome = self.is_local(visit) && !self.barred.contains(&device);
         let is_backend = role == Role::Operator && is(visit, ClientId::GatewayClient, ClientMode::Backend);
-        if is_welcome && is_backend && self.policy.0[3] < 3 {
-            let scopes = given(self.policy.0[3], asked.clone()).unwrap_or_default();
-            return Answer::In { rule: Rule::LocalBackend, device: None, role, scopes, token: None };
+        let backend = self.policy.rank("localBackend");
+        if is_welcome && is_backend && backend < 3 {
+            return came_in(Rule::LocalBackend, role, given(backend, asked.clone()).unwrap_or_default());
         }
-        let pairs = match self.policy.0[0] {
+        let pairs = match self.policy.rank("localFirstPairing") {
             0 => true,
             1 => role == Role::Operator,
             2 => role == Role::Operator && covers(role, &word("operator.write"), asked),
             _ => false,
         };
-        if !is_welcome || is_backend || !pairs {
-            return self.ask_person(claim, Reason::NotPaired);
+        let rule = Rule::LocalFirstPairing;
+        let pairs = is_welcome && !is_backend && pairs;
+        if pairs && !self.rests(rule) {
+            return self.pair_first(claim, rule, claim.offers.clone());
         }
-        self.expire(device, role);
-        let request = self.new_request(claim, Reason::NotPaired, asked.clone(), claim.commands.clone());
-        self.grant(device, request);
-        let token = self.live(device, role);
-        Answer::In { rule: Rule::LocalFirstPairing, device: Some(device), role, scopes: asked.clone(), token }
+        let is_seen = !visit.source.is_page && matches!(visit.source.forwarding, Forwarding::None | Forwarding::Trusted);
+        let is_node = role == Role::Node && asked.is_empty() && !self.barred.contains(&device);
+        if is_node && is_seen && is_trusted(visit) && self.trusts_nodes_at(claim.address) {
+            // Its commands are what a person is asked for, as far as anybody may approve them.
+            let answer = self.pair_first(claim, Rule::TrustedNodeCidrs, BTreeSet::new());
+            let rest = self.may_offer(&claim.platform, &claim.offers);
+            if !rest.is_empty() {
+                self.new_request(claim, Reason::ScopeUpgrade, asked.clone(), rest);
+            }
+            return answer;
+        }
+        self.ask_person(claim, Reason::NotPaired, pairs.then_some(rule))
     }
 
-    fn come_back(&mut self, visit: &Visit, claim: &Claim) -> Answer {
+    fn pair_first(&mut self, claim: &Claim, rule: Rule, offered: BTreeSet<String>) -> Answer {
+        let Claim { device, role, ref asked, .. } = *claim;
+        self.expire(device, role);
+        let request = self.new_request(claim, Reason::NotPaired, asked.clone(), offered);
+        self.grant(device, request, Giver::Rule(rule));
+        let (token, offers) = (self.live(device, role), self.offered(claim, &self.paired[&device]));
+        Answer::In { rule, device: Some(device), role, scopes: asked.clone(), token, more: BTreeMap::new(), offers }
+    }
+
+    /// Gives all that the code does, also what was not asked for now.
+    fn pair_by_code(&mut self, claim: &Claim, code: usize, reason: Reason) -> Answer {
+        let Claim { device, role, ref asked, .. } = *claim;
+        let Code { grants, maker, .. } = &self.codes[code];
+        let giver = maker.map_or(Giver::Other, Giver::Device);
+        let mut grants = grants.clone();
+        grants.sort_by_key(|(of, _)| *of != role);
+        for (of, scopes) in &mut grants {
+            scopes.retain(|scope| self.denied(claim.client, *of, &word(scope)).is_none());
+            // What is asked may be a part of what is too much as a whole.
+            if *of == role && !covers(role, scopes, asked) {
+                scopes.extend(asked.iter().cloned());
+            }
+        }
+        self.expire(device, role);
+        let request = self.new_request(claim, reason, asked.clone(), claim.offers.clone());
+        self.adopt(device, &request);
+        self.codes[code].spent = Some(device);
+        let mut tokens = BTreeMap::new();
+        for (of, scopes) in grants {
+            self.give(device, of, &scopes, giver);
+            if of == role {
+                self.end(device, role, Ending::Approved, None);
+            }
+            if self.live(device, of).is_none() {
+                self.issue(device, of, self.held(device, of), false);
+            }
+            tokens.extend(self.live(device, of).map(|token| (of, token)));
+        }
+        let (token, offers) = (tokens.remove(&role), self.offered(claim, &self.paired[&device]));
+        Answer::In { rule: Rule::SetupCode, device: Some(device), role, scopes: asked.clone(), token, more: tokens, offers }
+    }
+
+    fn come_back(&mut self, visit: &Visit, claim: &Claim, code: Option<usize>) -> Answer {
         let Claim { device, role, ref asked, .. } = *claim;
         let is_probe = visit.client.mode == ClientMode::Probe;
-        let paired = &self.paired[&device];
+        let paired = self.paired[&device].clone();
         let is_other = |pinned: &Option<String>, claimed: &Option<String>| match (pinned, claimed) {
             (Some(pinned), Some(claimed)) => pinned != claimed,
             _ => false,
         };
         let moves = is_other(&paired.platform, &claim.platform);
-        let may_move = self.policy.0[4] == 0
+        let may_move = self.policy.rank("metadata") == 0
             && family_of(&paired.platform).is_some()
             && family_of(&paired.platform) == family_of(&claim.platform);
-        let reason = if is_other(&paired.family, &claim.family) || (moves && !may_move) {
+        // As another client it is not rid of a ceiling over the one that was paired.
+        let is_renamed = paired.client.is_some_and(|client| self.denied(client, role, asked).is_some());
+        let reason = if is_other(&paired.family, &claim.family) || (moves && !may_move) || is_renamed {
             Some(Reason::MetadataUpgrade)
         } else if paired.roles.get(&role).is_none_or(|role| role.is_revoked) {
             Some(Reason::RoleUpgrade)
@@ -330,12 +482,22 @@ impl Model {
         } else {
             None
         };
-        match reason {
-            Some(_) if is_probe => {
-                return Answer::In { rule: Rule::Probe, device: None, role, scopes: Scopes::new(), token: None };
+        if let Some(reason) = reason {
+            if is_probe {
+                return came_in(Rule::Probe, role, Scopes::new());
             }
-            Some(reason) => return self.ask_person(claim, reason),
-            None => {}
+            if let (Some(code), Reason::RoleUpgrade | Reason::ScopeUpgrade) = (code, reason) {
+                return self.pair_by_code(claim, code, reason);
+            }
+            let rule = Rule::LocalUpgrade;
+            let upgrades = reason == Reason::ScopeUpgrade && self.upgrades(visit, claim);
+            if !upgrades || self.rests(rule) {
+                return self.ask_person(claim, reason, upgrades.then_some(rule));
+            }
+            let more = beyond(role, &self.held(device, role), asked);
+            let carries = self.held(device, role).union(&more).cloned().collect();
+            self.settle(device, role, &carries);
+            self.give(device, role, &more, Giver::Rule(rule));
         }
         if !is_probe {
             if moves {
@@ -345,13 +507,103 @@ impl Model {
                 self.issue(device, role, self.held(device, role), false);
             }
         }
-        let token = self.live(device, role);
-        Answer::In { rule: Rule::Paired, device: Some(device), role, scopes: asked.clone(), token }
+        let offers = self.offered(claim, &paired);
+        if role == Role::Node && !is_probe {
+            let wanted = self.may_offer(&paired.platform, &claim.offers);
+            if !paired.offers.is_superset(&wanted) {
+                self.raise(&Claim { offers: wanted, ..claim.clone() }, Reason::ScopeUpgrade);
+            }
+        }
+        let (token, more) = (self.live(device, role), BTreeMap::new());
+        Answer::In { rule: Rule::Paired, device: Some(device), role, scopes: asked.clone(), token, more, offers }
+    }
+
+    /// Whether a rule gives what is asked for beyond what is held. What a person took from a token, no rule gives back.
+    fn upgrades(&self, visit: &Visit, claim: &Claim) -> bool {
+        let role = claim.role;
+        let Some(holds) = self.paired[&claim.device].roles.get(&role).filter(|_| role == Role::Operator) else { return false };
+        let lacks = beyond(role, &self.held(claim.device, role), &claim.asked);
+        let gives = match self.policy.rank("localUpgrade") {
+            0 => Scopes::from(["operator.write".to_owned(), "operator.approvals".to_owned()]),
+            1 => word("operator.write"),
+            2 => word("operator.read"),
+            _ => return false,
+        };
+        let was_taken = lacks.iter().any(|scope| has(role, &holds.approved, scope));
+        !was_taken && is_trusted(visit) && self.is_local(visit) && covers(role, &gives, &lacks)
+    }
+
+    /// What of `asked` is beyond what nobody of this kind may have.
+    fn denied(&self, client: Client, role: Role, asked: &Scopes) -> Option<Answer> {
+        let all: &[Ceiling] = match self.policy.rank("ceilings") {
+            0 => &[],
+            1 => &[(None, Some(ClientId::ControlUi), None, "write pairing")],
+            2 => &[
+                (None, Some(ClientId::ControlUi), None, "pairing"),
+                (Some(Role::Operator), None, Some(ClientMode::Cli), "write pairing"),
+            ],
+            3 => &[(None, None, None, "pairing write"), (None, Some(ClientId::ControlUi), None, "")],
+            _ => &[
+                (Some(Role::Node), None, None, ""),
+                (Some(Role::Operator), None, None, "read"),
+                (None, None, None, "pairing write"),
+                (None, Some(ClientId::ControlUi), None, ""),
+            ],
+        };
+        all.iter().enumerate().find_map(|(n, (of, id, mode, most))| {
+            let is_over = of.is_none_or(|of| of == role)
+                && id.is_none_or(|id| id == client.id)
+                && mode.is_none_or(|mode| mode == client.mode);
+            let most = most.split_whitespace().map(|name| format!("operator.{name}")).collect();
+            let beyond = beyond(role, &most, asked);
+            (is_over && !beyond.is_empty()).then(|| denied(&format!("ceilings[{n}]"), &beyond))
+        })
+    }
+
+    fn rests(&self, rule: Rule) -> bool {
+        self.policy.rank("restAfterRemoval") == 1 && self.resting.contains(&rule)
+    }
+
+    fn trusts_nodes_at(&self, from: Address) -> bool {
+        let hosts: &[(u8, u8)] = match self.policy.rank("trustedNodeCidrs") {
+            0 | 1 => &[(203, 1), (203, 2), (203, 3), (9, 9)],
+            2 => &[(203, 1), (203, 2), (203, 3)],
+            3 => &[(203, 2), (203, 3)],
+            _ => &[],
+        };
+        hosts.iter().any(|(net, host)| from == address(*net, *host))
+    }
+
+    /// What of this a node of this platform may offer; every capability.
+    fn may_offer(&self, platform: &Option<String>, offered: &BTreeSet<String>) -> BTreeSet<String> {
+        let commands: &[&str] = match (self.policy.rank("nodeCommands"), family_of(platform)) {
+            (0, _) | (1, Some("linux")) => &["camera", "screen"],
+            (1 | 2, Some("ios")) | (2, Some("linux")) => &["camera"],
+            (1, None) => &["screen"],
+            _ => &[],
+        };
+        offered.iter().filter(|name| name.starts_with("cap ") || commands.contains(&&***name)).cloned().collect()
+    }
+
+    /// What a node may offer of what it declares now: what was approved, as far as it may.
+    fn offered(&self, claim: &Claim, paired: &Paired) -> BTreeSet<String> {
+        let approved: BTreeSet<_> = claim.offers.intersection(&paired.offers).cloned().collect();
+        self.may_offer(&paired.platform, &approved)
+    }
+
+    /// Whether this setup code is good for all that is asked: also once spent, for who spent it and still holds that.
+    fn is_good(&self, code: usize, device: u8, visit: &Visit) -> bool {
+        let (Code { grants, until_ms, spent, is_gone, .. }, asked) = (&self.codes[code], words(&visit.scopes));
+        let gives = grants.iter().any(|(role, scopes)| *role == visit.role && covers(*role, scopes, &asked));
+        let role = self.paired.get(&device).and_then(|paired| paired.roles.get(&visit.role));
+        let holds = role.is_some_and(|role| !role.is_revoked) && covers(visit.role, &self.held(device, visit.role), &asked);
+        let is_left = spent.is_none() || (*spent == Some(device) && holds);
+        !is_gone && self.now_ms < *until_ms && gives && is_left
     }
 
     fn is_local(&self, visit: &Visit) -> bool {
         let source = &visit.source;
-        let is_owner = self.policy.0[1] == 0 || matches!(source.user, PeerUser::Owner | PeerUser::Untold);
+        let is_owner = self.policy.rank("localPeer") == 0 || matches!(source.user, PeerUser::Owner | PeerUser::Untold);
         // A proxy vouches for somebody elsewhere.
         let is_direct = visit.mode != AuthMode::TrustedProxy
             && source.forwarding == Forwarding::None
@@ -360,12 +612,20 @@ impl Model {
         source.peer.is_loopback() && source.host_is_loopback && is_direct && is_owner
     }
 
-    fn unauthorized(&self, visit: &Visit, device: Option<u8>, verdict: TokenVerdict, is_explicit: bool) -> Answer {
+    fn unauthorized(
+        &self,
+        visit: &Visit,
+        device: Option<u8>,
+        verdict: TokenVerdict,
+        is_explicit: bool,
+        with_code: bool,
+    ) -> Answer {
         let live = device.and_then(|device| self.live(device, visit.role));
         let was_rotated = verdict == TokenVerdict::Retired && live.is_some_and(|token| self.tokens[token].was_rotated);
         let reason = match (visit.shared, verdict, visit.mode) {
             (SharedVerdict::Spent, ..) => "rate_limited",
             (_, TokenVerdict::Wrong | TokenVerdict::Retired, _) if is_explicit || was_rotated => "device_token_mismatch",
+            _ if with_code => "bootstrap_token_invalid",
             (SharedVerdict::Missing, _, AuthMode::TrustedProxy) => "trusted_proxy_user_missing",
             (SharedVerdict::NotConfigured, _, AuthMode::TrustedProxy) => "trusted_proxy_untrusted_source",
             (_, _, AuthMode::TrustedProxy) => "trusted_proxy_user_not_allowed",
@@ -379,7 +639,7 @@ impl Model {
 
     // --- requests ---------------------------------------------------------------------------------------------------
 
-    fn ask_person(&mut self, claim: &Claim, reason: Reason) -> Answer {
+    fn ask_person(&mut self, claim: &Claim, reason: Reason, rests: Option<Rule>) -> Answer {
         let Claim { device, role, ref asked, .. } = *claim;
         let request = self.raise(claim, reason);
         let held = self.held(device, role);
@@ -389,7 +649,8 @@ impl Model {
         let waiting = self.waiting.get_mut(&(device, role)).expect("it waits");
         let retry_ms = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000].get(waiting.attempts as usize).copied().unwrap_or(60_000);
         (waiting.attempts, waiting.last_ms) = (waiting.attempts + 1, self.now_ms);
-        Answer::Person { reason, request, missing: beyond(role, &held, asked), held, is_narrow, is_revoked, retry_ms }
+        let missing = beyond(role, &held, asked);
+        Answer::Person { reason, request, missing, held, is_narrow, is_revoked, retry_ms, rests }
     }
 
     /// A device asks for more on a connection that it has. It says nothing new of itself.
@@ -404,37 +665,43 @@ impl Model {
         if covers(role, &self.held(device, role), &asked) {
             return no("it is held");
         }
-        let (platform, family, commands) = (paired.platform.clone(), paired.family.clone(), paired.commands.clone());
-        Answer::Asked(self.raise(&Claim { device, role, asked, platform, family, commands }, Reason::ScopeUpgrade))
+        let (client, address) = (paired.client.expect("of every paired device"), address(203, 1));
+        if let Some(refusal) = self.denied(client, role, &asked) {
+            return refusal;
+        }
+        let (platform, family, offers) = (paired.platform.clone(), paired.family.clone(), paired.offers.clone());
+        let claim = Claim { device, client, address, role, asked, platform, family, offers };
+        Answer::Asked(self.raise(&claim, Reason::ScopeUpgrade))
     }
 
     /// The request that waits, if it shows all that is asked for, or a new one that shows it besides.
     fn raise(&mut self, claim: &Claim, reason: Reason) -> usize {
         let Claim { device, role, .. } = *claim;
         self.expire(device, role);
-        let (mut scopes, mut commands) = (claim.asked.clone(), claim.commands.clone());
+        let (mut scopes, mut offers) = (claim.asked.clone(), claim.offers.clone());
         if let Some(waiting) = self.waiting.get(&(device, role)) {
             let shown = |shown: &Option<String>, claimed: &Option<String>| claimed.is_none() || shown == claimed;
             if covers(role, &waiting.scopes, &scopes)
                 && shown(&waiting.platform, &claim.platform)
                 && shown(&waiting.family, &claim.family)
-                && waiting.commands.is_superset(&commands)
+                && waiting.offers.is_superset(&offers)
             {
                 return waiting.number;
             }
             scopes.extend(waiting.scopes.iter().cloned());
-            commands.extend(waiting.commands.iter().cloned());
+            offers.extend(waiting.offers.iter().cloned());
         }
-        self.new_request(claim, reason, scopes, commands).number
+        self.new_request(claim, reason, scopes, offers).number
     }
 
     /// Takes the place of the one that waits.
-    fn new_request(&mut self, claim: &Claim, reason: Reason, scopes: Scopes, commands: BTreeSet<String>) -> Request {
+    fn new_request(&mut self, claim: &Claim, reason: Reason, scopes: Scopes, offers: BTreeSet<String>) -> Request {
         let (device, role, number) = (claim.device, claim.role, self.requests);
         self.requests += 1;
         self.end(device, role, Ending::Superseded, Some(number));
-        let (platform, family) = (claim.platform.clone(), claim.family.clone());
-        let request = Request { number, reason, scopes, platform, family, commands, last_ms: self.now_ms, attempts: 0 };
+        let Claim { client, address, ref platform, ref family, .. } = *claim;
+        let (platform, family, last_ms, attempts) = (platform.clone(), family.clone(), self.now_ms, 0);
+        let request = Request { number, reason, client, address, scopes, platform, family, offers, last_ms, attempts };
         self.waiting.insert((device, role), request.clone());
         request
     }
@@ -498,11 +765,14 @@ impl Model {
             }
         };
         let waiting = self.waiting[&(device, role)].clone();
-        if let Err(refusal) = power.grants(role, &waiting.scopes) {
+        if let Err(refusal) = power.grants(role, &waiting.scopes).and_then(|()| self.seat_belt(by)) {
+            return refusal;
+        }
+        if let Some(refusal) = self.denied(waiting.client, role, &waiting.scopes) {
             return refusal;
         }
         let request = waiting.number;
-        self.grant(device, waiting);
+        self.grant(device, waiting, self.giver(by));
         Answer::Approved { device, request, again: false }
     }
 
@@ -521,44 +791,182 @@ impl Model {
         Answer::Rejected { device, request: waiting.number }
     }
 
+    /// Turns down whatever was first asked for from this address.
+    fn reject_from(&mut self, by: By, address: Address) -> Answer {
+        let power = self.power(by);
+        if let Err(refusal) = power.answers_any() {
+            return refusal;
+        }
+        if !power.is_over_all() {
+            return no("admin is needed");
+        }
+        let theirs = self.waiting.iter().filter(|(_, waiting)| waiting.address == address);
+        let mut theirs: Vec<_> = theirs.map(|(of, waiting)| (waiting.number, *of)).collect();
+        theirs.sort_unstable();
+        for (_, (device, role)) in &theirs {
+            self.expire(*device, *role);
+        }
+        theirs.retain(|(_, of)| self.waiting.contains_key(of));
+        for (_, (device, role)) in &theirs {
+            self.end(*device, *role, Ending::Rejected, None);
+            self.barred.insert(*device);
+        }
+        Answer::RejectedAll(theirs.into_iter().map(|(number, _)| number).collect())
+    }
+
+    // --- policy and setup codes -------------------------------------------------------------------------------------
+
+    fn apply(&mut self, by: By, wanted: Option<Strictness>) -> Answer {
+        if let Err(refusal) = self.may_all(by) {
+            return refusal;
+        }
+        let Some(wanted) = wanted.filter(|wanted| wanted.is_sound()) else { return no("that is no policy") };
+        let looser = self.policy.loosened_by(wanted);
+        if !looser.is_empty() && matches!(by, By::Connection(_)) {
+            return no(&format!("it loosens {}", looser.join(", ")));
+        }
+        if !looser.is_empty()
+            && let Err(refusal) = self.seat_belt(by)
+        {
+            return refusal;
+        }
+        self.policy = wanted;
+        Answer::Applied
+    }
+
+    fn arm(&mut self, by: By, rule: Rule) -> Answer {
+        if matches!(by, By::Connection(_)) {
+            return no(&format!("it loosens {rule}"));
+        }
+        if let Err(refusal) = self.seat_belt(by) {
+            return refusal;
+        }
+        self.resting.remove(&rule);
+        Answer::Noted
+    }
+
+    fn make_code(&mut self, by: By, grants: &[CodeGrant], lives_ms: u64) -> Answer {
+        if let Err(refusal) = self.may_all(by).and_then(|()| self.seat_belt(by)) {
+            return refusal;
+        }
+        if self.codes.iter().filter(|code| !code.is_gone && self.now_ms < code.until_ms).count() >= CODES {
+            return no("too many setup codes");
+        }
+        let maker = match self.giver(by) {
+            Giver::Device(maker) => Some(maker),
+            _ => None,
+        };
+        let grants = grants.iter().map(|grant| (grant.role, words(&grant.scopes))).collect();
+        let until_ms = self.now_ms + lives_ms.clamp(CODE_MS.0, CODE_MS.1);
+        self.codes.push(Code { grants, until_ms, maker, spent: None, is_gone: false });
+        Answer::Code(self.codes.len() - 1)
+    }
+
+    fn take_back_code(&mut self, by: By, code: Option<usize>) -> Answer {
+        if let Err(refusal) = self.may_all(by) {
+            return refusal;
+        }
+        let now_ms = self.now_ms;
+        let code = code.map(|code| &mut self.codes[code]);
+        match code.filter(|code| code.spent.is_none() && !code.is_gone && now_ms < code.until_ms) {
+            Some(code) => {
+                code.is_gone = true;
+                Answer::Noted
+            }
+            None => no("unknown setup code"),
+        }
+    }
+
     // --- what is held -----------------------------------------------------------------------------------------------
 
     /// Gives what a waiting request shows, beyond what is held.
-    fn grant(&mut self, device: u8, request: Request) {
+    fn grant(&mut self, device: u8, request: Request, giver: Giver) {
         let role = *self
             .waiting
             .iter()
             .find(|(_, waiting)| waiting.number == request.number)
             .map(|((_, role), _)| role)
             .expect("it waits");
-        let paired = self.paired.entry(device).or_default();
-        paired.platform = request.platform.or(paired.platform.take());
-        paired.family = request.family.or(paired.family.take());
-        paired.commands.extend(request.commands);
-        self.give(device, role, &request.scopes);
+        self.adopt(device, &request);
+        self.give(device, role, &request.scopes, giver);
         self.end(device, role, Ending::Approved, None);
         if self.live(device, role).is_none() {
             self.issue(device, role, self.held(device, role), false);
         }
     }
 
-    fn give(&mut self, device: u8, role: Role, scopes: &Scopes) {
+    /// The device is from now on what its request said, as far as it said so.
+    fn adopt(&mut self, device: u8, request: &Request) {
+        let paired = self.paired.entry(device).or_default();
+        paired.client = Some(request.client);
+        paired.platform = request.platform.clone().or(paired.platform.take());
+        paired.family = request.family.clone().or(paired.family.take());
+        paired.offers.extend(request.offers.iter().cloned());
+    }
+
+    /// Ends the request that only lacks what is held from now on, if one does, and says whether.
+    fn settle(&mut self, device: u8, role: Role, carries: &Scopes) -> bool {
+        let settles = self.waiting.get(&(device, role)).filter(|waiting| {
+            matches!(waiting.reason, Reason::ScopeUpgrade | Reason::RoleUpgrade)
+                && !self.is_due(waiting)
+                && covers(role, carries, &waiting.scopes)
+                && self.paired[&device].offers.is_superset(&waiting.offers)
+        });
+        let Some(waiting) = settles.cloned() else { return false };
+        self.adopt(device, &waiting);
+        self.end(device, role, Ending::Approved, None);
+        true
+    }
+
+    fn give(&mut self, device: u8, role: Role, scopes: &Scopes, giver: Giver) {
         let more = beyond(role, &self.held(device, role), scopes);
         let holds = self.paired.get_mut(&device).expect("paired").roles.entry(role).or_default();
         holds.is_revoked = false;
         holds.approved.extend(more.iter().cloned());
+        match giver {
+            Giver::Device(giver) => drop(holds.approvers.insert(giver)),
+            Giver::Rule(rule) => drop(holds.rules.insert(rule)),
+            Giver::Other => {}
+        }
         if let Some(carried) = &mut holds.carried {
             carried.extend(more);
         }
     }
 
-    fn remove(&mut self, by: By, device: u8) -> Answer {
-        if let Err(refusal) = self.power(by).acts_on(device) {
+    /// Which roles of which devices hold something that this one approved, or that those devices did, and so on.
+    fn approved_by(&self, device: u8) -> BTreeSet<(u8, Role)> {
+        let (mut givers, mut found) = (BTreeSet::from([device]), BTreeSet::new());
+        loop {
+            let before = found.len();
+            for (other, paired) in self.paired.iter().filter(|(other, _)| **other != device) {
+                let roles = paired.roles.iter().filter(|(_, holds)| !holds.approvers.is_disjoint(&givers));
+                found.extend(roles.map(|(role, _)| (*other, *role)));
+            }
+            givers.extend(found.iter().map(|(other, _)| *other));
+            if found.len() == before {
+                return found;
+            }
+        }
+    }
+
+    fn remove(&mut self, by: By, device: u8, with_approved: bool) -> Answer {
+        let power = self.power(by);
+        if let Err(refusal) = power.acts_on(device) {
             return refusal;
         }
-        if !self.paired.contains_key(&device) {
+        let approved = if power.is_over_all() { self.approved_by(device) } else { BTreeSet::new() };
+        let approved: BTreeSet<_> = approved.into_iter().map(|(other, _)| other).collect();
+        if !self.paired.contains_key(&device) && (approved.is_empty() || !with_approved) {
             return no("unknown device");
         }
+        self.take(device);
+        approved.iter().filter(|_| with_approved).for_each(|other| self.take(*other));
+        Answer::Removed(device, approved)
+    }
+
+    fn take(&mut self, device: u8) {
+        let Some(paired) = self.paired.get(&device) else { return };
+        self.resting.extend(paired.roles.values().flat_map(|holds| holds.rules.iter().copied()));
         self.end(device, Role::Operator, Ending::Removed, None);
         self.end(device, Role::Node, Ending::Removed, None);
         self.paired.remove(&device);
@@ -567,7 +975,6 @@ impl Model {
         for token in self.tokens.iter_mut().filter(|token| token.device == device) {
             (token.is_live, token.is_forgotten) = (false, true);
         }
-        Answer::Removed(device)
     }
 
     fn rotate(&mut self, by: By, device: u8, role: Role, scopes: Option<Scopes>) -> Answer {
@@ -582,30 +989,21 @@ impl Model {
         }
         let Some(paired) = self.paired.get(&device) else { return no("unknown device") };
         let Some(holds) = paired.roles.get(&role).filter(|holds| !holds.is_revoked) else { return no("role not held") };
-        let beyond = beyond(role, &holds.approved, &carries);
-        if !beyond.is_empty() && !matches!(power, Power::All) {
-            return missing(&beyond);
+        if !covers(role, &before, &carries) {
+            if let Err(refusal) = self.seat_belt(by) {
+                return refusal;
+            }
+            if let Some(refusal) = self.denied(paired.client.expect("of every paired device"), role, &carries) {
+                return refusal;
+            }
         }
+        let widens = !covers(role, &holds.approved, &carries);
         if !self.key_works {
             return no("no token key");
         }
-        let settles = self.waiting.get(&(device, role)).is_some_and(|waiting| {
-            matches!(waiting.reason, Reason::ScopeUpgrade | Reason::RoleUpgrade)
-                && !self.is_due(waiting)
-                && covers(role, &carries, &waiting.scopes)
-                && paired.commands.is_superset(&waiting.commands)
-        });
-        if settles {
-            let waiting = self.waiting[&(device, role)].clone();
-            let paired = self.paired.get_mut(&device).expect("paired");
-            paired.platform = waiting.platform.or(paired.platform.take());
-            paired.family = waiting.family.or(paired.family.take());
-        }
-        if settles || !beyond.is_empty() {
-            self.give(device, role, &carries);
-        }
-        if settles {
-            self.end(device, role, Ending::Approved, None);
+        let settles = self.settle(device, role, &carries);
+        if settles || widens {
+            self.give(device, role, &carries, self.giver(by));
         }
         self.retire(device, role);
         self.issue(device, role, carries.clone(), true);
@@ -613,17 +1011,28 @@ impl Model {
         Answer::Rotated { token: self.tokens.len() - 1, scopes: carries, own }
     }
 
-    fn revoke(&mut self, by: By, device: u8, role: Role) -> Answer {
-        if let Err(refusal) = self.power(by).acts_on(device) {
+    fn revoke(&mut self, by: By, device: u8, role: Role, with_approved: bool) -> Answer {
+        let power = self.power(by);
+        if let Err(refusal) = power.acts_on(device) {
             return refusal;
         }
-        let Some(paired) = self.paired.get_mut(&device) else { return no("unknown device") };
-        let Some(holds) = paired.roles.get_mut(&role) else { return no("role not held") };
+        let Some(paired) = self.paired.get(&device) else { return no("unknown device") };
+        if !paired.roles.contains_key(&role) {
+            return no("role not held");
+        }
+        let approved = if power.is_over_all() { self.approved_by(device) } else { BTreeSet::new() };
+        self.take_role(device, role);
+        approved.iter().filter(|_| with_approved).for_each(|(other, role)| self.take_role(*other, *role));
+        Answer::Revoked(device, role, approved.into_iter().map(|(other, _)| other).collect())
+    }
+
+    fn take_role(&mut self, device: u8, role: Role) {
+        let holds = self.paired.get_mut(&device).and_then(|paired| paired.roles.get_mut(&role)).expect("a role that there is");
         if !holds.is_revoked {
+            self.resting.extend(holds.rules.iter().copied());
             *holds = Held { is_revoked: true, ..Held::default() };
             self.retire(device, role);
         }
-        Answer::Revoked(device, role)
     }
 
     fn rename(&mut self, by: By, device: u8, label: &str) -> Answer {
@@ -690,8 +1099,8 @@ impl Model {
         };
         let over = match (device, rule) {
             (Some(device), _) => Over::Oneself(device),
-            (None, Rule::LocalCli) if self.policy.0[2] == 0 => Over::Everybody,
-            (None, Rule::LocalBackend) if self.policy.0[3] == 0 => Over::Everybody,
+            (None, Rule::LocalCli) if self.policy.rank("localCli") == 0 => Over::Everybody,
+            (None, Rule::LocalBackend) if self.policy.rank("localBackend") == 0 => Over::Everybody,
             _ => Over::Nobody,
         };
         if let Some(device) = device {
@@ -700,9 +1109,28 @@ impl Model {
         }
         if scopes.contains("operator.admin") { Power::All } else { Power::Some(scopes, over) }
     }
+
+    fn may_all(&self, by: By) -> Result<(), Answer> {
+        if matches!(self.power(by), Power::All) { Ok(()) } else { Err(missing(&word("operator.admin"))) }
+    }
+
+    /// A shell of OpenClaw's agent widens nothing in the owner's name, unless the policy lets it.
+    fn seat_belt(&self, by: By) -> Result<(), Answer> {
+        let is_loose = self.policy.rank("ownerActsFromExec") == 0;
+        if matches!(by, By::Exec) && !is_loose { Err(no("from a shell of the agent")) } else { Ok(()) }
+    }
+
+    fn giver(&self, by: By) -> Giver {
+        let By::Connection(place) = by else { return Giver::Other };
+        self.connection(place).and_then(|who| who.device).map_or(Giver::Other, Giver::Device)
+    }
 }
 
 impl Power {
+    fn is_over_all(&self) -> bool {
+        matches!(self, Self::All | Self::Some(_, Over::Everybody))
+    }
+
     fn is_over(&self, device: u8) -> bool {
         match self {
             Self::All => true,
@@ -743,6 +1171,24 @@ impl Power {
     fn sees(&self, device: u8, role: Role, scopes: &Scopes) -> bool {
         self.is_over(device) || self.grants(role, scopes).is_ok()
     }
+}
+
+/// A role, a client id and a client mode, each only where it matters, and the most that such a one may have.
+type Ceiling = (Option<Role>, Option<ClientId>, Option<ClientMode>, &'static str);
+
+/// Let in without anything on record.
+fn came_in(rule: Rule, role: Role, scopes: Scopes) -> Answer {
+    Answer::In { rule, device: None, role, scopes, token: None, more: BTreeMap::new(), offers: BTreeSet::new() }
+}
+
+/// Whether the shared secret vouches for it, or none is needed.
+fn is_trusted(visit: &Visit) -> bool {
+    visit.mode == AuthMode::None || visit.shared == SharedVerdict::Right
+}
+
+/// The address that counts: the one that a trusted proxy names, else the socket's.
+fn address_of(visit: &Visit) -> Address {
+    visit.source.claimed.filter(|_| visit.source.forwarding == Forwarding::Trusted).unwrap_or(visit.source.peer)
 }
 
 // --- words ----------------------------------------------------------------------------------------------------------
@@ -800,4 +1246,14 @@ fn no(why: &str) -> Answer {
 
 pub(crate) fn missing(scopes: &Scopes) -> Answer {
     no(&format!("missing {scopes:?}"))
+}
+
+pub(crate) fn denied(ceiling: &str, beyond: &Scopes) -> Answer {
+    no(&format!("beyond {ceiling}: {beyond:?}"))
+}
+
+/// Commands, and capabilities as what they are.
+pub(crate) fn offers(description: &Description) -> BTreeSet<String> {
+    let caps = description.caps.iter().map(|name| format!("cap {name}"));
+    description.commands.iter().cloned().chain(caps).collect()
 }

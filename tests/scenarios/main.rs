@@ -15,9 +15,12 @@ mod home;
 #[path = "../support/running.rs"]
 mod running;
 
+mod copies;
 mod journals;
 mod metadata;
+mod nodes;
 mod owners;
+mod policies;
 mod races;
 mod refusals;
 mod requests;

@@ -90,9 +90,15 @@ async fn s19_leaving_a_field_out_is_no_change() {
     for entry in presence.as_array_mut().expect("a list") {
         assert_eq!((&entry["platform"], &entry["deviceFamily"]), (&json!("windows"), &json!("Windows")), "{entry}");
     }
-    waits("S19", "node command policy uses the pinned values");
+    let (node, offers) = (Device::new(2), |params: &mut Value| params["commands"] = json!(["device.info", "system.run"]));
+    let ask = |platform| node.afar(&[]).client("node-host", "node").role("node").platform(platform).edit(offers);
+    world.pair(&ask("windows").family("Windows")).await;
+    for again in [ask(" "), ask("windows").family("windows")] {
+        let (_node, _) = world.gateway.admit(&again).await;
+        assert_eq!(offered(&world).await, json!(["device.info", "system.run"]), "by the list for windows");
+    }
     let records = world.gateway.records().split_off(start);
-    let admitted: Vec<_> = records.iter().filter_map(is!(ConnectionAdmitted)).map(|(_, event)| event).collect();
+    let admitted: Vec<_> = records.iter().filter_map(is!(ConnectionAdmitted)).map(|(_, event)| event).take(3).collect();
     assert_eq!(admitted.len(), 3);
     for event in &admitted[1..] {
         let mut other = event.clone();
@@ -103,12 +109,20 @@ async fn s19_leaving_a_field_out_is_no_change() {
     }
 }
 
+/// What the one node that is there may offer.
+async fn offered(world: &World) -> Value {
+    let list = world.gateway.owner("node.list", json!({})).await.expect("a list");
+    let nodes = list["nodes"].as_array().expect("nodes");
+    assert!(nodes.len() == 1 && nodes[0]["connected"] == true, "{list}");
+    nodes[0]["commands"].clone()
+}
+
 #[tokio::test]
 async fn s20_a_swapped_platform_needs_a_person() {
     let node = |device: &Device, platform| {
-        let commands = |params: &mut Value| params["commands"] = json!(["camera.snap"]);
-        let ask = device.afar(&[]).client("node-host", "node").role("node").platform(platform);
-        if platform == "ios" { ask.edit(commands) } else { ask }
+        // The default lists have the second for ios and not for linux.
+        let commands = |params: &mut Value| params["commands"] = json!(["system.run", "photos.latest"]);
+        device.afar(&[]).client("node-host", "node").role("node").platform(platform).edit(commands)
     };
     for world in [World::new().await, World::under(STRICT).await] {
         let (device, (admin, _)) = (Device::new(1), world.admin(9).await);
@@ -123,13 +137,16 @@ async fn s20_a_swapped_platform_needs_a_person() {
         let paired = list["paired"].as_array().expect("a list").iter().find(|entry| entry["deviceId"] == json!(device.id()));
         let paired = paired.expect("paired");
         assert_eq!((&paired["platform"], &paired["connected"]), (&json!("linux"), &json!(false)));
+        let nodes = world.gateway.owner("node.list", json!({})).await.expect("a list");
+        assert_eq!((&nodes["nodes"][0]["connected"], &nodes["nodes"][0]["commands"]), (&json!(false), &json!(["system.run"])));
 
         world.run(&world.pocket(&admin), &["devices", "reject", &request]).await.done();
         assert_eq!(world.list().await["pending"], json!([]));
         assert_eq!(world.device(&device)["platform"], "linux");
-        world.gateway.admit(&node(&device, "linux")).await;
-        waits("S20", "the command is not available, and hello-ok comes with the linux command set");
-        world.gateway.admit(&device.afar(&[]).client("node-host", "node").role("node").platform("ios").form("v2")).await;
+        for again in [node(&device, "linux"), node(&device, "ios").form("v2")] {
+            let (_node, _) = world.gateway.admit(&again).await;
+            assert_eq!(offered(&world).await, json!(["system.run"]));
+        }
         assert_eq!(world.device(&device)["platform"], "linux", "a v2 signature moves no pin");
         assert_eq!(world.count("DeviceMetadataChanged"), 0);
     }

@@ -19,16 +19,12 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S14", "openclaw doctor looks too", "needs doctor"),
     ("S17", ALL, "needs recover"),
     ("S18", "policy simulate from strict to default lists exactly those refusals", "needs policy simulate"),
-    ("S19", "node command policy uses the pinned values", "needs the node surface"),
-    ("S20", "the command is not available, and hello-ok comes with the linux command set", "needs the node surface"),
     ("S21", "audit B names the owner", "needs audit"),
     ("S23", "audit shows for each of B's five scopes the owner as the root of authority", "needs audit"),
     ("S24", ALL, "needs doctor"),
-    ("S25", ALL, "needs a test of its own"),
     ("S26", ALL, "needs import"),
-    ("S27", ALL, "needs node.pair.*"),
     ("S28", "a missing stop is visible in doctor", "needs doctor"),
-    ("S30", ALL, "needs policy simulate and policy apply"),
+    ("S30", "simulate finds zero differences with P0, and with P1 exactly those of G and C", "needs policy simulate"),
 ];
 
 const ALL: &str = "all of it";
@@ -44,9 +40,12 @@ const SCENARIOS: &str = include_str!("scenarios.jsonl");
 
 /// The source of every test here.
 const SOURCES: &[&str] = &[
+    include_str!("copies.rs"),
     include_str!("journals.rs"),
     include_str!("metadata.rs"),
+    include_str!("nodes.rs"),
     include_str!("owners.rs"),
+    include_str!("policies.rs"),
     include_str!("races.rs"),
     include_str!("refusals.rs"),
     include_str!("requests.rs"),

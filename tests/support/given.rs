@@ -40,6 +40,11 @@ pub fn owner() -> Actor {
     Actor::Owner(Person { uid: 1000, pid: 7, program: "openclaw".to_owned(), terminal: None, from_exec: false })
 }
 
+/// The owner, as whatever runs below a shell of OpenClaw's agent is.
+pub fn exec() -> Actor {
+    Actor::Owner(Person { uid: 1000, pid: 8, program: "openclaw".to_owned(), terminal: None, from_exec: true })
+}
+
 /// Device number `n` on a connection with these scopes.
 pub fn by(n: u8, names: &str) -> Actor {
     Actor::Device { device: device(n), scopes: scopes(names) }
@@ -62,6 +67,8 @@ pub struct Visit {
     pub token: Option<Digest>,
     /// Whether the device token came in the field of the shared secret.
     pub in_place: bool,
+    /// A setup code.
+    pub code: Option<Digest>,
     pub description: Description,
 }
 
@@ -84,6 +91,7 @@ pub fn visit(n: u8) -> Visit {
         shared: SharedVerdict::Right,
         token: None,
         in_place: false,
+        code: None,
         description: Description { platform: Some("linux".to_owned()), ..Description::default() },
     }
 }
@@ -147,6 +155,11 @@ impl Visit {
         Self { shared: SharedVerdict::Missing, token: Some(digest), ..self }
     }
 
+    /// A setup code in place of the shared secret.
+    pub fn code(self, digest: Digest) -> Self {
+        Self { shared: SharedVerdict::Missing, code: Some(digest), ..self }
+    }
+
     pub fn platform(self, text: &str) -> Self {
         self.says(|description| description.platform = Some(text.to_owned()))
     }
@@ -183,13 +196,25 @@ impl Visit {
                 shared: self.shared,
                 token,
                 token_is_explicit: self.token.is_some() && !self.in_place,
-                bootstrap: false,
+                bootstrap: self.code.is_some(),
             }),
         }
     }
 
+    /// Without a setup code, which is good for a time only.
     pub fn command(&self, registry: &Registry) -> Command {
         Command::Connect { attempt: Box::new(self.attempt(registry)), key: self.device.map(key), code: None }
+    }
+
+    /// As the writer hands it in: a setup code that is good comes before a device token.
+    pub fn command_at(&self, registry: &Registry, now: Millis) -> Command {
+        let mut attempt = self.attempt(registry);
+        let presented = self.code.filter(|_| self.shared != SharedVerdict::Spent).zip(self.device);
+        let code = presented.and_then(|(code, n)| registry.good_code(&code, &device(n), self.role, &self.scopes, now));
+        if let (Some(_), Some(credential)) = (code, &mut attempt.credential) {
+            (credential.token, credential.token_is_explicit) = (TokenVerdict::SetupCode, false);
+        }
+        Command::Connect { attempt: Box::new(attempt), key: self.device.map(key), code }
     }
 }
 
@@ -210,10 +235,17 @@ impl Counter {
         self.next.replace(self.next.get() + 1)
     }
 
-    fn request(&self) -> RequestId {
+    fn id(&self) -> [u8; 16] {
+        let id = self.next_id();
+        self.take();
+        id
+    }
+
+    /// What the next id is going to be.
+    pub fn next_id(&self) -> [u8; 16] {
         let mut id = [0xa0; 16];
-        id[8..].copy_from_slice(&self.take().to_be_bytes());
-        RequestId(id)
+        id[8..].copy_from_slice(&self.next.get().to_be_bytes());
+        id
     }
 }
 
@@ -263,7 +295,7 @@ impl World {
 
     /// What would be decided now.
     pub fn decide(&self, actor: Actor, command: Command) -> Decision {
-        let context = Context { actor, now: self.now, ids: [self.fresh.request().0, self.fresh.request().0], mint: &self.fresh };
+        let context = Context { actor, now: self.now, ids: [self.fresh.id(), self.fresh.id()], mint: &self.fresh };
         decide(&self.registry, &self.registry.policy().clone(), command, &context)
     }
 
@@ -279,7 +311,7 @@ impl World {
     }
 
     pub fn connect(&mut self, visit: &Visit) -> Told {
-        let command = visit.command(&self.registry);
+        let command = visit.command_at(&self.registry, self.now);
         self.tell(Actor::Peer, command)
     }
 

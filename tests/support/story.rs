@@ -5,11 +5,11 @@ use std::fmt;
 use std::ops::Range;
 
 use openclaw_pairing::pairing::{
-    Actor, AuthMode, ClientId, ClientMode, Command, Digest, Event, Forwarding, GatewayStarted, Millis, Outcome, PeerUser,
-    Registry, RequestId, Role, ScopeSet, Seq, SharedVerdict,
+    Actor, Address, AuthMode, ClientId, ClientMode, CodeGrant, Command, Digest, Event, Forwarding, GatewayStarted, Millis,
+    Outcome, PeerUser, Registry, RequestId, Role, Rule, ScopeSet, Seq, SetupCodeId, SharedVerdict,
 };
 
-use super::given::{NO_REQUEST, Visit, World, address, device, owner, scopes, visit};
+use super::given::{NO_REQUEST, Visit, World, address, device, exec, owner, scopes, visit};
 
 /// What happens to several devices under one policy.
 #[derive(Clone)]
@@ -26,12 +26,13 @@ impl fmt::Debug for Story {
     }
 }
 
-/// One act. Requests, tokens and connections are named by their place among all there ever were, the newest first.
+/// One act. Requests, tokens, setup codes and connections are named by their place among all there ever were, the newest first.
 #[derive(Clone, Debug)]
 pub enum Act {
     Connect {
         visit: Box<Visit>,
         token: Option<u8>,
+        code: Option<u8>,
     },
     Approve {
         by: By,
@@ -41,9 +42,15 @@ pub enum Act {
         by: By,
         request: u8,
     },
+    /// Turns down whatever an address asks for.
+    RejectFrom {
+        by: By,
+        address: Address,
+    },
     Remove {
         by: By,
         device: u8,
+        with_approved: bool,
     },
     Rotate {
         by: By,
@@ -55,6 +62,7 @@ pub enum Act {
         by: By,
         device: u8,
         role: Role,
+        with_approved: bool,
     },
     Rename {
         by: By,
@@ -65,6 +73,29 @@ pub enum Act {
     Ask {
         by: By,
         scopes: ScopeSet,
+    },
+    /// Puts a policy in force that differs from the one that is by so many keys; or a text that is none.
+    Apply {
+        by: By,
+        keys: Option<Vec<(usize, u8)>>,
+    },
+    Arm {
+        by: By,
+        rule: Rule,
+    },
+    /// Says to have seen the owner's acts, but for the last records.
+    Seen {
+        by: By,
+        but: u8,
+    },
+    MakeCode {
+        by: By,
+        grants: Vec<CodeGrant>,
+        lives_ms: u64,
+    },
+    TakeBackCode {
+        by: By,
+        code: u8,
     },
     Wait {
         seconds: u64,
@@ -83,42 +114,111 @@ pub enum Act {
 /// A token that nobody was given.
 const NO_TOKEN: Digest = Digest([0xbb; 32]);
 
-/// Who acts: the owner, or whoever was let in on a connection.
+/// A setup code that nobody made.
+const NO_CODE: SetupCodeId = SetupCodeId([0xcc; 16]);
+
+/// A text that is no policy.
+const NO_POLICY: &str = "{ version: 1, localCli: true }";
+
+/// The text of the setup code with this id: nobody could guess it, and nobody has to.
+fn code_text(id: SetupCodeId) -> Digest {
+    let [id, more] = [id.0, [0xc0; 16]];
+    let mut text = [0; 32];
+    text[..16].copy_from_slice(&id);
+    text[16..].copy_from_slice(&more);
+    Digest(text)
+}
+
+/// Who acts: the owner, somebody as the owner from a shell of OpenClaw's agent, or whoever was let in on a connection.
 #[derive(Clone, Copy, Debug)]
 pub enum By {
     Owner,
+    Exec,
     Connection(u8),
 }
 
+/// How many keys of a policy have an order.
+pub const ORDERED: usize = 12;
+
 /// A policy by how strict each of its ordered keys is: 0 is the loosest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Strictness(pub [u8; 6]);
+pub struct Strictness(pub [u8; ORDERED]);
 
-/// Each ordered key of POLICY.md that there is so far, with its values from the loosest to the strictest.
-const KEYS: [(&str, &[&str]); 6] = [
+/// Each ordered key of a policy, with values from the loosest to the strictest.
+pub const KEYS: [(&str, &[&str]); ORDERED] = [
     (
         "localFirstPairing",
         &[
-            "{ roles: [\"operator\", \"node\"], scopes: \"asked\" }",
-            "{ roles: [\"operator\"], scopes: \"asked\" }",
-            "{ roles: [\"operator\"], scopes: [\"operator.write\"] }",
+            r#"{ roles: ["operator", "node"], scopes: "asked" }"#,
+            r#"{ roles: ["operator"], scopes: "asked" }"#,
+            r#"{ roles: ["operator"], scopes: ["operator.write"] }"#,
             "false",
         ],
     ),
-    ("localPeer", &["\"loopback\"", "\"owner-uid\""]),
-    ("localCli", &["{ scopes: \"asked\" }", "{ scopes: [\"operator.write\"] }", "{ scopes: [] }", "false"]),
-    ("localBackend", &["{ scopes: \"asked\" }", "{ scopes: [\"operator.write\"] }", "{ scopes: [] }", "false"]),
-    ("metadata", &["\"family\"", "\"exact\""]),
-    ("signatures", &["[\"v3\", \"v2\"]", "[\"v3\"]"]),
+    ("localPeer", &[r#""loopback""#, r#""owner-uid""#]),
+    ("restAfterRemoval", &["false", "true"]),
+    ("ownerActsFromExec", &["true", "false"]),
+    (
+        "localUpgrade",
+        &[
+            r#"{ scopes: ["operator.write", "operator.approvals"] }"#,
+            r#"{ scopes: ["operator.write"] }"#,
+            r#"{ scopes: ["operator.read"] }"#,
+            "{ scopes: [] }",
+            "false",
+        ],
+    ),
+    (
+        "trustedNodeCidrs",
+        &[
+            r#"["203.0.0.0/8", "9.0.0.0/24"]"#,
+            r#"["203.0.0.0/30", "9.0.0.9/32"]"#,
+            r#"["203.0.0.2/31", "203.0.0.1/32"]"#,
+            r#"["203.0.0.2/31"]"#,
+            "[]",
+        ],
+    ),
+    ("localCli", &[r#"{ scopes: "asked" }"#, r#"{ scopes: ["operator.write"] }"#, "{ scopes: [] }", "false"]),
+    ("localBackend", &[r#"{ scopes: "asked" }"#, r#"{ scopes: ["operator.write"] }"#, "{ scopes: [] }", "false"]),
+    (
+        "ceilings",
+        &[
+            "[]",
+            r#"[{ clientId: "openclaw-control-ui", scopes: ["operator.write", "operator.pairing"] }]"#,
+            r#"[{ clientId: "openclaw-control-ui", scopes: ["operator.pairing"] }, { clientMode: "cli", role: "operator", scopes: ["operator.write", "operator.pairing"] }]"#,
+            r#"[{ scopes: ["operator.pairing", "operator.write"] }, { clientId: "openclaw-control-ui", scopes: [] }]"#,
+            r#"[{ role: "node", scopes: [] }, { role: "operator", scopes: ["operator.read"] }, { scopes: ["operator.pairing", "operator.write"] }, { clientId: "openclaw-control-ui", scopes: [] }]"#,
+        ],
+    ),
+    (
+        "nodeCommands",
+        &[
+            r#"{ linux: ["camera", "screen"], ios: ["camera", "screen"], unknown: ["camera", "screen"] }"#,
+            r#"{ linux: ["screen", "camera"], ios: ["camera"], unknown: ["screen"] }"#,
+            r#"{ linux: ["camera"], ios: ["camera"], unknown: [] }"#,
+            "{ linux: [], ios: [], unknown: [] }",
+        ],
+    ),
+    ("metadata", &[r#""family""#, r#""exact""#]),
+    ("signatures", &[r#"["v3", "v2"]"#, r#"["v3"]"#]),
 ];
 
+/// The keys of a policy in which neither of two values is the stricter one.
+pub const UNORDERED: [&str; 3] = ["version", "requestTtl", "budgets"];
+
 impl Strictness {
-    pub fn from_bytes(bytes: [u8; 6]) -> Self {
-        let mut ranks = bytes;
-        for (rank, (_, values)) in ranks.iter_mut().zip(KEYS) {
-            *rank = pick(*rank, values.len());
-        }
-        Self(ranks)
+    pub fn from_bytes(bytes: [u8; ORDERED]) -> Self {
+        Self([0; ORDERED]).with(&bytes.into_iter().enumerate().collect::<Vec<_>>()).sound()
+    }
+
+    /// Whether its keys go together: what is local by the address alone is given nothing more by a rule.
+    pub fn is_sound(self) -> bool {
+        self.rank("localPeer") == 1 || self.rank("localUpgrade") == 4
+    }
+
+    /// The same policy, or where its keys do not go together the stricter one that is sound.
+    fn sound(self) -> Self {
+        if self.is_sound() { self } else { self.with(&[(place("localPeer"), 1)]) }
     }
 
     /// The policy that is as strict as the stricter of both, key by key, and the one that is as loose as the looser.
@@ -127,7 +227,37 @@ impl Strictness {
         for (a, b) in strict.0.iter_mut().zip(&mut loose.0) {
             (*a, *b) = ((*a).max(*b), (*a).min(*b));
         }
-        (strict, loose)
+        // Where this is not sound, one of both had the stricter peer.
+        (strict, loose.sound())
+    }
+
+    /// The same policy but for these keys, whether or not they go together.
+    pub fn with(self, keys: &[(usize, u8)]) -> Self {
+        let mut ranks = self.0;
+        for (key, rank) in keys {
+            ranks[*key] = pick(*rank, KEYS[*key].1.len());
+        }
+        Self(ranks)
+    }
+
+    /// How strict this key is.
+    pub fn rank(self, key: &str) -> u8 {
+        self.0[place(key)]
+    }
+
+    /// The keys in which `wanted` is looser.
+    pub fn loosened_by(self, wanted: Self) -> Vec<&'static str> {
+        let looser = KEYS.iter().zip(self.0.iter().zip(wanted.0)).filter(|(_, (is, wanted))| wanted < *is);
+        looser.map(|((key, _), _)| *key).collect()
+    }
+
+    /// The policy with this text.
+    pub fn of(text: &str) -> Self {
+        let rank = |(key, values): (&str, &[&str])| {
+            let has = |value: &&str| text.contains(&format!("{key}: {value}, "));
+            u8::try_from(values.iter().position(has).expect("a policy of a story")).expect("few")
+        };
+        Self(KEYS.map(rank))
     }
 
     pub fn text(self) -> String {
@@ -136,39 +266,147 @@ impl Strictness {
     }
 }
 
+/// The place of a key among those with an order.
+pub fn place(key: &str) -> usize {
+    KEYS.iter().position(|(known, _)| *known == key).expect("a key with an order")
+}
+
 fn pick(byte: u8, of: usize) -> u8 {
     byte % u8::try_from(of).expect("few")
 }
 
 impl Act {
     pub fn from_bytes(bytes: [u8; 8]) -> Self {
-        let [kind, a, b, c, ..] = bytes;
-        let by = if b % 4 == 0 { By::Owner } else { By::Connection(b / 4 % 4) };
+        let [kind, a, b, c, d, e, f, _] = bytes;
+        let by = match (b % 4, b / 4 % 4) {
+            (0, 3) => By::Exec,
+            (0, _) => By::Owner,
+            (_, place) => By::Connection(place),
+        };
         let role = if c % 4 == 3 { Role::Node } else { Role::Operator };
-        match kind % 22 {
-            0..=8 => {
-                let token = (bytes[6] % 8 > 3 && bytes[6] / 64 != 1).then_some(bytes[6] / 8 % 5);
-                Self::Connect { visit: Box::new(visit_from(bytes)), token }
+        match kind % 32 {
+            0..=10 => {
+                let token = (f % 8 > 3 && f / 64 != 1).then_some(f / 8 % 5);
+                Self::Connect { visit: Box::new(visit_from(bytes)), token, code: (d / 32).checked_sub(6) }
             }
-            9..=11 => Self::Approve { by, request: a % 5 },
-            12 => Self::Reject { by, request: a % 5 },
-            13 => Self::Remove { by, device: 1 + a % 4 },
-            14 | 15 => {
-                let scopes = (c < 0xa0).then(|| scopes_from(bytes[4], bytes[5]));
+            11..=13 => Self::Approve { by, request: a % 5 },
+            14 => Self::Reject { by, request: a % 5 },
+            15 => Self::Remove { by, device: 1 + a % 4, with_approved: c % 3 == 1 },
+            16 | 17 => {
+                let scopes = (c < 0xa0).then(|| scopes_from(d, e));
                 Self::Rotate { by, device: 1 + a % 4, role, scopes }
             }
-            16 => Self::Revoke { by, device: 1 + a % 4, role },
-            17 => Self::Wait { seconds: [1, 20, 150, 299, 300, 90_000][usize::from(pick(a, 6))] },
-            18 => Self::Close { connection: a % 4 },
-            19 => match a % 4 {
+            18 => Self::Revoke { by, device: 1 + a % 4, role, with_approved: d % 3 == 1 },
+            19 => Self::Wait { seconds: [1, 20, 150, 299, 300, 90_000][usize::from(pick(a, 6))] },
+            20 => Self::Close { connection: a % 4 },
+            21 => match a % 4 {
                 0 => Self::Restart,
                 1 => Self::Key { works: false },
                 2 => Self::Key { works: true },
                 _ => Self::Expire,
             },
-            20 => Self::Rename { by, device: 1 + a % 4, label: ["desk", "phone"][usize::from(pick(c, 2))].to_owned() },
-            _ => Self::Ask { by: By::Connection(b % 4), scopes: scopes_from(bytes[4], bytes[5]) },
+            22 => Self::Rename { by, device: 1 + a % 4, label: ["desk", "phone"][usize::from(pick(c, 2))].to_owned() },
+            23 => Self::Ask { by: By::Connection(b % 4), scopes: scopes_from(d, e) },
+            24 => {
+                let hosts = [(203, 1), (203, 2), (203, 3), (127, 1), (9, 9)];
+                let (net, host) = hosts[usize::from(pick(a, hosts.len()))];
+                Self::RejectFrom { by, address: address(net, host) }
+            }
+            25 | 26 => {
+                let keys = [(a, c), (d, e)].map(|(key, rank)| (usize::from(key) % ORDERED, rank));
+                Self::Apply { by, keys: (f % 8 != 7).then(|| keys[..1 + usize::from(f % 2)].to_vec()) }
+            }
+            27 => {
+                let rules = [Rule::LocalFirstPairing, Rule::LocalUpgrade, Rule::TrustedNodeCidrs];
+                Self::Arm { by, rule: rules[usize::from(pick(a, 3))] }
+            }
+            28 | 29 => {
+                let lives_ms = [600_000, 0, 200_000, u64::MAX][usize::from(pick(a, 4))];
+                Self::MakeCode { by, grants: grants_from(c, scopes_from(d | e, 0xff)), lives_ms }
+            }
+            30 => Self::TakeBackCode { by, code: a % 3 },
+            _ => Self::Seen { by, but: a % 8 },
         }
+    }
+}
+
+/// Acts that lead somewhere where no row of chances leads often, with device `n` and, where it takes two, the next one.
+pub fn plot(which: u8, n: u8) -> Vec<Act> {
+    let (one, two) = (1 + n % 3, 1 + (n % 3 + 1) % 3);
+    let (by, role) = (By::Owner, Role::Operator);
+    let connects = |visit: Visit| Act::Connect { visit: Box::new(visit), token: None, code: None };
+    let comes = |n: u8, names: &str| connects(visit(n).asks(names));
+    let comes_near = |n: u8, names: &str| connects(visit(n).local().asks(names));
+    let presents = |n: u8, names: &str| Act::Connect { visit: Box::new(visit(n).asks(names)), token: None, code: Some(0) };
+    let approve = |by: By| Act::Approve { by, request: 0 };
+    match which % 5 {
+        // What rules gave is taken away.
+        0 => vec![
+            comes_near(one, "read"),
+            approve(by),
+            comes_near(one, "read write"),
+            if n.is_multiple_of(2) {
+                Act::Revoke { by, device: one, role, with_approved: false }
+            } else {
+                Act::Remove { by, device: one, with_approved: false }
+            },
+            comes_near(one, "read"),
+            approve(by),
+            comes_near(one, "read write"),
+            Act::Arm { by, rule: if n.is_multiple_of(2) { Rule::LocalUpgrade } else { Rule::LocalFirstPairing } },
+            comes_near(one, "read write"),
+        ],
+        // One approves another, and goes with it.
+        1 => vec![
+            comes(one, "admin pairing"),
+            approve(by),
+            comes(one, "admin pairing"),
+            comes(two, "pairing"),
+            approve(By::Connection(0)),
+            if n.is_multiple_of(2) {
+                Act::Revoke { by, device: one, role, with_approved: n.is_multiple_of(4) }
+            } else {
+                Act::Remove { by, device: one, with_approved: n % 4 == 1 }
+            },
+            comes(two, "pairing"),
+        ],
+        // A code is spent, shown again, and shown by another.
+        2 => vec![
+            Act::MakeCode { by, grants: grants_from(n / 4, scopes("pairing write")), lives_ms: 200_000 },
+            presents(one, "write"),
+            presents(one, "write"),
+            presents(two, ""),
+            Act::Remove { by, device: one, with_approved: false },
+            presents(one, "write"),
+        ],
+        // A token is made narrow, and its device asks for what it had, and for more.
+        3 => vec![
+            comes(one, "read write"),
+            approve(by),
+            Act::Rotate { by, device: one, role, scopes: Some(scopes("read")) },
+            comes_near(one, "write"),
+            comes_near(one, "write approvals"),
+        ],
+        // A node offers something, and later more.
+        _ => vec![
+            connects(visit(one).node().offers(&["camera"])),
+            approve(by),
+            connects(visit(one).node().offers(&["camera", "screen"])),
+            approve(by),
+            connects(visit(one).node().offers(&["camera", "screen"])),
+        ],
+    }
+}
+
+/// What a setup code gives; now and then a role that is asked for in vain.
+fn grants_from(kind: u8, scopes: ScopeSet) -> Vec<CodeGrant> {
+    let operator = CodeGrant { role: Role::Operator, scopes: scopes.clone() };
+    let node = CodeGrant { role: Role::Node, scopes: ScopeSet::EMPTY };
+    match kind % 4 {
+        0 => vec![operator],
+        1 => vec![node],
+        2 => vec![operator, node],
+        _ => vec![CodeGrant { role: Role::Operator, scopes: ScopeSet::EMPTY }, CodeGrant { role: Role::Node, scopes }],
     }
 }
 
@@ -225,6 +463,7 @@ fn visit_from([_, who, some, of_them, place, client, credential, said]: [u8; 8])
         description.family = [None, None, Some("Mac"), Some("iPhone")][usize::from(said / 8 % 4)].map(str::to_owned);
         let offered = ["camera", "screen"].iter().zip([32, 64]).filter(|(_, bit)| said & bit != 0);
         description.commands = offered.map(|(name, _)| (*name).to_owned()).collect();
+        description.caps = ["canvas"].iter().filter(|_| said & 128 != 0).map(|name| (*name).to_owned()).collect();
     })
 }
 
@@ -258,22 +497,25 @@ impl Story {
 /// Where a story is played, act by act.
 pub struct Stage {
     pub played: Played,
+    /// The policy in force.
+    policy: Strictness,
     connections: Vec<(Seq, Actor)>,
 }
 
 impl Stage {
     pub fn under(policy: Strictness) -> Self {
         let world = World::under(&policy.text());
-        Self { played: Played { world, steps: vec![] }, connections: vec![] }
+        Self { played: Played { world, steps: vec![] }, policy, connections: vec![] }
     }
 
     pub fn act(&mut self, act: &Act) {
         let world = &mut self.played.world;
         match act {
-            Act::Connect { visit, token } => {
+            Act::Connect { visit, token, code } => {
                 let presented = token.map(|place| newest(&issued(world), place).unwrap_or(NO_TOKEN));
-                let visit = Visit { token: presented, ..(**visit).clone() };
-                let command = visit.command(&world.registry);
+                let code = code.map(|place| code_text(newest(&codes(world), place).unwrap_or(NO_CODE)));
+                let visit = Visit { token: presented, code, ..(**visit).clone() };
+                let command = visit.command_at(&world.registry, world.now);
                 self.tell(Actor::Peer, command);
             }
             Act::Approve { by, request } => {
@@ -284,21 +526,45 @@ impl Stage {
                 let request = newest(&requested(world), *request).unwrap_or(NO_REQUEST);
                 self.tell(self.actor(*by), Command::Reject { request });
             }
-            Act::Remove { by, device: n } => {
-                self.tell(self.actor(*by), Command::Remove { device: device(*n), with_approved: false })
+            Act::RejectFrom { by, address } => self.tell(self.actor(*by), Command::RejectFrom { address: *address }),
+            Act::Remove { by, device: n, with_approved } => {
+                self.tell(self.actor(*by), Command::Remove { device: device(*n), with_approved: *with_approved })
             }
             Act::Rotate { by, device: n, role, scopes } => {
                 let command = Command::Rotate { device: device(*n), role: *role, scopes: scopes.clone() };
                 self.tell(self.actor(*by), command);
             }
-            Act::Revoke { by, device: n, role } => {
-                self.tell(self.actor(*by), Command::Revoke { device: device(*n), role: *role, with_approved: false });
+            Act::Revoke { by, device: n, role, with_approved } => {
+                let command = Command::Revoke { device: device(*n), role: *role, with_approved: *with_approved };
+                self.tell(self.actor(*by), command);
             }
             Act::Rename { by, device: n, label } => {
                 self.tell(self.actor(*by), Command::Rename { device: device(*n), label: label.clone() });
             }
             Act::Ask { by, scopes } => {
                 self.tell(self.actor(*by), Command::Ask { scopes: scopes.clone(), address: address(203, 1) });
+            }
+            Act::Apply { by, keys } => {
+                let wanted = keys.as_ref().map(|keys| self.policy.with(keys));
+                let text = wanted.map_or_else(|| NO_POLICY.to_owned(), Strictness::text);
+                self.tell(self.actor(*by), Command::ApplyPolicy { text });
+                let is_applied = self.played.steps.last().is_some_and(|step| step.outcome == Outcome::Applied);
+                self.policy = wanted.filter(|_| is_applied).unwrap_or(self.policy);
+            }
+            Act::Arm { by, rule } => self.tell(self.actor(*by), Command::ArmRule { rule: *rule }),
+            Act::Seen { by, but } => {
+                let through = Seq(world.registry.head().0.saturating_sub(u64::from(*but)));
+                self.tell(self.actor(*by), Command::MarkSeen { through });
+            }
+            Act::MakeCode { by, grants, lives_ms } => {
+                // Of the id that it is going to have, so that it can be presented by that.
+                let digest = code_text(SetupCodeId(world.fresh.next_id()));
+                let (grants, lives_ms) = (grants.clone(), *lives_ms);
+                self.tell(self.actor(*by), Command::CreateSetupCode { grants, digest, lives_ms, label: None });
+            }
+            Act::TakeBackCode { by, code } => {
+                let code = newest(&codes(world), *code).unwrap_or(NO_CODE);
+                self.tell(self.actor(*by), Command::RevokeSetupCode { code });
             }
             Act::Wait { seconds } => world.wait(*seconds),
             Act::Close { connection } => {
@@ -321,6 +587,7 @@ impl Stage {
     fn actor(&self, by: By) -> Actor {
         match by {
             By::Owner => owner(),
+            By::Exec => exec(),
             By::Connection(place) => newest(&self.connections, place).map_or(Actor::Peer, |(_, actor)| actor),
         }
     }
@@ -363,4 +630,13 @@ pub fn issued(world: &World) -> Vec<Digest> {
         _ => None,
     });
     tokens.collect()
+}
+
+/// Every setup code that was ever made.
+pub fn codes(world: &World) -> Vec<SetupCodeId> {
+    let codes = world.records.iter().filter_map(|record| match &record.event {
+        Event::SetupCodeCreated(event) => Some(event.code),
+        _ => None,
+    });
+    codes.collect()
 }

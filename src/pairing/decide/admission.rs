@@ -3,17 +3,18 @@
 
 use super::super::command::{Admission, AuthReason, Context, Decision, Granted, Outcome, PairingNeed, Refusal, Surface};
 use super::super::event::{
-    Act, Actor, Attempt, AuthMode, Client, ClientId, ClientMode, ConnectionAdmitted, ConnectionRefused, Credential, Described,
-    Description, DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, PairingRequested, Reason, Rule, SetupCodeSpent,
-    SharedVerdict, Source, TokenIssued, TokenVerdict,
+    Act, Actor, Attempt, AuthMode, Client, ClientId, ClientMode, CodeGrant, ConnectionAdmitted, ConnectionRefused, Credential,
+    Described, Description, DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, PairingRequested, Reason, Rule,
+    SetupCodeSpent, SharedVerdict, Source, TokenIssued, TokenVerdict,
 };
 use super::super::identity::SignatureForm;
 use super::super::ids::{DeviceId, Millis, PublicKey, RequestId, Seq, SetupCodeId};
 use super::super::policy::{Policy, differs};
-use super::super::registry::{Device, Grant, Registry};
+use super::super::registry::{Device, Registry};
 use super::super::scopes::{Role, ScopeSet};
 use super::asking::{Asking, Raised, need};
-use super::{approval, fresh, within_ceilings};
+use super::surface::may_offer;
+use super::{approval, fresh, rules, within_ceilings};
 
 /// Decides an attempt. `key` is the proved key; it has to be there where there is a proof. `code` is the setup code that is good
 /// for all that it asks.
@@ -60,6 +61,12 @@ fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential:
     }
     let secret_is_right = credential.mode != AuthMode::None && credential.shared == SharedVerdict::Right;
     if role == Role::Operator && secret_is_right {
+        // Whatever is given: a rule that gives less would else let in what another policy refuses.
+        if client.mode != ClientMode::Probe
+            && let Err(refusal) = within_ceilings(policy, client, role, &asked)
+        {
+            return refuse(vec![], attempt, context, refusal);
+        }
         let is_local = is_local(policy, &attempt.source, &credential);
         let given = if client.mode == ClientMode::Probe {
             (Rule::Probe, ScopeSet::EMPTY)
@@ -70,11 +77,6 @@ fn without_device(policy: &Policy, attempt: Attempt, client: Client, credential:
         } else {
             (Rule::SharedSecret, ScopeSet::EMPTY)
         };
-        if !given.1.is_empty()
-            && let Err(refusal) = within_ceilings(policy, client, role, &asked)
-        {
-            return refuse(vec![], attempt, context, refusal);
-        }
         return admit(vec![], attempt, context, without_token(given.0, role, given.1));
     }
     let presented_wrong = credential.shared == SharedVerdict::Wrong || credential.token != TokenVerdict::Missing;
@@ -129,15 +131,16 @@ impl Try<'_> {
         if self.is_probe() {
             return self.admit_probe(attempt);
         }
+        // Before any rule: one that lets in and pairs nothing must not, by being off, lead to a pairing.
+        if let Some(code) = self.code {
+            return self.pair_by_code(attempt, code, Reason::NotPaired);
+        }
         let first = is_local(self.asking.policy, &attempt.source, &self.credential) && !self.asking.registry.is_barred(&device);
         if first
             && role == Role::Operator
             && let Some(scopes) = self.asking.policy.gives_backend(self.asking.client, asked)
         {
             return admit(vec![], attempt, self.asking.context, without_token(Rule::LocalBackend, role, scopes));
-        }
-        if let Some(code) = self.code {
-            return self.pair_by_code(attempt, code, Reason::NotPaired);
         }
         let rule = Rule::LocalFirstPairing;
         let pairs_first = first && self.asking.policy.pairs_first(self.asking.client, role, asked);
@@ -154,7 +157,7 @@ impl Try<'_> {
 
     /// Whether a local rule rests, since a person took away what it had let in.
     fn rests(&self, rule: Rule) -> bool {
-        self.asking.policy.rests_after_removal() && self.asking.registry.resting(rule).is_some()
+        rules::rests(self.asking.registry, self.asking.policy, rule)
     }
 
     /// Whether it is a node that asks for nothing but to be one, in a network that is trusted with that.
@@ -219,8 +222,20 @@ impl Try<'_> {
         let surface = self.surface(&device.description);
         attempt = self.ask_for_surface(attempt, device, &mut events);
         let scopes = asked.clone();
-        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more: vec![], surface };
+        // Whoever spent the code may not have heard what it gave.
+        let code = self.code.and_then(|code| self.asking.registry.setup_code(&code));
+        let others = code.into_iter().flat_map(|code| &code.grants).filter(|grant| grant.role != role);
+        let more = others.filter_map(|grant| device.token(grant.role)).collect();
+        let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more, surface };
         admit(events, attempt, self.asking.context, admission)
+    }
+
+    /// What a description comes to once it is approved: only a v3 signature vouches for a platform, and a pin stays.
+    fn pinned(&self, description: &Description) -> Description {
+        let Asking { registry, proof, .. } = &self.asking;
+        let before = registry.device(&proof.device).and_then(|device| device.description.platform.clone());
+        let platform = description.platform.clone().filter(|_| proof.form == SignatureForm::V3).or(before);
+        Description { platform, ..description.clone() }
     }
 
     /// What a node may offer of what it declares: what was approved, cut to the policy's list for its pinned platform.
@@ -228,13 +243,7 @@ impl Try<'_> {
         if self.asking.ask.role != Role::Node {
             return Surface::default();
         }
-        let Description { caps, commands, .. } = &self.asking.description;
-        let let_offer = self.asking.policy.lets_offer(approved.platform.as_deref(), commands);
-        let commands = let_offer.into_iter().filter(|name| approved.commands.iter().any(|known| known == name));
-        Surface {
-            caps: caps.iter().filter(|name| approved.caps.contains(name)).cloned().collect(),
-            commands: commands.map(str::to_owned).collect(),
-        }
+        may_offer(self.asking.policy, approved, &self.asking.description)
     }
 
     /// Asks a person for what a paired node declares beyond what was approved, as far as the policy lets it; it is let in
@@ -260,14 +269,13 @@ impl Try<'_> {
         attempt
     }
 
-    /// Whether what a paired device lacks is given by rule: not where its token was made narrow, which was a person's wish.
+    /// Whether what a paired device lacks is given by rule: nothing of what a person took from its token.
     fn upgrades_locally(&self, source: &Source, device: &Device) -> bool {
         let (policy, asked) = (self.asking.policy, &self.asking.ask.scopes);
         let role = Role::Operator;
         let grant = device.grants.get(&role).filter(|_| self.asking.ask.role == role);
-        let is_narrow = |grant: &Grant| grant.approved.covers(role, asked);
         let lacks = asked.missing_from(role, &device.held(role));
-        grant.is_some_and(|grant| !is_narrow(grant))
+        grant.is_some_and(|grant| lacks.within(role, &grant.approved).is_empty())
             && policy.trusts(&self.credential)
             && is_local(policy, source, &self.credential)
             && policy.upgrades_locally(&lacks)
@@ -318,7 +326,7 @@ impl Try<'_> {
     fn pair_first(&self, attempt: Attempt, rule: Rule, description: Description) -> Decision {
         let (mut events, waiting) = self.asking.waiting();
         let is_whole = description == self.asking.description;
-        let surface = self.surface(&description);
+        let surface = self.surface(&self.pinned(&description));
         let whole = (self.asking.ask.scopes.clone(), description);
         let address = attempt.source.address();
         let requested = self.asking.request(Reason::NotPaired, whole, waiting.map(|request| request.id), address);
@@ -327,9 +335,10 @@ impl Try<'_> {
         let (act, request) = (Act::FirstPairing, Some(requested.request));
         events.push((Actor::Peer, requested.into()));
         let token = self.give(&mut events, Actor::Rule(rule), (role, scopes.clone()), act, request);
-        if !is_whole {
-            let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
-            let commands = lets.into_iter().map(str::to_owned).collect();
+        let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
+        let commands: Vec<_> = lets.into_iter().map(str::to_owned).collect();
+        let offers_nothing = commands.is_empty() && self.asking.description.caps.is_empty();
+        if !is_whole && !offers_nothing {
             let description = Description { commands, ..self.asking.description.clone() };
             let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), description), None, address);
             events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));
@@ -340,10 +349,18 @@ impl Try<'_> {
 
     /// Pairs by a setup code, for all that it gives; a request of its own that waits does not stand in the way.
     fn pair_by_code(&self, attempt: Attempt, code: SetupCodeId, reason: Reason) -> Decision {
-        let Asking { registry, ask, proof, description, .. } = &self.asking;
+        let Asking { registry, policy, client, ask, proof, description, .. } = &self.asking;
         let Some(known) = registry.setup_code(&code) else {
             return refuse(vec![], attempt, self.asking.context, unauthorized(&self.credential, true, None));
         };
+        // A code was made for no client in particular, so what a client may hold is looked at here; also of all that is not asked.
+        let known_as = registry.device(&proof.device).map(|device| device.client);
+        let ceiling = [Some(*client), known_as].into_iter().flatten().find_map(|client| {
+            known.grants.iter().find_map(|grant| within_ceilings(policy, client, grant.role, &grant.scopes).err())
+        });
+        if let Some(refusal) = ceiling {
+            return refuse(vec![], attempt, self.asking.context, refusal);
+        }
         let (mut events, waiting) = self.asking.waiting();
         let address = attempt.source.address();
         let whole = (ask.scopes.clone(), description.clone());
@@ -352,24 +369,24 @@ impl Try<'_> {
         let (device, request) = (proof.device, requested.request);
         events.extend([(Actor::Peer, requested.into()), (Actor::Peer, SetupCodeSpent { code, device }.into())]);
         let rule = Actor::Rule(Rule::SetupCode);
-        let held = |role: Role| registry.device(&device).map(|device| device.held(role)).unwrap_or_default();
+        // It gives more than is asked for, and nothing that nobody may have.
+        let gain = |grant: &CodeGrant| {
+            let held = registry.device(&device).map(|device| device.held(grant.role)).unwrap_or_default();
+            let mut scopes = policy.under_ceilings(*client, grant.role, &grant.scopes);
+            // What is asked may be a part of what is too much as a whole.
+            if grant.role == ask.role && !scopes.covers(ask.role, &ask.scopes) {
+                scopes = scopes.union(&ask.scopes);
+            }
+            scopes.missing_from(grant.role, &held)
+        };
         // The role that is asked for comes first: its approval makes the device.
-        let gain = known
-            .grants
-            .iter()
-            .find(|grant| grant.role == ask.role)
-            .map(|grant| grant.scopes.missing_from(ask.role, &held(ask.role)));
-        let token = self.give(&mut events, rule.clone(), (ask.role, gain.unwrap_or_default()), Act::SetupCode, Some(request));
+        let own = known.grants.iter().find(|grant| grant.role == ask.role).map(gain).unwrap_or_default();
+        let token = self.give(&mut events, rule.clone(), (ask.role, own), Act::SetupCode, Some(request));
         let others = known.grants.iter().filter(|grant| grant.role != ask.role);
-        let more = others.filter_map(|grant| {
-            let gain = grant.scopes.missing_from(grant.role, &held(grant.role));
-            self.give(&mut events, rule.clone(), (grant.role, gain), Act::SetupCode, None)
-        });
+        let more =
+            others.filter_map(|grant| self.give(&mut events, rule.clone(), (grant.role, gain(grant)), Act::SetupCode, None));
         let more = more.collect();
-        let before = registry.device(&device).map(|device| Description::clone(&device.description)).unwrap_or_default();
-        let mut approved = description.clone();
-        approved.platform = approved.platform.filter(|_| proof.form == SignatureForm::V3).or(before.platform);
-        let surface = self.surface(&approved);
+        let surface = self.surface(&self.pinned(description));
         let admission = Admission {
             rule: Rule::SetupCode,
             role: ask.role,

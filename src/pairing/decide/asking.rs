@@ -198,7 +198,7 @@ pub fn what_is_needed(registry: &Registry, request: &Request) -> PairingNeed {
 }
 
 /// The platform and the family that a signature vouches for: the v2 form covers neither.
-fn vouched(form: SignatureForm, description: &Description) -> (Option<&str>, Option<&str>) {
+pub(super) fn vouched(form: SignatureForm, description: &Description) -> (Option<&str>, Option<&str>) {
     match form {
         SignatureForm::V3 => (description.platform.as_deref(), description.family.as_deref()),
         SignatureForm::V2 => (None, None),

@@ -4,7 +4,7 @@ use super::super::command::{Context, Decision, Outcome, Refusal};
 use super::super::event::{Actor, CommandName, Event, OwnerActsSeen, PolicyChanged, Rule, RuleArmed};
 use super::super::ids::Seq;
 use super::super::policy::Policy;
-use super::super::registry::Registry;
+use super::super::registry::{Registry, Resting};
 use super::{Powers, Subject, seat_belt};
 
 /// Puts another policy in force. Only the owner may let in what is not let in now.
@@ -30,6 +30,19 @@ pub(super) fn apply(registry: &Registry, policy: &Policy, text: String, context:
         }
     }
     Decision { events: vec![(context.actor.clone(), PolicyChanged { policy: text }.into())], outcome: Outcome::Applied }
+}
+
+/// Whether a local rule rests, since a person took away what it had let in.
+pub(super) fn rests(registry: &Registry, policy: &Policy, rule: Rule) -> bool {
+    policy.rests_after_removal() && registry.resting(rule).is_some()
+}
+
+/// The rules of the policy in force that rest, and why.
+#[must_use]
+pub fn resting_rules(registry: &Registry) -> Vec<(Rule, Resting)> {
+    let policy = registry.policy();
+    let on = policy.spares().into_iter().map(|spares| spares.rule).filter(|rule| rule.can_rest());
+    on.filter(|rule| rests(registry, policy, *rule)).filter_map(|rule| Some((rule, registry.resting(rule)?))).collect()
 }
 
 /// Lets a local rule work again that rests.

@@ -1,5 +1,5 @@
 //! Whose process is at the other end of a loopback socket? The kernel's socket table knows (Linux, netlink `sock_diag(7)`):
-//! loopback alone proves nothing, since any user, container or forwarder of this machine may connect from there.
+//! loopback alone proves nothing, since any user, container or forwarder of this machine may connect from there, or listen.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use crate::pairing::PeerUser;
 
 /// Asks the kernel whether the socket at `peer` that is connected to `local` belongs to `owner`.
 #[must_use]
-pub(super) fn user_of(peer: SocketAddr, local: SocketAddr, owner: u32) -> PeerUser {
+pub fn user_of(peer: SocketAddr, local: SocketAddr, owner: u32) -> PeerUser {
     if !peer.ip().to_canonical().is_loopback() {
         return PeerUser::NotAsked;
     }
@@ -15,10 +15,30 @@ pub(super) fn user_of(peer: SocketAddr, local: SocketAddr, owner: u32) -> PeerUs
         return PeerUser::Untold;
     }
     match uid_of(peer, local) {
+        Some(uid) if is_nobody(uid) => PeerUser::Unknown,
         Some(uid) if uid == owner => PeerUser::Owner,
         Some(_) => PeerUser::Other,
         None => PeerUser::Unknown,
     }
+}
+
+/// Whether this is no user, but what the kernel says of each that the namespace of this process does not know: two of them look
+/// the same, and files of theirs look as if they were ours.
+#[must_use]
+pub fn is_nobody(uid: u32) -> bool {
+    let said = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+    uid == said.and_then(|said| said.trim().parse().ok()).unwrap_or(65_534)
+}
+
+/// The stranger who serves a connection to loopback, as far as the kernel tells: neither us, nor root, nor whom we expect. It has
+/// to be asked once the server has said something, since before that nobody may have taken the connection.
+#[must_use]
+pub fn stranger_at(server: SocketAddr, own: SocketAddr, expected: Option<u32>) -> Option<u32> {
+    if !server.ip().to_canonical().is_loopback() {
+        return None;
+    }
+    let user = rustix::process::geteuid().as_raw();
+    uid_of(server, own).filter(|uid| *uid != 0 && Some(*uid) != expected && (*uid != user || is_nobody(*uid)))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -86,6 +106,7 @@ mod tests {
             assert_eq!(user_of(peer, local, own.wrapping_add(1)), PeerUser::Other, "{address}");
             let elsewhere = SocketAddr::new(peer.ip(), peer.port().wrapping_add(1));
             assert_eq!(user_of(elsewhere, local, own), PeerUser::Unknown, "{address}");
+            assert_eq!(stranger_at(local, peer, None), None, "{address}");
             drop(client);
         }
     }
