@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::opening::Opened;
 use super::strangers::{afar, connect, device, guess, owner};
-use super::{Authority, Handle};
+use super::{Authority, Handle, Unavailable};
 use crate::authority::Writing;
 use crate::host::ManualHost;
 use crate::journal::{Head, Journal, MemoryVolume, Options};
 use crate::limits;
 use crate::pairing::{
-    Actor, Attempt, Command, Event, GatewayStopped, JournalId, KnownScope, Millis, Outcome, Record, Refusal, Registry, RequestId,
-    Role, ScopeSet, TokenKey,
+    Actor, Attempt, CodeGrant, Command, Digest, Event, GatewayStopped, JournalId, KnownScope, Millis, Outcome, Record, Refusal,
+    Registry, RequestId, Role, STRICT_POLICY, ScopeSet, TokenKey,
 };
 
 /// Attempts of one storm.
@@ -35,9 +35,12 @@ struct Storm {
 
 impl Storm {
     fn new() -> Self {
+        Self::with(|journal| journal.with(Options::without_room(u64::MAX)))
+    }
+
+    fn with(options: impl FnOnce(Journal) -> Journal) -> Self {
         let disk = MemoryVolume::default();
-        let journal = Journal::create_on(Arc::new(disk.clone()), JournalId([1; 16])).expect("begun");
-        let journal = journal.with(Options::without_room(u64::MAX));
+        let journal = options(Journal::create_on(Arc::new(disk.clone()), JournalId([1; 16])).expect("begun"));
         let host = Arc::new(ManualHost::new(Millis(1_000_000), 1));
         let records = Arc::new(std::sync::Mutex::new(vec![]));
         let hears = Arc::clone(&records);
@@ -125,7 +128,8 @@ fn is_spent(outcome: &Outcome) -> bool {
 #[tokio::test]
 async fn n07_a_hundred_thousand_refused_attempts_cost_a_stated_number_of_bytes_and_add_up() {
     // Of one address, of many with one wrong secret, and of fresh keys from everywhere.
-    let kinds: [(fn(u32) -> Command, usize); 3] =
+    type Stranger = fn(u32) -> Command;
+    let kinds: [(Stranger, usize); 3] =
         [(|_| guess(afar(1)), 32 * 1_024), (|n| guess(afar(n)), STORM_BYTES), (|n| connect(n, afar(n % 5_000)), STORM_BYTES)];
     for (stranger, most) in kinds {
         let storm = Storm::new();
@@ -258,6 +262,66 @@ async fn x30_a_device_that_asks_for_something_else_each_time_is_held_to_its_budg
     }
     assert!(spent >= 10_000 - limits::RECORD_PER_DEVICE.default, "{spent}");
     storm.adds_up().await;
+}
+
+/// On a full disk the reserve is for what takes power away, once it is done; what is refused, and who is counted, gets none of it.
+#[tokio::test]
+async fn x31_the_reserve_is_spent_on_what_takes_power_away_and_on_nothing_else() {
+    let storm = Storm::with(|journal| journal);
+    let reader = storm.pair(1, &read_only()).await;
+    let admin = storm.pair(2, &ScopeSet::cli()).await;
+    storm.pair(3, &read_only()).await;
+    storm.requests(connect(4, afar(4))).await;
+    let code = Command::CreateSetupCode {
+        grants: vec![CodeGrant { role: Role::Operator, scopes: read_only() }],
+        digest: Digest([1; 32]),
+        lives_ms: 600_000,
+        label: None,
+    };
+    let Outcome::CodeCreated { code, .. } = storm.ask(owner(), code).await else { panic!("no code") };
+    // As large as it is, and not a byte more.
+    let size = storm.disk.files().values().map(Vec::len).sum();
+    storm.disk.limit(Some(size));
+    let mut label = 0_u32;
+    let rename = |label: u32| Command::Rename { device: device(1), label: label.to_string() };
+    while storm.handle.ask(rename(label), owner()).await.is_ok() {
+        label += 1;
+        assert!(label < 100_000, "it is full some time");
+    }
+    let role = Role::Operator;
+    let revoke = |n| Command::Revoke { device: device(n), role, with_approved: false };
+    let before = storm.handle.registry().head();
+    let unknown = || Command::Reject { request: RequestId([9; 16]) };
+    for (actor, command) in [
+        (reader.clone(), revoke(3)),
+        (reader, Command::RejectFrom { address: afar(4).peer }),
+        (admin.clone(), unknown()),
+        (admin.clone(), rename(0)),
+        (admin.clone(), Command::ApplyPolicy { text: "{ version: 1, requestTtl: '1h' }".to_owned() }),
+        (owner(), unknown()),
+        (owner(), Command::Rotate { device: device(1), role, scopes: None }),
+        (Actor::Peer, connect(5, afar(5))),
+        (Actor::Peer, connect(3, afar(3))),
+    ] {
+        let asked = format!("{command:?}");
+        assert_eq!(storm.handle.ask(command, actor).await, Err(Unavailable), "{asked}");
+    }
+    assert_eq!(storm.handle.registry().head(), before);
+    for (actor, command) in [
+        (admin.clone(), revoke(1)),
+        (admin.clone(), Command::RejectFrom { address: afar(4).peer }),
+        (admin.clone(), Command::RevokeSetupCode { code }),
+        (admin, Command::ApplyPolicy { text: STRICT_POLICY.to_owned() }),
+        (owner(), Command::Remove { device: device(3), with_approved: false }),
+    ] {
+        let outcome = storm.handle.ask(command, actor).await.expect("there is room for it");
+        assert!(!matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+    }
+    for name in ["TokenRevoked", "PairingRejected", "SetupCodeRevoked", "PolicyChanged", "DeviceRemoved"] {
+        assert_eq!(storm.count(name), 1, "{name}");
+    }
+    storm.disk.limit(None);
+    assert!(matches!(storm.ask(owner(), rename(0)).await, Outcome::Refused(_) | Outcome::Renamed { .. }), "and all goes on");
 }
 
 /// The client is gone when its answer is made: the grant stands, and coming again makes no second one.

@@ -2,8 +2,9 @@
 
 use openclaw_pairing::pairing::{
     AttemptsSuppressed, Condition, ConditionCleared, ConditionFound, ConnectionClosed, Digest, HistoryArchived, JournalRepaired,
-    KINDS, OwnerActsSeen, PolicyChanged, RuleArmed, SegmentSealed, SetupCodeCreated, SetupCodeId, SetupCodeRevoked,
-    SetupCodeSpent, WitnessPlaced, may_hear_of, may_read, may_read_all, may_read_of, may_see_device, may_see_request, takes_away,
+    KINDS, OwnerActsSeen, PolicyChanged, RuleArmed, STRICT_POLICY, SegmentSealed, SetupCodeCreated, SetupCodeId,
+    SetupCodeRevoked, SetupCodeSpent, WitnessPlaced, may_hear_of, may_read, may_read_all, may_read_of, may_see_device,
+    may_see_request, takes_away,
 };
 
 use super::*;
@@ -161,12 +162,36 @@ fn x31_only_what_takes_power_away_by_who_may_do_everything_goes_into_the_reserve
         (rotate(Some("write pairing"), 1), false),
         (rotate(Some("read"), 2), false),
         (rotate(None, 1), false),
+        (Command::RejectFrom { address: address(203, 1) }, true),
+        (Command::RevokeSetupCode { code: SetupCodeId([1; 16]) }, true),
+        (Command::ApplyPolicy { text: STRICT_POLICY.to_owned() }, true),
+        (Command::ApplyPolicy { text: DEFAULT_POLICY.to_owned() }, true),
+        (Command::ApplyPolicy { text: "{ version: 1, localUpgrade: { scopes: ['operator.read'] } }".to_owned() }, false),
+        (Command::ApplyPolicy { text: "{ version: 1, requestTtl: '1h' }".to_owned() }, false),
+        (Command::ApplyPolicy { text: "{ version: 2 }".to_owned() }, false),
+        (Command::ApplyPolicy { text: format!("{STRICT_POLICY}{}", " ".repeat(limits::RESERVE_POLICY_BYTES)) }, false),
+        (Command::ArmRule { rule: Rule::LocalFirstPairing }, false),
+        (Command::MarkSeen { through: Seq(1) }, false),
+        (Command::CreateSetupCode { grants: vec![], digest: Digest([1; 32]), lives_ms: 60_000, label: None }, false),
+        (Command::Ask { scopes: scopes("read"), address: address(203, 1) }, false),
+        (Command::Close { admission: Seq(1), code: 1000 }, false),
         (Command::Approve { request: NO_REQUEST }, false),
         (Command::Rename { device: one, label: String::new() }, false),
         (Command::Expire, false),
         (visit(1).command(&world.registry), false),
     ] {
-        for (actor, may) in [(owner(), true), (admin.clone(), true), (pairing.clone(), false), (Actor::Peer, false)] {
+        let cli = |names| Actor::SharedSecret { rule: Rule::LocalCli, scopes: scopes(names) };
+        for (actor, may) in [
+            (owner(), true),
+            (admin.clone(), true),
+            (cli("admin"), true),
+            (cli("pairing"), false),
+            (pairing.clone(), false),
+            (by(1, ALL), false),
+            (Actor::Peer, false),
+            (Actor::System, false),
+            (Actor::Rule(Rule::LocalFirstPairing), false),
+        ] {
             assert_eq!(takes_away(&world.registry, &actor, &command), narrows && may, "{command:?} by {actor:?}");
         }
     }

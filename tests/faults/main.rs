@@ -4,6 +4,7 @@
 
 mod calls;
 mod client;
+mod crowd;
 mod descriptors;
 mod disk;
 #[path = "../support/home.rs"]

@@ -126,7 +126,7 @@ async fn n03_a_frame_that_drips_is_closed_at_the_deadline_and_is_on_record_withi
 /// Where all places of newcomers are taken by who says nothing, the oldest of them makes room.
 #[tokio::test]
 async fn n06_strangers_who_only_sit_there_keep_no_paired_device_out() {
-    let policy = "{ version: 1, budgets: { socket: { perAddress: 4, total: 4 } } }";
+    let policy = "{ version: 1, budgets: { socket: { perAddress: 12, total: 4 } } }";
     let gateway = Running::under(policy).await;
     let device = Device::new(1);
     let (_, hello) = gateway.admit(&device.asks(READ)).await;
@@ -160,8 +160,10 @@ async fn n06_strangers_who_only_sit_there_keep_no_paired_device_out() {
 #[tokio::test]
 async fn n11_a_peer_that_vanished_is_closed_after_missed_pings_and_presence_is_corrected() {
     let gateway = Running::start().await;
-    let (mut live, _) = gateway.admit(&Device::new(1).asks(ADMIN)).await;
-    let (vanished, _) = gateway.admit(&Device::new(2).asks(READ)).await;
+    // Presence shows no command line.
+    let app = |seed, scopes| Device::new(seed).asks(scopes).client("openclaw-macos", "ui");
+    let (mut live, _) = gateway.admit(&app(1, ADMIN)).await;
+    let (vanished, _) = gateway.admit(&app(2, READ)).await;
     let here = async |live: &mut Socket| live.get("system-presence", json!({})).await.as_array().expect("a list").len();
     assert_eq!(here(&mut live).await, 2);
     for _ in 0..limits::MISSED_PINGS {
