@@ -7,9 +7,9 @@ use openclaw_pairing::pairing::{
     Outcome, PublicKey, Record, Refusal, Registry, Role, Rule, Seq, SetupCodeId, decide,
 };
 
+use crate::every_story;
 use crate::support::given::NO_REQUEST;
 use crate::support::story::{Strictness, place};
-use crate::{every_story, fold};
 
 /// Answers with what is on record.
 pub(crate) struct Recorded(BTreeMap<Role, Issue>);
@@ -30,6 +30,7 @@ impl Mint for Recorded {
 fn each_attempt_record_decided_again_from_its_own_fields_gives_the_same_outcome() {
     every_story(|played| {
         let records = &played.world.records;
+        let states = states(records);
         for step in played.steps.iter().filter(|step| !step.records.is_empty()) {
             let place = step.records.end - 1;
             let attempt = match &records[place].event {
@@ -37,7 +38,7 @@ fn each_attempt_record_decided_again_from_its_own_fields_gives_the_same_outcome(
                 Event::ConnectionRefused(event) => &event.attempt,
                 Event::CommandRefused(event) => {
                     // On which line a policy was wrong, nothing tells that is kept.
-                    let told = refused_again(records, place, event);
+                    let told = refused_again(&states[place], &records[place], event);
                     assert!(
                         told == step.outcome || (is_bad_policy(&told) && is_bad_policy(&step.outcome)),
                         "{event:?}: {told:?}"
@@ -45,27 +46,38 @@ fn each_attempt_record_decided_again_from_its_own_fields_gives_the_same_outcome(
                     continue;
                 }
                 _ => {
-                    if let Some(told) = done_again(records, place) {
+                    if let Some(told) = done_again(&states[place], &records[place]) {
                         assert_eq!(told, step.outcome, "{:?}", records[place].event);
                     }
                     continue;
                 }
             };
-            assert_eq!(decided_again(records, place, attempt), step.outcome, "{attempt:?}");
+            assert_eq!(decided_again(&states, records, place, attempt), step.outcome, "{attempt:?}");
         }
     });
 }
 
+/// What the records before each one fold to.
+fn states(records: &[Record]) -> Vec<Registry> {
+    let mut states = vec![Registry::default()];
+    for record in records {
+        let mut next = states[states.len() - 1].clone();
+        next.apply(record);
+        states.push(next);
+    }
+    states
+}
+
 /// Decides an attempt again, by records alone. Those right before it by the same peer, or by rules, are what it led to.
-fn decided_again(records: &[Record], place: usize, attempt: &Attempt) -> Outcome {
+fn decided_again(states: &[Registry], records: &[Record], place: usize, attempt: &Attempt) -> Outcome {
     let led_to = |record: &&Record| {
         let is_led_to = matches!(record.event, Event::PairingRequested(_) | Event::SetupCodeSpent(_));
         let by_peer = record.actor == Actor::Peer && is_led_to;
         by_peer || matches!(record.actor, Actor::Rule(_))
     };
     let count = records[..place].iter().rev().take_while(led_to).count();
-    let (past, own) = records[..place].split_at(place - count);
-    let registry = fold(past);
+    let own = &records[place - count..place];
+    let registry = &states[place - count];
     let (mut requests, mut issues, mut code) = (vec![], BTreeMap::new(), None);
     for record in own {
         match &record.event {
@@ -87,12 +99,12 @@ fn decided_again(records: &[Record], place: usize, attempt: &Attempt) -> Outcome
     let command = Command::Connect { attempt: Box::new(attempt), key: Some(PublicKey([0; 32])), code };
     let mint = Recorded(issues);
     let context = Context { actor: Actor::Peer, now: records[place].at, ids: [id(0), id(1)], mint: &mint };
-    decide(&registry, registry.policy(), command, &context).outcome
+    decide(registry, registry.policy(), command, &context).outcome
 }
 
 /// A command that one record tells of, told again from it. Those that several tell of are held by the model.
-fn done_again(records: &[Record], place: usize) -> Option<Outcome> {
-    let Record { at, actor, event, .. } = &records[place];
+fn done_again(registry: &Registry, record: &Record) -> Option<Outcome> {
+    let Record { at, actor, event, .. } = record;
     let mut id = NO_REQUEST.0;
     let command = match event {
         Event::PolicyChanged(event) => Command::ApplyPolicy { text: event.policy.clone() },
@@ -107,9 +119,8 @@ fn done_again(records: &[Record], place: usize) -> Option<Outcome> {
         Event::DeviceRenamed(event) => Command::Rename { device: event.device, label: event.label.clone() },
         _ => return None,
     };
-    let registry = fold(&records[..place]);
     let context = Context { actor: actor.clone(), now: *at, ids: [id; 2], mint: &Recorded::none() };
-    let decision = decide(&registry, registry.policy(), command, &context);
+    let decision = decide(registry, registry.policy(), command, &context);
     assert_eq!(decision.events, [(actor.clone(), event.clone())]);
     Some(decision.outcome)
 }
@@ -131,8 +142,7 @@ fn said(attempt: &Attempt) -> (DeviceId, &openclaw_pairing::pairing::Described) 
     (attempt.proof.expect("a device").device, &attempt.ask.as_ref().expect("an ask").described)
 }
 
-fn refused_again(records: &[Record], place: usize, event: &CommandRefused) -> Outcome {
-    let registry = fold(&records[..place]);
+fn refused_again(registry: &Registry, record: &Record, event: &CommandRefused) -> Outcome {
     let (request, device, role) = (event.request, event.device, event.role);
     let command = match event.command {
         CommandName::Approve => Command::Approve { request: request.expect("a request") },
@@ -162,11 +172,11 @@ fn refused_again(records: &[Record], place: usize, event: &CommandRefused) -> Ou
             };
             Command::ArmRule { rule }
         }
-        CommandName::ApplyPolicy => Command::ApplyPolicy { text: refused_policy(&registry, &event.refusal) },
+        CommandName::ApplyPolicy => Command::ApplyPolicy { text: refused_policy(registry, &event.refusal) },
     };
-    let Record { actor, at, .. } = &records[place];
+    let Record { actor, at, .. } = record;
     let context = Context { actor: actor.clone(), now: *at, ids: [NO_REQUEST.0; 2], mint: &Recorded::none() };
-    decide(&registry, registry.policy(), command, &context).outcome
+    decide(registry, registry.policy(), command, &context).outcome
 }
 
 fn is_bad_policy(outcome: &Outcome) -> bool {

@@ -29,7 +29,7 @@ use support::given::{NO_REQUEST, World, address, device, exec, owner};
 use support::story::{Act, Played, Stage, Step, Story, Strictness, issued, plot};
 
 /// Stories of one property where `PAIRING_CASES` does not ask for more.
-const CASES: u64 = 5_000;
+const CASES: u64 = 3_000;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))

@@ -111,15 +111,31 @@ impl Policy {
     }
 }
 
-/// How deep brackets nest in a JSON5 text, those inside strings and comments counted too: a bound, not a parse.
+/// How deep brackets nest in a JSON5 text, up to where it stops being one. What stands in strings and comments is passed over as
+/// the parser does: a bracket there that closed nothing would hide the depth of those that open.
 #[must_use]
 pub fn json5_depth(text: &str) -> usize {
-    let mut depth = 0_usize;
-    let mut deepest = 0;
-    for byte in text.bytes() {
-        match byte {
-            b'[' | b'{' => depth = depth.saturating_add(1),
-            b']' | b'}' => depth = depth.saturating_sub(1),
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '[' | '{' => depth = depth.saturating_add(1),
+            ']' | '}' => depth = depth.saturating_sub(1),
+            '"' | '\'' => {
+                while let Some(inner) = rest.next_if(|inner| *inner != c) {
+                    if inner == '\\' {
+                        rest.next();
+                    }
+                }
+                rest.next();
+            }
+            '/' if rest.next_if_eq(&'/').is_some() => {
+                while rest.next_if(|inner| !matches!(inner, '\n' | '\r' | '\u{2028}' | '\u{2029}')).is_some() {}
+            }
+            '/' if rest.next_if_eq(&'*').is_some() => {
+                while rest.next().is_some_and(|inner| inner != '*' || rest.peek() != Some(&'/')) {}
+                rest.next();
+            }
             _ => {}
         }
         deepest = deepest.max(depth);

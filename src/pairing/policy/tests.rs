@@ -82,6 +82,18 @@ fn what_is_no_policy_is_told_with_line_key_and_reason() {
         assert_eq!(Policy::parse(text).expect_err(text).to_string(), says);
     }
     assert_eq!(Policy::parse(&"[".repeat(60_000)), Err(PolicyError::TooDeep));
+    // A bracket in a string or a comment closes nothing.
+    for level in ["[']',", "{']}': [\"\\\"]\",", "[/*]*/", "[/*/]*/", "[//]\n", "[//]\u{2029}", "['\\\n]',", "{a:/*'*/{/*'}}*/a:"]
+    {
+        assert_eq!(json5_depth(&level.repeat(40)), 40 * level.matches(['[', '{']).count().min(2), "{level}");
+        let whole = level.repeat(limits::POLICY_BYTES / level.len());
+        assert_eq!(Policy::parse(&whole), Err(PolicyError::TooDeep), "{level}");
+    }
+    for flat in ["(", "+", "-", "!", "'", "\"", "/*", "//", "\\", "[],", "a:", "0x"] {
+        let whole = flat.repeat(limits::POLICY_BYTES / flat.len());
+        assert!(json5_depth(&whole) <= 1, "{flat}");
+        assert!(matches!(Policy::parse(&whole), Err(PolicyError::Malformed(_))), "{flat}");
+    }
     assert_eq!(Policy::parse(&" ".repeat(limits::POLICY_BYTES + 1)), Err(PolicyError::TooLarge));
     let long = Policy::parse(&format!("{{ version: 1, {}: 1 }}", "x".repeat(60_000))).expect_err("unknown").to_string();
     assert!(long.len() < 2 * limits::POLICY_FLAW_BYTES, "what is recorded of it is bounded");
