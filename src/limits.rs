@@ -18,6 +18,8 @@ pub const BUFFERED_BYTES: usize = 52_428_800;
 pub const BUFFERED_MESSAGES: usize = 4_096;
 /// Announced as `policy.tickIntervalMs`; clients give up after two silent intervals (OpenClaw 2026.3.13).
 pub const TICK: Duration = Duration::from_secs(30);
+/// Pings, one each [`TICK`], that nothing may come back for before a peer counts as gone: its network may be away for a minute.
+pub const MISSED_PINGS: u32 = 3;
 /// A socket that has not finished `connect` by then is closed with 1000 (OpenClaw 2026.3.13).
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(3);
 /// How long the HTTP head may take to arrive.
@@ -102,6 +104,8 @@ pub const FAILURE_REST_MS: u64 = 300_000;
 pub const PENDING_PER_ADDRESS: Bounds<u32> = bounds(1, 32, 4_096);
 /// Requests of all addresses that wait.
 pub const PENDING_TOTAL: Bounds<u32> = bounds(1, 1_024, 4_096);
+/// Requests of one address that wait from which on a person is told how to reject them all.
+pub const PENDING_CROWD: usize = 8;
 /// Sockets of one address that have not said who they are (OpenClaw 2026.9.6).
 pub const SOCKET_PER_ADDRESS: Bounds<u32> = bounds(1, 32, 12_000);
 /// Sockets of all addresses that have not said who they are: fewer than [`CONNECTIONS`], so that those who have keep theirs.
@@ -197,6 +201,8 @@ pub const EXPIRY_SWEEP: Duration = Duration::from_secs(1);
 pub const CONDITION_INTERVAL: Duration = Duration::from_secs(2);
 /// How far the wall clock may be behind the last record before that is worth a record: NTP steps by less.
 pub const CLOCK_BEHIND_MS: u64 = 1_000;
+/// Bytes of a copy that is looked at for what somebody else wrote: that of 100,000 devices.
+pub const COPY_BYTES: u64 = 128 * 1024 * 1024;
 /// How often `devices/paired.json` may be rewritten.
 pub const COPY_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -86,14 +86,55 @@ pub struct Settings {
     pub takes_real_ip: bool,
     /// In the auth mode `trusted-proxy`: how such a proxy names its user.
     pub vouching: Option<Vouching>,
-    /// How many sockets of one address may be open before they have said who they are (OpenClaw 2026.9.6).
-    pub newcomers: u32,
+    /// How many sockets of one address may be open before they have said who they are, where not the policy says it (OpenClaw
+    /// 2026.9.6).
+    pub newcomers: Option<u32>,
     /// Origins of pages that may connect, beside our own.
     pub allowed_origins: Vec<String>,
     /// Where the shared secret stands, and whether it was made just now.
     pub secret_at: Option<(PathBuf, bool)>,
     /// After how many days sealed segments of the journal are moved, and to which directory.
     pub retention: Option<(u64, PathBuf)>,
+    /// How much of an address is recorded.
+    pub addresses: AddressDetail,
+}
+
+/// How much of an address that is not this machine's is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddressDetail {
+    /// All of it.
+    #[default]
+    Full,
+    /// The network: of IPv4 24 bits, of IPv6 the 48 of a site.
+    Prefix,
+    /// That there was one.
+    None,
+}
+
+impl AddressDetail {
+    const ALL: [(Self, &str); 3] = [(Self::Full, "full"), (Self::Prefix, "prefix"), (Self::None, "none")];
+
+    /// Its name in the settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(detail, _)| *detail == self).map_or("full", |(_, name)| *name)
+    }
+
+    /// An address as it is recorded. What is decided follows from what is recorded, so as many more bits are kept as it takes
+    /// for `decides` to say the same of both; those the policy knows already.
+    #[must_use]
+    pub fn of(self, whole: Address, decides: impl Fn(Address) -> bool) -> Address {
+        let bits = match (self, whole.ip()) {
+            (Self::Full, _) => return whole,
+            _ if whole.is_loopback() => return whole,
+            (Self::Prefix, IpAddr::V4(_)) => 96 + 24,
+            (Self::Prefix, IpAddr::V6(_)) => 48,
+            (Self::None, IpAddr::V4(_)) => 96,
+            (Self::None, IpAddr::V6(_)) => 0,
+        };
+        let verdict = decides(whole);
+        (bits..=128).map(|bits| whole.prefix(bits)).find(|cut| decides(*cut) == verdict).unwrap_or(whole)
+    }
 }
 
 impl Settings {
@@ -124,6 +165,7 @@ impl Settings {
             allowed_origins: config.texts("/gateway/controlUi/allowedOrigins"),
             secret_at,
             retention: retention(state)?,
+            addresses: addresses(state)?,
         })
     }
 
@@ -137,7 +179,9 @@ impl Settings {
     #[must_use]
     pub fn recorded(&self) -> Vec<(String, String)> {
         let proxies: Vec<_> = self.trusted_proxies.iter().map(ToString::to_string).collect();
+        let addresses = Some(self.addresses).filter(|addresses| *addresses != AddressDetail::Full);
         vec![
+            ("addresses".to_owned(), addresses.map(AddressDetail::as_str).unwrap_or_default().to_owned()),
             ("bind".to_owned(), self.bind.clone()),
             ("port".to_owned(), self.port.to_string()),
             ("auth".to_owned(), self.auth.to_string()),
@@ -294,8 +338,8 @@ fn kept_by(own: &Config, root: &Path) -> Result<Option<(u64, PathBuf)>, Settings
     let value = &own.value;
     let known = |value: &Value, keys: &[&str]| value.as_object().is_some_and(|map| map.keys().all(|key| keys.contains(&&**key)));
     let wrong = |expected| SettingsError::Value { key: "pairing/settings.json5", found: value.to_string(), expected };
-    if !known(value, &["retention"]) {
-        return Err(wrong("an object with nothing but retention"));
+    if !known(value, &["journal", "retention"]) {
+        return Err(wrong("an object with nothing but journal and retention"));
     }
     let Some(retention) = value.get("retention").filter(|retention| !retention.is_null()) else { return Ok(None) };
     let days =
@@ -308,6 +352,20 @@ fn kept_by(own: &Config, root: &Path) -> Result<Option<(u64, PathBuf)>, Settings
             "retention: { days: 365, archive: \"/a/directory\" }, days from 1 to 36500, the directory outside this one",
         )),
     }
+}
+
+/// `journal: { addresses }` of `pairing/settings.json5`.
+fn addresses(state: &StateDir) -> Result<AddressDetail, SettingsError> {
+    let Config { value, .. } = Config::at(state.own_settings())?;
+    let Some(journal) = value.get("journal") else { return Ok(AddressDetail::Full) };
+    let is_known = journal.as_object().is_some_and(|map| map.keys().all(|key| key == "addresses"));
+    let named = journal.get("addresses").and_then(Value::as_str);
+    let named = AddressDetail::ALL.iter().find(|(_, name)| Some(*name) == named).filter(|_| is_known);
+    named.map(|(detail, _)| *detail).ok_or_else(|| SettingsError::Value {
+        key: "pairing/settings.json5",
+        found: value.to_string(),
+        expected: "journal: { addresses: \"full\" }, or \"prefix\", or \"none\"",
+    })
 }
 
 fn object<'a>(value: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
@@ -417,12 +475,12 @@ fn secret(state: &StateDir, flags: &Flags, config: &mut Config, host: &dyn Host)
     Ok((mode, Some(SharedSecret::new(text)), path.map(|path| (path, false))))
 }
 
-fn newcomers() -> Result<u32, SettingsError> {
+fn newcomers() -> Result<Option<u32>, SettingsError> {
     const KEY: &str = "OPENCLAW_MAX_PREAUTH_CONNECTIONS_PER_IP";
-    let Some(text) = environment(KEY) else { return Ok(limits::SOCKET_PER_ADDRESS.default) };
+    let Some(text) = environment(KEY) else { return Ok(None) };
     let most = u32::try_from(limits::CONNECTIONS).unwrap_or(u32::MAX);
     let number = text.trim().parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or(SettingsError::Value { key: KEY, found: text, expected: "a number from 1 to 12000" })
+    number.map(Some).ok_or(SettingsError::Value { key: KEY, found: text, expected: "a number from 1 to 12000" })
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -498,11 +556,67 @@ mod tests {
             "{ retention: { days: 3 } }",
             "{ retention: { days: 3, archive: '/a', drop: true } }",
             "{ retention: true }",
+            "{ journal: true, rotation: 1 }",
             "[]",
         ] {
             let error = with(wrong).expect_err("refused").to_string();
             assert!(error.starts_with("pairing/settings.json5 is "), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn x35_how_much_of_an_address_is_recorded_is_one_of_three() {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let state = StateDir::at(scratch.path());
+        std::fs::create_dir(state.pairing()).expect("made");
+        let with = |text: &str| {
+            std::fs::write(state.own_settings(), text).expect("written");
+            addresses(&state)
+        };
+        assert_eq!(with("{}").expect("nothing"), AddressDetail::Full);
+        for (detail, name) in AddressDetail::ALL {
+            assert_eq!(with(&format!("{{ journal: {{ addresses: '{name}' }} }}")).expect("right"), detail);
+        }
+        for wrong in [
+            "{ journal: 1 }",
+            "{ journal: {} }",
+            "{ journal: { addresses: 'some' } }",
+            "{ journal: { addresses: 'none', x: 1 } }",
+        ] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn x35_a_cut_address_is_decided_on_as_the_whole_one() {
+        let parse = |text: &str| Address::from(text.parse::<IpAddr>().expect("an address"));
+        let cut = |detail: AddressDetail, whole: &str, network: &str| {
+            let network = Network::parse(network).expect("a network");
+            let (whole, decides) = (parse(whole), |address| network.contains(address));
+            let cut = detail.of(whole, decides);
+            assert_eq!(decides(cut), decides(whole), "{}", whole.ip());
+            cut.ip().to_string()
+        };
+        let (prefix, none, elsewhere) = (AddressDetail::Prefix, AddressDetail::None, "192.0.2.0/24");
+        assert_eq!(cut(AddressDetail::Full, "203.0.113.77", elsewhere), "203.0.113.77");
+        assert_eq!(cut(prefix, "203.0.113.77", elsewhere), "203.0.113.0");
+        assert_eq!(cut(prefix, "2001:db8:1:2:3:4:5:6", elsewhere), "2001:db8:1::");
+        assert_eq!((cut(none, "203.0.113.77", elsewhere), cut(none, "2001:db8::1", elsewhere)), ("0.0.0.0".into(), "::".into()));
+        for loopback in ["127.0.0.1", "127.9.9.9", "::1"] {
+            assert_eq!((cut(prefix, loopback, elsewhere), cut(none, loopback, elsewhere)), (loopback.into(), loopback.into()));
+        }
+        // Trusted stays trusted, by the name of its network, and who is beside that network does not come to be in it.
+        assert_eq!(
+            (cut(prefix, "10.1.2.200", "10.1.2.128/25"), cut(prefix, "10.1.2.5", "10.1.2.128/25")),
+            ("10.1.2.128".into(), "10.1.2.0".into())
+        );
+        assert_eq!(cut(prefix, "10.1.2.200", "10.1.2.0/25"), "10.1.2.128");
+        assert_eq!(
+            (cut(none, "10.1.2.200", "10.0.0.0/8"), cut(none, "11.1.2.200", "10.0.0.0/8")),
+            ("10.0.0.0".into(), "0.0.0.0".into())
+        );
+        assert_eq!(cut(none, "2001:db8:7::9", "2001:db8::/32"), "2001:db8::");
+        assert_eq!(cut(none, "10.1.2.3", "10.1.2.3/32"), "10.1.2.3");
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! `openclaw devices`: the words and options of OpenClaw 2026.3.13, which approves the newest request where none is named; ours
 //! approves the one it has shown, and where there are several it asks which.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -10,7 +13,7 @@ use super::output::Output;
 use super::{Exit, Failure, World};
 use crate::keyring::TokenFile;
 use crate::limits;
-use crate::pairing::{Millis, Role};
+use crate::pairing::{Address, Millis, Role};
 use crate::views::{age_text, quote};
 
 #[derive(Subcommand)]
@@ -39,11 +42,14 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
-    /// Reject a request
+    /// Reject a request, or all of an address
     Reject {
         /// The request
-        #[arg(value_name = "REQUEST")]
-        request: String,
+        #[arg(value_name = "REQUEST", required_unless_present = "address")]
+        request: Option<String>,
+        /// All that came from this address, of IPv6 from its network of 64 bits
+        #[arg(long, value_name = "ADDR", conflicts_with = "request")]
+        address: Option<IpAddr>,
         #[command(flatten)]
         reach: Reach,
     },
@@ -148,7 +154,8 @@ pub(super) fn owners_way(failure: Failure, command: &str) -> Failure {
 fn with_owners_way(failure: Failure, command: &Command) -> Failure {
     let act = match command {
         Command::Approve { request: Some(request), .. } => format!("approve {request}"),
-        Command::Reject { request, .. } => format!("reject {request}"),
+        Command::Reject { request: Some(request), .. } => format!("reject {request}"),
+        Command::Reject { address: Some(address), .. } => format!("reject --address {address}"),
         Command::Remove { device, with_approved, .. } => format!("remove {device}{}", with_them(*with_approved)),
         Command::Revoke { of, with_approved, .. } => {
             format!("revoke --device {} --role {}{}", of.device, of.role, with_them(*with_approved))
@@ -193,7 +200,9 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
             }
             Ok(())
         }
+        Command::Reject { address: Some(address), .. } => reject_from(*address, door, out, json).await,
         Command::Reject { request, .. } => {
+            let request = request.as_deref().unwrap_or_default();
             let result = door.call("device.pair.reject", request_params(request)).await?;
             if json { out.json(&result) } else { out.line(format_args!("Rejected {}", text(result.get("deviceId")))) }
         }
@@ -311,6 +320,23 @@ async fn clear(pending: bool, reach: &Reach, door: &mut Door, world: &World, out
     Ok(())
 }
 
+/// Rejects until nothing of the address waits: one act ends only so many.
+async fn reject_from(address: IpAddr, door: &mut Door, out: &Output, json: bool) -> Result<(), Failure> {
+    let mut rejected = vec![];
+    loop {
+        let result = door.call("device.pair.rejectFrom", json!({ "address": address })).await?;
+        let more = strings(result.get("rejected"));
+        if more.is_empty() {
+            break;
+        }
+        rejected.extend(more);
+    }
+    if json {
+        return out.json(&json!({ "rejected": rejected }));
+    }
+    out.line(format_args!("Rejected {} from {address}", count(rejected.len(), "request")))
+}
+
 /// A token that the gateway showed because it is this device's own.
 fn keep_own_token(result: &Value, reach: &Reach, world: &World) -> Result<(), Failure> {
     let (Some(device), Some(token)) = (reach.own_device(world)?, result.get("token").and_then(Value::as_str)) else {
@@ -379,10 +405,29 @@ pub(super) fn show_pending(pending: &[Value], world: &World, out: &Output) -> Re
         ]
     };
     out.table(&["Request", "Device", "Role", "Asks for", "IP", "Age", "Why"], pending.iter().map(row).collect())?;
-    pending.iter().try_for_each(|request| {
+    for request in pending {
         out.line(sentence(request))?;
-        if request.get("commands").is_some() { out.line(format_args!("  {}", offers(request))) } else { Ok(()) }
-    })
+        if request.get("commands").is_some() {
+            out.line(format_args!("  {}", offers(request)))?;
+        }
+    }
+    if let Some((address, many)) = crowd(pending) {
+        out.line(format_args!(
+            "{many} of them came from {address}; reject them all: openclaw devices reject --address {address}"
+        ))?;
+    }
+    Ok(())
+}
+
+/// The address that most requests came from, where those are many.
+fn crowd(pending: &[Value]) -> Option<(IpAddr, usize)> {
+    let mut counts = BTreeMap::new();
+    for address in pending.iter().filter_map(|request| text(request.get("remoteIp")).parse::<IpAddr>().ok()) {
+        let network = Address::from(address).network();
+        let (_, many) = counts.entry(network).or_insert((address, 0_usize));
+        *many = many.saturating_add(1);
+    }
+    counts.into_values().max_by_key(|(_, many)| *many).filter(|(_, many)| *many >= limits::PENDING_CROWD)
 }
 
 /// What a node offers, and what of it the policy would keep back.

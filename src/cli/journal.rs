@@ -14,7 +14,7 @@ use crate::journal::format::Fault;
 use crate::journal::{Checkpoint, Extent, Journal, JournalError, Lock, Shown, Verdict, read_all, show, verify, volume};
 use crate::pairing::{Digest, Record, Registry, Seq};
 use crate::state;
-use crate::views::{COLUMNS, event_sentence, log_row, sheet_row, time_text};
+use crate::views::{COLUMNS, Redaction, event_sentence, log_row, sheet_row, time_text};
 use crate::wire;
 
 #[derive(Subcommand)]
@@ -59,6 +59,9 @@ pub(super) struct Export {
     /// Begin with this record
     #[arg(long, value_name = "SEQ", default_value_t = 1)]
     from: u64,
+    /// Leave out addresses, names, labels and paths, to show it to others
+    #[arg(long)]
+    redact: bool,
     /// End with this record
     #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
     until: u64,
@@ -324,11 +327,14 @@ fn export(args: &Export, world: &World, out: &Output) -> Result<(), Failure> {
     }
     let wanted = Seq(args.from)..=Seq(args.until);
     let mut written = Ok(());
+    let mut redaction = args.redact.then(Redaction::default);
     let mut progress = out.progress("exported");
     let verdict = read_all(&journal, &mut |_, records| {
         progress.pass(records.len());
         for record in records.iter().filter(|record| wanted.contains(&record.seq)) {
             if written.is_ok() {
+                let redacted = redaction.as_mut().map(|redaction| redaction.of(record.clone()));
+                let record = redacted.as_ref().unwrap_or(record);
                 written = bulk.line(if args.csv { sheet_row(record) } else { wire::record::line(&wire::record::record(record)) });
             }
         }

@@ -19,6 +19,14 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// List nodes: where they are, and what they may offer
+    Status {
+        /// Only nodes that are connected
+        #[arg(long)]
+        connected: bool,
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// List pending requests of nodes
     Pending {
         #[command(flatten)]
@@ -75,7 +83,10 @@ pub(super) struct Which {
 
 pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
     let (reach, purpose) = match &command {
-        Command::List { reach, .. } | Command::Pending { reach } | Command::Describe { reach, .. } => (reach, Purpose::Look),
+        Command::List { reach, .. }
+        | Command::Status { reach, .. }
+        | Command::Pending { reach }
+        | Command::Describe { reach, .. } => (reach, Purpose::Look),
         Command::Approve { reach, .. }
         | Command::Reject { reach, .. }
         | Command::Remove { reach, .. }
@@ -99,16 +110,19 @@ async fn act(command: &Command, json: bool, door: &mut Door, world: &World, out:
     match command {
         Command::List { connected, .. } => {
             let mut list = door.call("node.pair.list", json!({})).await?;
-            let nodes = door.call("node.list", json!({})).await?;
-            let is_connected = |node: &Value| node.get("connected").and_then(Value::as_bool).unwrap_or_default();
-            let seen: Vec<_> = entries(&nodes, "nodes").iter().filter(|node| !connected || is_connected(node)).cloned().collect();
+            let nodes = known(*connected, door).await?;
+            let seen = entries(&nodes, "nodes");
             if !json {
-                return show(entries(&list, "pending"), &seen, world, out);
+                return show(entries(&list, "pending"), seen, world, out);
             }
             if let Some(paired) = list.get_mut("paired").filter(|_| *connected).and_then(Value::as_array_mut) {
                 paired.retain(|node| seen.iter().any(|seen| seen.get("nodeId") == node.get("nodeId")));
             }
             out.json(&list)
+        }
+        Command::Status { connected, .. } => {
+            let nodes = known(*connected, door).await?;
+            if json { out.json(&nodes) } else { show(&[], entries(&nodes, "nodes"), world, out) }
         }
         Command::Pending { .. } => {
             let list = door.call("node.pair.list", json!({})).await?;
@@ -153,6 +167,19 @@ async fn act(command: &Command, json: bool, door: &mut Door, world: &World, out:
     }
 }
 
+fn is_connected(node: &Value) -> bool {
+    node.get("connected").and_then(Value::as_bool).unwrap_or_default()
+}
+
+/// All nodes, or those that are connected.
+async fn known(connected: bool, door: &mut Door) -> Result<Value, Failure> {
+    let mut list = door.call("node.list", json!({})).await?;
+    if let Some(nodes) = list.get_mut("nodes").and_then(Value::as_array_mut) {
+        nodes.retain(|node| !connected || is_connected(node));
+    }
+    Ok(list)
+}
+
 impl Which {
     /// The id that is meant. A name or an address may be that of several.
     async fn find(&self, door: &mut Door) -> Result<String, Failure> {
@@ -184,10 +211,9 @@ fn show(pending: &[Value], nodes: &[Value], world: &World, out: &Output) -> Resu
     }
     out.line(format_args!("Paired ({})", nodes.len()))?;
     let row = |node: &Value| {
-        let is_connected = node.get("connected").and_then(Value::as_bool).unwrap_or_default();
         vec![
             names(node, "nodeId"),
-            if is_connected { "connected" } else { "away" }.to_owned(),
+            if is_connected(node) { "connected" } else { "away" }.to_owned(),
             text(node.get("platform")),
             strings(node.get("caps")).join(", "),
             strings(node.get("commands")).len().to_string(),
@@ -198,8 +224,7 @@ fn show(pending: &[Value], nodes: &[Value], world: &World, out: &Output) -> Resu
 }
 
 fn describe(node: &Value, out: &Output) -> Result<(), Failure> {
-    let is_connected = node.get("connected").and_then(Value::as_bool).unwrap_or_default();
-    let (state, platform) = (if is_connected { "connected" } else { "away" }, text(node.get("platform")));
+    let (state, platform) = (if is_connected(node) { "connected" } else { "away" }, text(node.get("platform")));
     out.line(format_args!("{}: {state}, {}, {platform}", names(node, "nodeId"), text(node.get("approvalState"))))?;
     out.line(offers(node))
 }

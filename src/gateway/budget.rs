@@ -1,12 +1,14 @@
-//! What one address may cost us. Two budgets, never mixed: wrong credentials, so that guessing comes to nothing, and sockets that
-//! have not said who they are. Loopback has no exemption. Whoever proves the key of a paired device counts by that key, so nobody
-//! else on its address can shut it out.
+//! What one address may cost us, and all of them together. Two budgets of the policy, never mixed: wrong credentials, so that
+//! guessing comes to nothing, and sockets that have not said who they are. Loopback has no exemption. Whoever proves the key of a
+//! paired device counts by that key, so nobody else can shut it out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use crate::limits;
-use crate::pairing::{Address, DeviceId, PeerUser, Source};
+use crate::pairing::{Address, DeviceId, FailureBudget, PeerUser, Source};
 
 /// Who is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,11 +34,41 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Whether it shares the budget of all addresses. Guessers elsewhere shut out neither a paired device nor the owner on this
+    /// machine: each has its own ten guesses.
+    fn shares(&self) -> bool {
+        match self {
+            Self::Device(_) => false,
+            Self::Address(address, user) => !(address.is_loopback() && *user == PeerUser::Owner),
+            Self::Page(..) | Self::Others => true,
+        }
+    }
+}
+
 /// Both budgets of one gateway.
+#[derive(Default)]
 pub(super) struct Budgets {
-    failures: Mutex<HashMap<Key, Failures>>,
+    failures: Mutex<Guesses>,
     sockets: Mutex<HashMap<Key, u32>>,
-    sockets_each: u32,
+    newcomers: Mutex<Newcomers>,
+}
+
+/// Who guessed wrong.
+#[derive(Default)]
+struct Guesses {
+    each: HashMap<Key, Failures>,
+    all: Option<Failures>,
+}
+
+/// Who did not say yet who it is.
+#[derive(Default)]
+struct Newcomers {
+    numbered: u64,
+    /// Those that said nothing, and those that were refused and are not gone, by when they came.
+    silent: BTreeMap<u64, Arc<Notify>>,
+    /// Those whose word is being judged.
+    heard: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -56,73 +88,156 @@ impl Failures {
     }
 
     /// Whether it no longer matters.
-    fn is_over(&self, now: u64) -> bool {
+    fn is_over(&self, window_ms: u64, now: u64) -> bool {
         match self.spent {
             Some(_) => self.rest(now).is_none(),
-            None => now.saturating_sub(self.since) >= limits::FAILURE_WINDOW_MS.default,
+            None => now.saturating_sub(self.since) >= window_ms,
         }
+    }
+
+    /// One more.
+    fn count(self, budget: &FailureBudget, now: u64) -> Self {
+        let Self { count, since, .. } = if self.is_over(budget.window_ms, now) { Self::none(now) } else { self };
+        Self { count: count.saturating_add(1), since, spent: None }
+    }
+
+    fn none(now: u64) -> Self {
+        Self { count: 0, since: now, spent: None }
     }
 }
 
 impl Budgets {
-    #[must_use]
-    pub(super) fn new(sockets_each: u32) -> Self {
-        Self { failures: Mutex::default(), sockets: Mutex::default(), sockets_each }
-    }
-
-    /// Lets `compare` look at what `key` presents, unless too much of it was wrong before; then says for how many milliseconds.
-    /// `compare` answers whether it was a wrong guess. Nobody else is counted meanwhile, so many sockets are one.
-    pub(super) fn compare<T>(&self, key: Key, now: u64, compare: impl FnOnce() -> (T, bool)) -> Result<T, u64> {
-        let mut table = lock(&self.failures);
-        let key = place(&mut table, key, |failures| failures.is_over(now));
-        if let Some(rest) = table.get(&key).and_then(|failures| failures.rest(now)) {
+    /// Lets `compare` look at what `key` presents, unless too much of it was wrong before, or too much of all addresses; then says
+    /// for how many milliseconds. `compare` answers whether it was a wrong guess. Nobody else is counted meanwhile, so many
+    /// sockets are one.
+    pub(super) fn compare<T>(
+        &self,
+        budget: &FailureBudget,
+        key: Key,
+        now: u64,
+        compare: impl FnOnce() -> (T, bool),
+    ) -> Result<T, u64> {
+        let mut guesses = lock(&self.failures);
+        let shares = key.shares();
+        let key = place(&mut guesses.each, key, |failures| failures.is_over(budget.window_ms, now));
+        let own = guesses.each.get(&key).and_then(|failures| failures.rest(now));
+        let all = guesses.all.filter(|all| shares && all.count >= budget.total && !all.is_over(budget.window_ms, now));
+        let all = all.map(|all| all.since.saturating_add(budget.window_ms).saturating_sub(now));
+        if let Some(rest) = own.max(all) {
             return Err(rest);
         }
         let (found, is_wrong) = compare();
         if is_wrong {
-            let fresh = Failures { count: 0, since: now, spent: None };
-            let failures = table.entry(key).or_insert(fresh);
-            if failures.is_over(now) {
-                *failures = fresh;
+            let failures = guesses.each.entry(key).or_insert(Failures::none(now));
+            *failures = failures.count(budget, now);
+            failures.spent = (failures.count >= budget.per_address).then_some(now);
+            if shares {
+                guesses.all = Some(guesses.all.unwrap_or(Failures::none(now)).count(budget, now));
             }
-            failures.count = failures.count.saturating_add(1);
-            failures.spent = (failures.count >= limits::FAILURE_PER_ADDRESS.default).then_some(now);
         }
         Ok(found)
     }
 
     /// For how many milliseconds nothing of `key` is looked at.
-    pub(super) fn rest(&self, key: Key, now: u64) -> Option<u64> {
-        self.compare(key, now, || ((), false)).err()
+    pub(super) fn rest(&self, budget: &FailureBudget, key: Key, now: u64) -> Option<u64> {
+        self.compare(budget, key, now, || ((), false)).err()
     }
 
     /// Counts what was found to be wrong elsewhere; while too much was, nothing is added.
-    pub(super) fn count_wrong(&self, key: Key, now: u64) {
+    pub(super) fn count_wrong(&self, budget: &FailureBudget, key: Key, now: u64) {
         // That it is spent already changes nothing here.
-        let _ = self.compare(key, now, || ((), true));
+        let _ = self.compare(budget, key, now, || ((), true));
     }
 
-    /// A place for one more socket of `key` that has not said who it is, given back when it is dropped.
-    pub(super) fn newcomer(self: &Arc<Self>, key: Key) -> Option<Newcomer> {
+    /// A place for one more socket that has not said who it is, before it is known whose it is. Where `most` have one, the oldest
+    /// that said nothing makes room, so that strangers who only sit there keep nobody out; where all have said something, there
+    /// is none.
+    pub(super) fn arrive(self: &Arc<Self>, most: u32) -> Option<Arc<Arrived>> {
+        let mut newcomers = lock(&self.newcomers);
+        let silent = u32::try_from(newcomers.silent.len()).unwrap_or(u32::MAX);
+        if newcomers.heard.saturating_add(silent) >= most {
+            let (_, oldest) = newcomers.silent.pop_first()?;
+            oldest.notify_one();
+        }
+        newcomers.numbered = newcomers.numbered.saturating_add(1);
+        let (number, evicted) = (newcomers.numbered, Arc::new(Notify::new()));
+        newcomers.silent.insert(number, Arc::clone(&evicted));
+        Some(Arc::new(Arrived { budgets: Arc::clone(self), number, evicted }))
+    }
+
+    /// A place for one more socket of `key`, of which there may be so many each, given back when it is dropped.
+    pub(super) fn newcomer(self: &Arc<Self>, key: Key, most: u32, arrived: Arc<Arrived>) -> Option<Newcomer> {
         let mut table = lock(&self.sockets);
         let key = place(&mut table, key, |_| false);
         let count = table.entry(key.clone()).or_default();
-        if *count >= self.sockets_each {
+        if *count >= most {
             return None;
         }
         *count = count.saturating_add(1);
-        Some(Newcomer { budgets: Arc::clone(self), key })
+        Some(Newcomer { budgets: Arc::clone(self), key, arrived, is_heard: false })
     }
 }
 
-/// A socket that has not said who it is.
+/// A socket among all that have not said who they are.
+pub(super) struct Arrived {
+    budgets: Arc<Budgets>,
+    number: u64,
+    evicted: Arc<Notify>,
+}
+
+impl Arrived {
+    /// Resolves once it has to make room.
+    pub(super) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        lock(&self.budgets.newcomers).silent.remove(&self.number);
+    }
+}
+
+/// A socket of somebody who has not said who that is.
 pub(super) struct Newcomer {
     budgets: Arc<Budgets>,
     key: Key,
+    arrived: Arc<Arrived>,
+    is_heard: bool,
+}
+
+impl Newcomer {
+    /// Resolves once it has to make room.
+    pub(super) async fn evicted(&self) {
+        self.arrived.evicted().await;
+    }
+
+    /// It said something, and keeps its place until that is judged.
+    pub(super) fn heard(&mut self) {
+        let mut newcomers = lock(&self.budgets.newcomers);
+        if newcomers.silent.remove(&self.arrived.number).is_some() {
+            newcomers.heard = newcomers.heard.saturating_add(1);
+            self.is_heard = true;
+        }
+    }
+
+    /// It was refused: until it is gone it makes room before others.
+    pub(super) fn refused(&mut self) {
+        if self.is_heard {
+            let mut newcomers = lock(&self.budgets.newcomers);
+            newcomers.heard = newcomers.heard.saturating_sub(1);
+            newcomers.silent.insert(self.arrived.number, Arc::clone(&self.arrived.evicted));
+            self.is_heard = false;
+        }
+    }
 }
 
 impl Drop for Newcomer {
     fn drop(&mut self) {
+        if self.is_heard {
+            let mut newcomers = lock(&self.budgets.newcomers);
+            newcomers.heard = newcomers.heard.saturating_sub(1);
+        }
         let mut table = lock(&self.budgets.sockets);
         if let Some(count) = table.get_mut(&self.key) {
             *count = count.saturating_sub(1);
@@ -153,6 +268,8 @@ mod tests {
     use super::*;
     use crate::pairing::Forwarding;
 
+    const BUDGET: FailureBudget = FailureBudget { per_address: 10, total: 1_000_000, window_ms: 60_000 };
+
     fn from(ip: &str) -> Key {
         by(ip, PeerUser::NotAsked)
     }
@@ -164,16 +281,16 @@ mod tests {
     }
 
     fn guess(budgets: &Budgets, key: &Key, now: u64) -> Result<(), u64> {
-        budgets.compare(key.clone(), now, || ((), true))
+        budgets.compare(&BUDGET, key.clone(), now, || ((), true))
     }
 
     #[test]
     fn a11_ten_wrong_guesses_in_a_minute_and_nothing_is_compared_for_five() {
-        let (budgets, key) = (Budgets::new(1), from("203.0.113.9"));
+        let (budgets, key) = (Budgets::default(), from("203.0.113.9"));
         for now in 0..10 {
             assert_eq!(guess(&budgets, &key, now), Ok(()));
         }
-        let asked = budgets.compare(key.clone(), 10, || unreachable!("nothing is compared"));
+        let asked = budgets.compare(&BUDGET, key.clone(), 10, || unreachable!("nothing is compared"));
         assert_eq!(asked.map(|(): ()| ()), Err(limits::FAILURE_REST_MS - 1));
         assert_eq!(guess(&budgets, &from("203.0.113.8"), 10), Ok(()), "others are not concerned");
         // It does not get longer by trying.
@@ -184,9 +301,9 @@ mod tests {
 
     #[test]
     fn a11_what_was_right_counts_for_nothing_and_old_failures_are_forgotten() {
-        let (budgets, key) = (Budgets::new(1), from("203.0.113.9"));
+        let (budgets, key) = (Budgets::default(), from("203.0.113.9"));
         for now in 0..1_000 {
-            assert_eq!(budgets.compare(key.clone(), now, || ((), false)), Ok(()));
+            assert_eq!(budgets.compare(&BUDGET, key.clone(), now, || ((), false)), Ok(()));
         }
         for now in (0..20).map(|n| n * limits::FAILURE_WINDOW_MS.default / 9) {
             assert_eq!(guess(&budgets, &key, now), Ok(()), "nine in each minute");
@@ -195,7 +312,7 @@ mod tests {
 
     #[test]
     fn x24_ten_thousand_addresses_of_one_network_are_one() {
-        let budgets = Budgets::new(1);
+        let budgets = Budgets::default();
         let refused = (0..10_000).filter(|n| guess(&budgets, &from(&format!("2001:db8::1:{n:x}")), 0).is_err()).count();
         assert_eq!(refused, 10_000 - 10);
         assert_eq!(guess(&budgets, &from("2001:db8:0:1::1"), 0), Ok(()), "another network");
@@ -205,7 +322,7 @@ mod tests {
 
     #[test]
     fn x24_a_neighbour_a_page_and_the_owner_on_loopback_are_three() {
-        let budgets = Budgets::new(1);
+        let budgets = Budgets::default();
         let (owner, neighbour) = (by("127.0.0.1", PeerUser::Owner), by("127.0.0.1", PeerUser::Other));
         let page = Key::Page("http://localhost:18789".into(), PeerUser::Owner);
         for _ in 0..20 {
@@ -217,26 +334,73 @@ mod tests {
 
     #[test]
     fn x24_the_table_is_bounded_and_what_is_beyond_is_counted_together() {
-        let budgets = Arc::new(Budgets::new(1));
+        let budgets = Arc::new(Budgets::default());
         let key = |n: usize| from(&format!("10.{}.{}.{}", n >> 16, (n >> 8) & 0xff, n & 0xff));
         assert!((0..limits::COUNTED).all(|n| guess(&budgets, &key(n), 0).is_ok()));
         let beyond = (0..100).filter(|n| guess(&budgets, &key(limits::COUNTED + n), 0).is_ok()).count();
-        assert_eq!((beyond, lock(&budgets.failures).len()), (10, limits::COUNTED + 1));
+        assert_eq!((beyond, lock(&budgets.failures).each.len()), (10, limits::COUNTED + 1));
         assert_eq!(guess(&budgets, &key(limits::COUNTED), limits::FAILURE_WINDOW_MS.default), Ok(()), "what is over makes room");
-        let held: Vec<_> = (0..2 * limits::COUNTED).map(|n| budgets.newcomer(key(n))).collect();
+        let held: Vec<_> = (0..2 * limits::COUNTED).map(|n| one(&budgets, key(n), 1)).collect();
         assert_eq!(held.iter().flatten().count(), limits::COUNTED + 1);
         drop(held);
         assert_eq!(lock(&budgets.sockets).len(), 0);
     }
 
+    fn one(budgets: &Arc<Budgets>, key: Key, most: u32) -> Option<Newcomer> {
+        budgets.newcomer(key, most, budgets.arrive(u32::MAX)?)
+    }
+
     #[test]
     fn a_socket_that_ends_leaves_its_place() {
-        let budgets = Arc::new(Budgets::new(2));
-        let first = budgets.newcomer(from("192.0.2.1"));
-        let second = budgets.newcomer(from("192.0.2.1"));
-        assert!(first.is_some() && second.is_some() && budgets.newcomer(from("192.0.2.1")).is_none());
-        assert!(budgets.newcomer(from("192.0.2.2")).is_some());
+        let budgets = Arc::new(Budgets::default());
+        let first = one(&budgets, from("192.0.2.1"), 2);
+        let second = one(&budgets, from("192.0.2.1"), 2);
+        assert!(first.is_some() && second.is_some() && one(&budgets, from("192.0.2.1"), 2).is_none());
+        assert!(one(&budgets, from("192.0.2.2"), 2).is_some());
         drop(first);
-        assert!(budgets.newcomer(from("192.0.2.1")).is_some());
+        assert!(one(&budgets, from("192.0.2.1"), 2).is_some());
+    }
+
+    #[tokio::test]
+    async fn n06_the_oldest_that_said_nothing_makes_room_and_who_said_something_keeps_its_place() {
+        let budgets = Arc::new(Budgets::default());
+        let mut come: Vec<_> = (0..3).map(|_| budgets.arrive(3)).collect();
+        let speaks = come[0].take().expect("a place");
+        let mut speaks = budgets.newcomer(from("192.0.2.1"), 1, speaks).expect("a place");
+        speaks.heard();
+        // The second is the oldest now.
+        let next = budgets.arrive(3).expect("room was made");
+        let second = come[1].take().expect("a place");
+        second.evicted().await;
+        drop(second);
+        let (third, fourth) = (come[2].take().expect("a place"), budgets.arrive(3).expect("room was made"));
+        third.evicted().await;
+        let heard = |ip: &str, arrived| {
+            let mut newcomer = budgets.newcomer(from(ip), 1, arrived).expect("a place");
+            newcomer.heard();
+            newcomer
+        };
+        let (mut next, fourth) = (heard("192.0.2.2", next), heard("192.0.2.3", fourth));
+        assert!(budgets.arrive(3).is_none(), "all are being judged");
+        // Who was refused is on its way out.
+        next.refused();
+        assert!(budgets.arrive(3).is_some());
+        next.evicted().await;
+        drop((speaks, fourth, third));
+        assert!(budgets.arrive(1).is_some());
+    }
+
+    #[test]
+    fn a11_guesses_from_everywhere_end_too_but_not_those_of_the_owner_and_of_paired_devices() {
+        let budget = FailureBudget { total: 50, ..BUDGET };
+        let budgets = Budgets::default();
+        let guess = |key: &Key, now| budgets.compare(&budget, key.clone(), now, || ((), true));
+        let wrong = (0..100).filter(|n| guess(&from(&format!("10.0.0.{n}")), 7).is_ok()).count();
+        assert_eq!(wrong, 50);
+        assert_eq!(guess(&from("10.0.1.1"), 8), Err(BUDGET.window_ms - 1));
+        assert_eq!(guess(&by("127.0.0.1", PeerUser::Owner), 8), Ok(()));
+        assert_eq!(guess(&Key::Device(DeviceId([1; 32])), 8), Ok(()));
+        assert!(guess(&by("127.0.0.1", PeerUser::Other), 8).is_err());
+        assert_eq!(guess(&from("10.0.1.1"), 7 + BUDGET.window_ms), Ok(()), "and everything begins anew");
     }
 }

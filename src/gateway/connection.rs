@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -36,7 +37,7 @@ where
 {
     // A little more than one message: its frame header, and a ping or two.
     let allowance = Allowance::new(limits::PREAUTH_MESSAGE_BYTES.saturating_add(1024));
-    let metered = Metered { stream, allowance: allowance.clone() };
+    let metered = Metered { stream, allowance: allowance.clone(), traffic: Traffic::default() };
     let config = WebSocketConfig::default()
         .read_buffer_size(limits::READ_BUFFER_BYTES)
         .max_message_size(Some(limits::MESSAGE_BYTES))
@@ -55,7 +56,7 @@ struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    async fn run(&mut self, arrival: Arrival, newcomer: Newcomer, allowance: &Allowance) {
+    async fn run(&mut self, arrival: Arrival, mut newcomer: Newcomer, allowance: &Allowance) {
         let gateway = Arc::clone(&self.gateway);
         let nonce = uuid::Uuid::from_bytes(gateway.desk.host.uuid()).to_string();
         let auth = gateway.settings.auth;
@@ -63,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let handshake = Handshake { connection: self.id, arrival, nonce, auth, secret, budgets: &gateway.budgets };
         let (outbox, mut inbox) = queue();
         gateway.desk.hub.arrive(self.id, outbox.clone());
-        let code = match self.shake_hands(&handshake, &mut inbox, allowance).await {
+        let code = match self.shake_hands(&handshake, &mut inbox, allowance, &mut newcomer).await {
             Some(caller) => {
                 drop(newcomer);
                 self.converse(&Arc::new(caller), &outbox, &mut inbox).await
@@ -77,7 +78,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     }
 
     /// From challenge to hello-ok; nobody where it was refused, and then the socket is closed.
-    async fn shake_hands(&mut self, handshake: &Handshake<'_>, inbox: &mut Inbox, allowance: &Allowance) -> Option<Caller> {
+    async fn shake_hands(
+        &mut self,
+        handshake: &Handshake<'_>,
+        inbox: &mut Inbox,
+        allowance: &Allowance,
+        newcomer: &mut Newcomer,
+    ) -> Option<Caller> {
+        let mut makes_room = false;
         let deadline = Instant::now() + limits::HANDSHAKE_DEADLINE;
         let host = Arc::clone(&self.gateway.desk.host);
         let challenge = connect::challenge(&handshake.nonce, host.wall().0);
@@ -88,12 +96,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             tokio::select! {
                 message = timeout_at(deadline, self.first_message()) => match message {
                     Ok(Ok(message)) => {
+                        newcomer.heard();
                         let registry = self.gateway.desk.authority.registry();
                         handshake.judge(&message, Moment { wall: host.wall(), monotonic: host.monotonic(), registry: &registry })
                     }
                     Ok(Err(fault)) => handshake.failed(fault),
                     Err(_) => handshake.failed(Fault::Timeout),
                 },
+                () = newcomer.evicted() => {
+                    makes_room = true;
+                    handshake.failed(Fault::Gone)
+                }
                 // Only the gateway's own end can be queued for somebody who is not let in yet.
                 _ = inbox.next() => {
                     self.close(GOING_DOWN.0, GOING_DOWN.1).await;
@@ -119,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     role: *role,
                     scopes: scopes.clone(),
                     dialect,
-                    address: handshake.arrival.source.address(),
+                    address: handshake.arrival.recorded.address(),
                 };
                 // A code that let it in is still good for the device that spent it.
                 let is_good = |code, device| {
@@ -156,7 +169,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             Ok(_) => error::connect_refused(&Refusal::Fault(fault.unwrap_or(Fault::InvalidFrame)), Subject::default()),
             Err(_) => error::journal_unavailable(),
         };
-        self.refuse(answer, request.as_deref()).await;
+        newcomer.refused();
+        if !makes_room {
+            tokio::select! {
+                () = self.refuse(answer, request.as_deref()) => {}
+                () = newcomer.evicted() => {}
+            }
+        }
         None
     }
 
@@ -214,6 +233,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
     /// Calls in, frames out; returns the close code.
     async fn converse(&mut self, caller: &Arc<Caller>, outbox: &Outbox, inbox: &mut Inbox) -> u16 {
         let (overflowed, ended) = (inbox.overflowed(), inbox.ended());
+        let traffic = self.socket.get_ref().traffic.clone();
+        let mut pings = interval_at(Instant::now() + limits::TICK, limits::TICK);
+        // Whoever was stopped for a while was not silent for that long.
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut read, mut missed) = (traffic.read(), 0_u32);
         let mut unauthorized = 0_u32;
         // They end with the connection.
         let mut waiting = JoinSet::new();
@@ -228,6 +252,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                             sent = self.socket.send(Message::text(text)) => if sent.is_err() { return 1006 },
                             () = overflowed.notified() => return self.drop_slow(caller.dialect).await,
                             () = ended.notified() => return self.hurry(inbox).await,
+                            () = traffic.stops() => return 1006,
                         }
                     }
                     Some(Outgoing::Close(code, reason)) => {
@@ -237,6 +262,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     None => return 1006,
                 },
                 () = overflowed.notified() => return self.drop_slow(caller.dialect).await,
+                _ = pings.tick() => {
+                    missed = if traffic.read() == read { missed.saturating_add(1) } else { 0 };
+                    read = traffic.read();
+                    if missed >= limits::MISSED_PINGS || !self.ping().await {
+                        return 1006;
+                    }
+                }
                 message = self.socket.next() => match message {
                     Some(Ok(Message::Text(text))) => self.answer(caller, outbox, text.as_bytes(), &mut unauthorized, &mut waiting).await,
                     Some(Ok(Message::Binary(bytes))) => self.answer(caller, outbox, &bytes, &mut unauthorized, &mut waiting).await,
@@ -255,6 +287,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 },
             }
         }
+    }
+
+    /// Asks whether the peer is there. Whoever reads answers, whatever it is that it runs.
+    async fn ping(&mut self) -> bool {
+        // Where it reads nothing at all, there is no room even for this.
+        matches!(timeout(limits::TICK, self.socket.send(Message::Ping(Bytes::new()))).await, Ok(Ok(())))
     }
 
     async fn answer(
@@ -370,9 +408,37 @@ impl Allowance {
     }
 }
 
+/// How many bytes went each way.
+#[derive(Clone, Default)]
+struct Traffic(Arc<[AtomicUsize; 2]>);
+
+impl Traffic {
+    fn read(&self) -> usize {
+        self.0[0].load(Ordering::Relaxed)
+    }
+
+    fn count(&self, read: usize, written: usize) {
+        self.0[0].fetch_add(read, Ordering::Relaxed);
+        self.0[1].fetch_add(written, Ordering::Relaxed);
+    }
+
+    /// Resolves once nothing went either way for as long as pings may be missed.
+    async fn stops(&self) {
+        let sums = || (self.read(), self.0[1].load(Ordering::Relaxed));
+        loop {
+            let before = sums();
+            tokio::time::sleep(limits::TICK * limits::MISSED_PINGS).await;
+            if sums() == before {
+                return;
+            }
+        }
+    }
+}
+
 struct Metered<S> {
     stream: S,
     allowance: Allowance,
+    traffic: Traffic,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
@@ -385,6 +451,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut part);
         let filled = part.filled().len();
         let initialized = part.initialized().len();
+        self.traffic.count(filled, 0);
         if left != usize::MAX {
             self.allowance.0.fetch_sub(filled, Ordering::Relaxed);
         }
@@ -397,7 +464,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = polled {
+            self.traffic.count(0, written);
+        }
+        polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {

@@ -19,6 +19,8 @@ use crate::wire::frame::{Malformed, Text, parse_call, parse_params};
 pub(super) struct Arrival {
     /// Where it comes from.
     pub source: Source,
+    /// As much of that as is recorded, and so decided on.
+    pub recorded: Source,
     /// For a page: whether its origin may connect.
     pub page_is_allowed: Option<bool>,
     /// In the auth mode `trusted-proxy`: what a proxy says of its user.
@@ -82,7 +84,7 @@ impl Handshake<'_> {
     pub(super) fn failed(&self, fault: Fault) -> Judged {
         let attempt = Attempt {
             connection: self.connection,
-            source: self.arrival.source.clone(),
+            source: self.arrival.recorded.clone(),
             fault: Some(fault),
             protocol: None,
             client: None,
@@ -247,8 +249,9 @@ impl Handshake<'_> {
         }
         let signature =
             URL_SAFE_NO_PAD.decode(device.signature.0.trim_end_matches('=')).ok().and_then(|bytes| bytes.try_into().ok());
+        let budget = &now.registry.policy().budgets().failure;
         // Others on its address cannot shut out a device that is paired.
-        if let Some(rest) = self.budgets.rest(self.arrival.counted.clone(), now.monotonic)
+        if let Some(rest) = self.budgets.rest(budget, self.arrival.counted.clone(), now.monotonic)
             && now.registry.device(&id).is_none()
         {
             return Err(Unproved::Spent(rest));
@@ -257,7 +260,7 @@ impl Handshake<'_> {
         match signature.and_then(|signature| signed_form(&key, &text, &signature)) {
             Some(form) => Ok((Proof { device: id, form }, key)),
             None => {
-                self.budgets.count_wrong(self.arrival.counted.clone(), now.monotonic);
+                self.budgets.count_wrong(budget, self.arrival.counted.clone(), now.monotonic);
                 fault(Fault::SignatureInvalid)
             }
         }
@@ -275,7 +278,7 @@ impl Handshake<'_> {
     ) -> Result<(SharedVerdict, Option<Presented>), u64> {
         let paired = device.filter(|device| now.registry.device(device).is_some());
         let counted = paired.map_or_else(|| self.arrival.counted.clone(), Key::Device);
-        self.budgets.compare(counted, now.monotonic, || {
+        self.budgets.compare(&now.registry.policy().budgets().failure, counted, now.monotonic, || {
             let shared = match (self.auth, self.secret) {
                 (AuthMode::None, _) => SharedVerdict::Right,
                 (AuthMode::TrustedProxy, _) => self.arrival.vouched.unwrap_or(SharedVerdict::NotConfigured),

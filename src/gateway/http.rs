@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::budget::Key;
+use super::budget::{Arrived, Key};
 use super::handshake::Arrival;
 use super::{Gateway, connection, join, source};
 use crate::limits;
@@ -22,30 +22,40 @@ use crate::peer;
 
 pub(super) type Reply = Response<Full<Bytes>>;
 
-/// Serves one TCP connection.
-pub(super) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr) {
+/// Serves one TCP connection, until it has to make room for another.
+pub(super) async fn serve(gateway: Arc<Gateway>, stream: TcpStream, peer: SocketAddr, arrived: Arc<Arrived>) {
     // A socket that vanished between accept and here has nothing to be served.
     let Ok(local) = stream.local_addr() else { return };
     let _ = stream.set_nodelay(true);
+    let place = Arc::clone(&arrived);
     let service = hyper::service::service_fn(move |request| {
-        let gateway = Arc::clone(&gateway);
-        async move { Ok::<_, Infallible>(answer(&gateway, request, peer, local)) }
+        let (gateway, place) = (Arc::clone(&gateway), Arc::clone(&place));
+        async move { Ok::<_, Infallible>(answer(&gateway, request, peer, local, place)) }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HTTP_HEAD_DEADLINE)
         .max_buf_size(limits::HTTP_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades()
-        .await;
+        .with_upgrades();
+    let served = tokio::select! {
+        served = served => served,
+        () = arrived.evicted() => return,
+    };
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "an HTTP connection ended early");
     }
 }
 
-fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Reply {
+fn answer(
+    gateway: &Arc<Gateway>,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    arrived: Arc<Arrived>,
+) -> Reply {
     if request.headers().contains_key(header::UPGRADE) {
-        return upgrade(gateway, request, peer, local);
+        return upgrade(gateway, request, peer, local, arrived);
     }
     let (parts, _) = request.into_parts();
     if let Some((_, token)) = parts.uri.path().rsplit_once("/j/") {
@@ -91,7 +101,13 @@ pub(super) fn host_is_ours(headers: &HeaderMap, local: SocketAddr) -> bool {
 }
 
 /// Any path upgrades (OpenClaw 2026.3.13), but only a request in exactly the form of RFC 6455, section 4.2.1.
-fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: SocketAddr, local: SocketAddr) -> Reply {
+fn upgrade(
+    gateway: &Arc<Gateway>,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    arrived: Arc<Arrived>,
+) -> Reply {
     let Some(key) = websocket_key(&request) else {
         return turned_away(StatusCode::BAD_REQUEST, "Bad Request");
     };
@@ -105,13 +121,16 @@ fn upgrade(gateway: &Arc<Gateway>, mut request: Request<Incoming>, peer: SocketA
     let page_is_allowed = source::page_is_allowed(headers, &ours, &settings.allowed_origins);
     let origin = headers.get(header::ORIGIN).filter(|_| page_is_allowed == Some(true)).and_then(|origin| origin.to_str().ok());
     let counted = Key::of(&source, origin);
+    let registry = gateway.desk.authority.registry();
     let arrival = Arrival {
+        recorded: source::recorded(&source, settings.addresses, registry.policy()),
         source,
         page_is_allowed,
         vouched: settings.vouching.as_ref().map(|vouching| source::vouched(peer, headers, settings, vouching)),
         counted,
     };
-    let Some(newcomer) = gateway.budgets.newcomer(arrival.counted.clone()) else {
+    let most = settings.newcomers.unwrap_or_else(|| gateway.desk.authority.registry().policy().budgets().socket.per_address);
+    let Some(newcomer) = gateway.budgets.newcomer(arrival.counted.clone(), most, arrived) else {
         return turned_away(StatusCode::SERVICE_UNAVAILABLE, "Too many unauthenticated sockets");
     };
     let Some(place) = gateway.take_place() else {

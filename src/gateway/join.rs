@@ -24,8 +24,9 @@ pub(super) fn answer(gateway: &Gateway, parts: &Parts, token: &str, (peer, local
     let user = peer::user_of(peer, local, gateway.owner);
     let source = source::source(peer, &parts.headers, &gateway.settings, user);
     let is_asked = parts.method == Method::GET && parts.uri.query().is_none() && codes::is_token_text(token);
-    let found = gateway.budgets.compare(Key::of(&source, None), desk.host.monotonic(), || {
-        let registry = desk.authority.registry();
+    let registry = desk.authority.registry();
+    let budget = registry.policy().budgets().failure;
+    let found = gateway.budgets.compare(&budget, Key::of(&source, None), desk.host.monotonic(), || {
         let known = if is_asked { registry.unspent_code(&digest_of(token), now) } else { None };
         let payload = known.and_then(|(id, code)| Some(codes::payload(&desk.inviting.address_of(id)?, token, code.expires)));
         let is_wrong = known.is_none();

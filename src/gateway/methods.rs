@@ -26,7 +26,8 @@ use crate::state::StateDir;
 use crate::wire::codes::SetupIdParams;
 use crate::wire::connect::Dialect;
 use crate::wire::devices::{
-    self, DeviceParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams, WhyParams,
+    self, DeviceParams, FromParams, Label, Nothing, RenameParams, RequestParams, RoleParams, RotateParams, UpgradeParams,
+    WhyParams,
 };
 use crate::wire::error::{Subject, command_refused, missing_scope, not_served, unauthorized_role, unknown_method, unrecorded};
 use crate::wire::frame::{Text, WireError, parse_params};
@@ -103,6 +104,7 @@ enum Method {
     List,
     Approve,
     Reject,
+    RejectFrom,
     Remove,
     Rename,
     Rotate,
@@ -139,6 +141,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.list", PAIRING, Method::List),
     ("device.pair.approve", PAIRING, Method::Approve),
     ("device.pair.reject", PAIRING, Method::Reject),
+    ("device.pair.rejectFrom", PAIRING, Method::RejectFrom),
     ("device.pair.remove", PAIRING, Method::Remove),
     ("device.pair.rename", PAIRING, Method::Rename),
     ("device.pair.why", PAIRING, Method::Why),
@@ -230,6 +233,10 @@ impl Desk {
             Method::Reject => {
                 let request = request_id(&read::<RequestParams>(method, params)?.request_id)?;
                 self.act(caller, Command::Reject { request }).await
+            }
+            Method::RejectFrom => {
+                let address = address(&read::<FromParams>(method, params)?.address)?;
+                self.act(caller, Command::RejectFrom { address }).await
             }
             Method::Remove => {
                 let params = read::<DeviceParams>(method, params)?;
@@ -466,6 +473,10 @@ pub(super) fn request_id(text: &Text) -> Result<RequestId, WireError> {
 
 pub(super) fn device_id(text: &Text) -> Result<DeviceId, WireError> {
     text.0.parse().map_err(|_| WireError::invalid("unknown deviceId"))
+}
+
+fn address(text: &Text) -> Result<Address, WireError> {
+    text.0.parse::<IpAddr>().map(Address::from).map_err(|_| WireError::invalid("address is no IP address"))
 }
 
 fn role(text: &Text) -> Result<Role, WireError> {

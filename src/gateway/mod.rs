@@ -31,6 +31,7 @@ use std::time::Duration;
 
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealed::Sealed;
 pub use stopped::Stopped;
 use tokio::net::{TcpListener, TcpStream};
@@ -45,7 +46,7 @@ use crate::limits;
 use crate::pairing::{Actor, Command, Condition, DeviceId, GatewayStarted, GatewayStopped};
 use crate::settings::{Advertised, Flags, Settings, SettingsError};
 use crate::state::{StateDir, StateError};
-use budget::Budgets;
+use budget::{Arrived, Budgets};
 use conditions::Look;
 
 /// Why a gateway does not run.
@@ -94,6 +95,7 @@ pub struct Gateway {
     owner: u32,
     places: Arc<Semaphore>,
     budgets: Arc<Budgets>,
+    newcomers_most: u32,
 }
 
 /// A gateway that is ready to run.
@@ -104,6 +106,8 @@ pub struct Ready {
     owner_channel: Result<tokio::net::UnixListener, String>,
     writing: Writing,
     unseen: Option<(u64, String)>,
+    /// Whether a gateway has run on this journal before.
+    has_run: bool,
 }
 
 /// A desk over the journal, opened by whoever holds its lock; a gateway that runs has settings.
@@ -147,6 +151,7 @@ impl Ready {
         identity: Option<DeviceId>,
     ) -> Result<Self, GatewayError> {
         outlive_file_limits();
+        take_all_descriptors();
         state.prepare()?;
         let journal = state.journal();
         let lock = if flags.without_lock { Lock::acquire_or_do_without(&journal) } else { Lock::acquire(&journal) }?;
@@ -175,6 +180,7 @@ impl Ready {
             identity,
             settings: recorded,
         };
+        let has_run = desk.authority.registry().last_run().is_some();
         let mut conditions = conditions::at_start(found, &desk.authority.registry(), &started);
         conditions.push((Condition::Storage, unlocked));
         desk.authority.ask(Command::Start(started), Actor::System).await?;
@@ -183,9 +189,10 @@ impl Ready {
         }
         let listeners = tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let places = Arc::new(Semaphore::new(limits::CONNECTIONS));
-        let budgets = Arc::new(Budgets::new(settings.newcomers));
-        let gateway = Arc::new(Gateway { state, settings, desk, listeners, owner, places, budgets });
-        Ok(Self { gateway, tcp, look, owner_channel, writing, unseen })
+        let budgets = Arc::new(Budgets::default());
+        let gateway = Gateway { state, settings, desk, listeners, owner, places, budgets, newcomers_most: newcomers_most() };
+        let gateway = Arc::new(gateway);
+        Ok(Self { gateway, tcp, look, owner_channel, writing, unseen, has_run })
     }
 
     /// Where it listens.
@@ -215,7 +222,7 @@ impl Ready {
     /// Runs until `stop` resolves with the name of what stopped it; returns when every connection has ended and the journal
     /// is closed.
     pub async fn run(self, stop: impl Future<Output = &'static str>) {
-        let Self { gateway, tcp, look, owner_channel, writing, unseen: _ } = self;
+        let Self { gateway, tcp, look, owner_channel, writing, unseen: _, has_run } = self;
         let desk = Arc::clone(&gateway.desk);
         let mut tasks = JoinSet::new();
         let has_channel = owner_channel.is_ok();
@@ -223,7 +230,7 @@ impl Ready {
             tasks.spawn(owner::serve(channel, Arc::clone(&desk), gateway.owner));
         }
         let copies = Arc::new(Notify::new());
-        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies)));
+        tasks.spawn(copies::follow(gateway.state.clone(), desk.authority.clone(), Arc::clone(&copies), has_run));
         tasks.spawn(conditions::watch(gateway.state.clone(), desk.authority.clone(), look, copies));
         tasks.spawn(expire(Arc::clone(&desk)));
         tasks.spawn(tick(Arc::clone(&desk)));
@@ -254,6 +261,12 @@ impl Ready {
 }
 
 impl Gateway {
+    /// A place among those that have not said who they are. They leave descriptors to those that have.
+    fn arrive(&self) -> Option<Arc<Arrived>> {
+        let most = self.desk.authority.registry().policy().budgets().socket.total;
+        self.budgets.arrive(most.min(self.newcomers_most))
+    }
+
     /// A place for one more socket, held until it is dropped.
     fn take_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.places).try_acquire_owned().ok()
@@ -271,7 +284,10 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
                     drop(stream);
                     tokio::time::sleep(limits::ACCEPT_PAUSE).await;
                 }
-                Ok((stream, peer)) => drop(serving.spawn(http::serve(Arc::clone(&gateway), stream, peer))),
+                Ok((stream, peer)) => match gateway.arrive() {
+                    Some(arrived) => drop(serving.spawn(http::serve(Arc::clone(&gateway), stream, peer, arrived))),
+                    None => drop(stream),
+                },
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept");
                     tokio::time::sleep(limits::ACCEPT_PAUSE).await;
@@ -285,8 +301,21 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>) {
 /// Whether a socket has one of the last descriptors there are: the system always gives the lowest that is free.
 fn is_one_of_the_last(stream: &TcpStream) -> bool {
     let number = u64::try_from(stream.as_raw_fd()).unwrap_or(0);
-    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = getrlimit(Resource::Nofile).current;
     most.is_some_and(|most| number.saturating_add(limits::RESERVED_DESCRIPTORS) >= most)
+}
+
+/// Takes as many descriptors as this process may have: what a shell gives by default is a tenth of a crowd.
+fn take_all_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where they cannot be had, there are fewer sockets.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// How many sockets may be open that have not said who they are, as far as there are descriptors: a third is left to those that have.
+fn newcomers_most() -> u32 {
+    let all = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(limits::RESERVED_DESCRIPTORS);
+    u32::try_from((all / 3).saturating_mul(2)).unwrap_or(u32::MAX)
 }
 
 /// Makes a file that would outgrow what this process may write an error, as a full disk is, and not the end of the process.

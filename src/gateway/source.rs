@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use hyper::HeaderMap;
 use hyper::header::{HOST, ORIGIN};
 
-use crate::pairing::{Address, Forwarding, PeerUser, SharedVerdict, Source};
-use crate::settings::{Settings, Vouching};
+use crate::pairing::{Address, Forwarding, PeerUser, Policy, SharedVerdict, Source};
+use crate::settings::{AddressDetail, Settings, Vouching};
 
 /// How headers begin by which a proxy says that it passed a request on, and what is noted of the first that is there.
 const FORWARDING: &[(&str, Forwarding)] = &[
@@ -44,6 +44,13 @@ pub(super) fn source(peer: SocketAddr, headers: &HeaderMap, settings: &Settings,
         is_page: headers.contains_key(ORIGIN),
         user,
     }
+}
+
+/// As much of a source as is recorded.
+#[must_use]
+pub(super) fn recorded(source: &Source, detail: AddressDetail, policy: &Policy) -> Source {
+    let cut = |address| detail.of(address, |address| policy.trusts_node_at(address));
+    Source { peer: cut(source.peer), claimed: source.claimed.map(cut), ..source.clone() }
 }
 
 /// The right-most hop that is no proxy of ours: what stands left of it, and of a hop that cannot be read, anybody may have

@@ -53,13 +53,7 @@ impl Directory {
         if let Some(directory) = Self::open(path)? {
             return Ok(directory);
         }
-        DirBuilder::new()
-            .recursive(true)
-            .mode(PRIVATE_DIRECTORY.bits())
-            .create(path)
-            .map_err(|source| io_error("make", path, source))?;
-        // The mask of this process may have taken so much away that it cannot even be opened.
-        rustix::fs::chmod(path, PRIVATE_DIRECTORY).map_err(|error| failed("set the mode of", path, error))?;
+        make(path)?;
         let directory = Self::open(path)?.ok_or_else(|| io_error("open", path, io::ErrorKind::NotFound.into()))?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             let parent_handle = File::open(parent).map_err(|source| io_error("open", parent, source))?;
@@ -178,6 +172,20 @@ impl Volume for Directory {
     fn sync(&self) -> Result<(), JournalError> {
         self.handle.sync_all().map_err(|source| io_error("sync", &self.path, source))
     }
+}
+
+/// Makes a directory, and those above it that are not there.
+fn make(path: &Path) -> Result<(), JournalError> {
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty() && !above.exists()) {
+        make(above)?;
+    }
+    match DirBuilder::new().mode(PRIVATE_DIRECTORY.bits()).create(path) {
+        // Somebody was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made.map_err(|source| io_error("make", path, source))?,
+    }
+    // The mask of this process may have taken so much away that it cannot even be opened.
+    rustix::fs::chmod(path, PRIVATE_DIRECTORY).map_err(|error| failed("set the mode of", path, error))
 }
 
 /// Whether this is how a file system answers that has no locks, or whose lock service is gone.

@@ -493,6 +493,13 @@ impl Address {
         }
     }
 
+    /// Its first bits of the 128, where IPv4 has its own behind the 96 of its prefix; zeros behind them.
+    #[must_use]
+    pub fn prefix(self, bits: u8) -> Self {
+        let mask = u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(bits))).unwrap_or(0);
+        Self((std::net::Ipv6Addr::to_bits(self.0) & mask).into())
+    }
+
     /// Whether it is this machine.
     #[must_use]
     pub fn is_loopback(self) -> bool {

@@ -63,6 +63,36 @@ pub fn challenge(nonce: &str, now_ms: u64) -> Value {
     json!({ "nonce": nonce, "ts": now_ms })
 }
 
+/// What a node reports to be allowed, each once: of two that say otherwise, another parser might take the other one.
+#[derive(Debug, Default)]
+pub struct Permissions(pub std::collections::BTreeMap<String, bool>);
+
+impl<'de> Deserialize<'de> for Permissions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> serde::de::Visitor<'de> for Each {
+            type Value = Permissions;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Permissions, A::Error> {
+                let mut permissions = Permissions::default();
+                while let Some((name, allowed)) = map.next_entry::<String, bool>()? {
+                    if permissions.0.insert(name, allowed).is_some() {
+                        return Err(serde::de::Error::custom("duplicate field"));
+                    }
+                }
+                Ok(permissions)
+            }
+        }
+
+        deserializer.deserialize_map(Each)
+    }
+}
+
 /// Params of `connect`: a closed object of closed objects. What only OpenClaw 2026.9.6 says is known to both dialects, since
 /// they are agreed here; none of it matters to pairing.
 #[derive(Debug, Deserialize)]
@@ -85,7 +115,7 @@ pub struct ConnectParams {
     pub commands: Vec<Text>,
     /// Permissions a node reports.
     #[serde(default)]
-    pub permissions: Option<std::collections::BTreeMap<String, bool>>,
+    pub permissions: Option<Permissions>,
     /// Search path of a node.
     #[serde(default)]
     pub path_env: Option<String>,

@@ -29,6 +29,14 @@ pub struct RequestParams {
     pub request_id: Text,
 }
 
+/// Params of `device.pair.rejectFrom`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromParams {
+    /// The address, of IPv6 any of its network of 64 bits.
+    pub address: Text,
+}
+
 /// Params of `device.pair.remove`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -378,9 +386,9 @@ fn describe(entry: &mut Map<String, Value>, description: &Description) {
     }
 }
 
-/// A loopback address is not told, as upstream does not tell it.
+/// A loopback address is not told, as upstream does not tell it, and neither is one of which nothing is recorded.
 pub(super) fn insert_address(entry: &mut Map<String, Value>, address: Address) {
-    if !address.is_loopback() {
+    if !address.is_loopback() && !address.ip().is_unspecified() {
         entry.insert("remoteIp".into(), address.ip().to_string().into());
     }
 }

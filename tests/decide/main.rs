@@ -11,6 +11,7 @@ mod conditions;
 mod connects;
 mod described;
 mod nodes;
+mod owners;
 mod policy;
 mod requests;
 mod sight;

@@ -21,6 +21,7 @@ mod recorded;
 mod running;
 mod secrets;
 mod sight;
+mod storms;
 mod surface;
 mod threats;
 mod upgrade;

@@ -69,7 +69,7 @@ const EDITS: [(&str, &str, &str); 13] = [
     ("localCli: { scopes: [] }", "", "localCli"),
     ("localBackend: false", "localBackend: { scopes: ['operator.read'] }", "localBackend"),
     ("ceilings: [{ scopes: ['operator.admin'] }]", "", "ceilings"),
-    ("", "nodeCommands: { linux: ['x.made.up'] }", "nodeCommands"),
+    ("nodeCommands: { linux: ['system.run'] }", "", "nodeCommands"),
     ("metadata: 'exact', signatures: ['v3']", "", "metadata, signatures"),
     ("requestTtl: '2m', budgets: { pending: { total: 9 } }", "", "requestTtl, budgets"),
 ];

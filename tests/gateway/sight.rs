@@ -192,3 +192,163 @@ async fn who_comes_with_many_others_is_told_of_once() {
     }
     assert!(pushes < crowd.len() / 2, "{pushes} pushes");
 }
+
+/// A method, params that make it tell as much as it can, and the scopes beside `operator.admin` that it answers.
+enum Row {
+    /// It only tells.
+    Tells(fn(&Others) -> Value, &'static [&'static str]),
+    /// It acts, and tells no more than what came of that.
+    Acts,
+}
+
+/// Those of whom nobody but an admin should hear.
+struct Others {
+    device: String,
+    request: String,
+}
+
+const TABLE: &[(&str, Row)] = &[
+    ("health", Row::Tells(|_| json!({}), &["operator.read", "operator.pairing", "operator.approvals", "node"])),
+    ("status", Row::Tells(|_| json!({}), &["operator.read"])),
+    ("system-presence", Row::Tells(|_| json!({}), &["operator.read"])),
+    ("logs.tail", Row::Tells(|_| json!({ "limit": 5_000, "maxBytes": 1_000_000 }), &["operator.read"])),
+    ("device.pair.list", Row::Tells(|_| json!({}), &["operator.pairing"])),
+    ("device.pair.why", Row::Tells(|others| json!({ "about": others.device }), &[])),
+    ("node.list", Row::Tells(|_| json!({}), &["operator.read"])),
+    ("node.describe", Row::Tells(|others| json!({ "nodeId": others.device }), &[])),
+    ("node.pair.list", Row::Tells(|_| json!({}), &["operator.pairing"])),
+    ("owner.acts", Row::Tells(|_| json!({}), &[])),
+    ("policy.show", Row::Tells(|_| json!({}), &[])),
+    ("policy.check", Row::Tells(|_| json!({ "policy": "{ version: 1 }" }), &[])),
+    ("device.pair.setupStatus", Row::Tells(|others| json!({ "codeId": others.request }), &[])),
+    ("device.pair.setupCodes", Row::Tells(|_| json!({}), &[])),
+    ("device.scopes.waitUpgrade", Row::Tells(|others| json!({ "requestId": others.request }), &[])),
+    ("device.pair.approve", Row::Acts),
+    ("device.pair.reject", Row::Acts),
+    ("device.pair.remove", Row::Acts),
+    ("device.pair.rename", Row::Acts),
+    ("device.pair.setupCode", Row::Acts),
+    ("device.pair.revokeSetupCode", Row::Acts),
+    ("device.token.rotate", Row::Acts),
+    ("device.token.revoke", Row::Acts),
+    ("device.scopes.requestUpgrade", Row::Acts),
+    ("node.pair.approve", Row::Acts),
+    ("node.pair.reject", Row::Acts),
+    ("node.pair.remove", Row::Acts),
+    ("node.rename", Row::Acts),
+    ("owner.seen", Row::Acts),
+    ("policy.apply", Row::Acts),
+    ("policy.arm", Row::Acts),
+];
+
+/// A method that has no row here is one of which nobody has thought.
+#[tokio::test]
+async fn x34_whatever_is_asked_tells_of_others_no_more_than_a_list_does() {
+    let gateway = Running::with(json!({ "auth": { "token": super::client::SECRET }, "trustedProxies": ["127.0.0.1"] })).await;
+    // An admin that is not here, with a name, a label and an address; and one that waits.
+    let named = |params: &mut Value| params["client"]["displayName"] = "their-name".into();
+    let afar = |seed: u8| {
+        Device::new(seed).asks(ADMIN).client("gateway-client", "ui").header("x-forwarded-for", "203.0.113.77").edit(named)
+    };
+    let request = gateway.request(&afar(1)).await;
+    gateway.owner("device.pair.approve", json!({ "requestId": request })).await.expect("approved");
+    gateway.owner("device.pair.rename", json!({ "deviceId": Device::new(1).id(), "label": "their-label" })).await.expect("named");
+    let (_their_socket, _) = gateway.admit(&afar(1)).await;
+    let waiting = gateway.request(&afar(2)).await;
+    let others = Others { device: Device::new(1).id(), request: waiting.clone() };
+    let secrets =
+        [Device::new(1).id(), Device::new(2).id(), waiting, "203.0.113.77".into(), "their-name".into(), "their-label".into()];
+
+    let (mut admin, hello) = gateway.admit(&Device::new(3).asks(ADMIN)).await;
+    let methods: Vec<_> = hello["features"]["methods"].as_array().expect("methods").iter().map(text).map(str::to_owned).collect();
+    for method in &methods {
+        assert!(TABLE.iter().any(|(name, _)| name == method), "{method} has no row: say what it tells to whom");
+    }
+    let callers: [(&str, &[&str], &str); 5] = [
+        ("operator.read", READ, "operator"),
+        ("operator.write", WRITE, "operator"),
+        ("operator.pairing", super::client::PAIRING, "operator"),
+        ("operator.approvals", &["operator.approvals"], "operator"),
+        ("node", &[], "node"),
+    ];
+    for (seed, (caller, scopes, role)) in (10..).zip(callers) {
+        let (mut socket, hello) = gateway.admit(&Device::new(seed).asks(scopes).role(role)).await;
+        let told = hello.to_string();
+        assert!(secrets.iter().all(|secret| !told.contains(secret)), "{caller} at once: {told}");
+        for (method, row) in TABLE.iter().filter(|(method, _)| methods.iter().any(|served| served == method)) {
+            let Row::Tells(params, may) = row else { continue };
+            let answer = socket.call(method, params(&others)).await;
+            // Who may write may read.
+            let is_let = may.contains(&caller) || caller == "operator.write" && may.contains(&"operator.read");
+            assert!(is_let || answer.is_err(), "{method} answers {caller}: {answer:?}");
+            let told = answer.unwrap_or_else(|error| error).to_string();
+            // What was asked after is no news.
+            let asked = params(&others).to_string();
+            let news = secrets.iter().find(|secret| told.contains(*secret) && !asked.contains(*secret));
+            assert_eq!(news, None, "{method} tells {caller}: {told}");
+        }
+        // What comes by itself comes before this answer.
+        socket.get("health", json!({})).await;
+        let pushed = json!(socket.events).to_string();
+        assert!(secrets.iter().all(|secret| !pushed.contains(secret)), "{caller} is pushed {pushed}");
+    }
+    // There was something to be told.
+    for (method, secret) in
+        [("device.pair.list", 0), ("device.pair.list", 1), ("logs.tail", 3), ("system-presence", 0), ("owner.acts", 5)]
+    {
+        let row = TABLE.iter().find(|(name, _)| *name == method).map(|(_, row)| row);
+        let Some(Row::Tells(params, _)) = row else { panic!("{method} tells") };
+        let told = admin.get(method, params(&others)).await.to_string();
+        assert!(told.contains(&secrets[secret]), "{method}: {told}");
+    }
+}
+
+/// How much of an address is kept is the owner's to say. Nothing is decided otherwise for it, and nothing else is written down.
+#[tokio::test]
+async fn x35_an_address_is_recorded_as_far_as_is_wanted_and_decided_on_as_that() {
+    const THEIRS: &str = "203.0.113.77";
+    for (detail, kept) in [("full", Some(THEIRS)), ("prefix", Some("203.0.113.0")), ("none", None)] {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let settings = json!({ "auth": { "token": super::client::SECRET }, "trustedProxies": ["127.0.0.1"] });
+        let stopped = super::running::Stopped::at(&scratch.path().join("state"), settings);
+        std::fs::write(stopped.state.own_settings(), format!("{{ journal: {{ addresses: '{detail}' }} }}")).expect("written");
+        let gateway = stopped.start().await;
+        let ask = |seed: u8| Device::new(seed).asks(READ).header("x-forwarded-for", THEIRS).header("user-agent", "their-agent/1");
+        gateway.refuse(&ask(1).auth(json!({}))).await;
+        gateway.refuse(&ask(1).auth(json!({ "token": "wrong" }))).await;
+        let request = gateway.request(&ask(1)).await;
+        gateway.owner("device.pair.approve", json!({ "requestId": request })).await.expect("approved");
+        gateway.admit(&ask(1)).await;
+        // Loopback stays what it is, or nobody would be local.
+        gateway.admit(&Device::new(2).asks(READ)).await;
+        let list = gateway.owner("device.pair.list", json!({})).await.expect("a list");
+        let shown = list["paired"].as_array().expect("a list").iter().find_map(|entry| entry["remoteIp"].as_str());
+        assert_eq!(shown, kept, "{detail}");
+        // Wrong guesses are counted by who makes them all the same.
+        for _ in 0..openclaw_pairing::limits::FAILURE_PER_ADDRESS.default {
+            gateway.refuse(&ask(3).auth(json!({ "token": "wrong" }))).await;
+        }
+        let spent = gateway.refuse(&ask(3)).await;
+        assert_eq!(spent.error["details"]["code"], "AUTH_RATE_LIMITED", "{detail}");
+        let neighbour = Device::new(4).asks(READ).header("x-forwarded-for", "203.0.113.78");
+        gateway.request(&neighbour).await;
+        let log = gateway.log().await;
+        let state = gateway.stop().await.state;
+        let written = |text: &str| -> Vec<String> {
+            let mut found: Vec<_> = log.iter().filter(|(_, line)| line.contains(text)).map(|(_, line)| line.clone()).collect();
+            for record in super::running::records(&state) {
+                let line = openclaw_pairing::wire::record::record(&record).to_string();
+                found.extend(line.contains(text).then_some(line));
+            }
+            for name in ["paired.json", "pending.json"] {
+                let copy = std::fs::read_to_string(state.devices().join(name)).expect("a copy");
+                found.extend(copy.contains(text).then(|| name.to_owned()));
+            }
+            found
+        };
+        assert_eq!(written(THEIRS).is_empty(), kept != Some(THEIRS), "{detail}: {:#?}", written(THEIRS));
+        assert_eq!(written("203.0.113.").is_empty(), kept.is_none(), "{detail}");
+        assert_eq!(written("their-agent"), [] as [&str; 0]);
+        assert!(log.iter().any(|(_, line)| line.contains("started, ") && line.contains("addresses=")) == (detail != "full"));
+    }
+}

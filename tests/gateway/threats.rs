@@ -284,6 +284,15 @@ async fn x26_a_key_that_is_repeated_or_unknown_is_refused_at_every_level() {
             }
         }
     }
+    // And with a map whose keys are the client's own.
+    let mut socket = gateway.open().await;
+    let mut whole = frame(&socket.nonce);
+    whole["params"]["permissions"] = json!({ "camera": true });
+    let spoilt = whole.to_string().replace(r#"{"camera":true}"#, r#"{"camera":true,"camera":false}"#);
+    assert!(spoilt.contains("false"), "{spoilt}");
+    socket.say(spoilt).await;
+    let Heard::Frame(answer) = socket.hear().await else { panic!("no answer") };
+    assert!(answer["ok"] == false && text(&answer["error"]["message"]).contains("at /permissions"), "{answer}");
     // So it is with the params of every method that is served here, for whoever is let in.
     let (mut admin, _) = gateway.admit(&Device::new(1).asks(ADMIN)).await;
     for (method, params) in [

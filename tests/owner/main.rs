@@ -9,6 +9,7 @@ mod home;
 mod acts;
 mod doors;
 mod exec;
+mod files;
 mod users;
 
 use std::time::{SystemTime, UNIX_EPOCH};

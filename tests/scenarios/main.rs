@@ -15,6 +15,7 @@ mod home;
 #[path = "../support/running.rs"]
 mod running;
 
+mod copies;
 mod journals;
 mod metadata;
 mod nodes;

@@ -9,7 +9,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use openclaw_pairing::journal::{Verdict, read_all};
+use openclaw_pairing::journal::{Journal, Lock, Verdict, read_all};
+use openclaw_pairing::pairing::{Actor, JournalCreated, JournalId, Millis, Record, Seq};
+use openclaw_pairing::state::StateDir;
 use openclaw_pairing::wire::record::record;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
@@ -17,6 +19,10 @@ use serde_json::Value;
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_openclaw");
 /// Nothing takes this long; it only turns a hang into a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A policy whose record budget nobody spends.
+pub(crate) const CROWD: &str =
+    "{ version: 1, budgets: { record: { perAddress: 1000000, perDevice: 100000000, total: 100000000 } } }";
 
 /// Says something past the captured output of a test.
 pub(crate) fn say(text: &str) {
@@ -119,6 +125,15 @@ impl Home {
         command.env("OPENCLAW_STATE_DIR", &self.state).current_dir(self.path()).stdin(Stdio::null());
         command.stdout(File::create(&out).expect("a file")).stderr(File::create(&err).expect("a file"));
         Process { child: command.spawn().unwrap_or_else(|error| panic!("{}: {error}", words[0])), out, err }
+    }
+
+    /// Begins the journal, with this policy as the first.
+    pub(crate) fn begin(&self, policy: &str) {
+        StateDir::at(self.state()).prepare().expect("a state directory");
+        let mut journal = Journal::create(Lock::acquire(&self.journal()).expect("free"), JournalId([9; 16])).expect("a journal");
+        let event = JournalCreated { journal: journal.id(), policy: policy.to_owned() }.into();
+        let first = Record { seq: Seq(1), at: Millis(1), actor: Actor::System, event };
+        journal.append(journal.head(), &[first]).expect("a first record");
     }
 
     /// Runs a command to its end.

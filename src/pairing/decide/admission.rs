@@ -337,7 +337,8 @@ impl Try<'_> {
         let token = self.give(&mut events, Actor::Rule(rule), (role, scopes.clone()), act, request);
         let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
         let commands: Vec<_> = lets.into_iter().map(str::to_owned).collect();
-        if !is_whole && !(commands.is_empty() && self.asking.description.caps.is_empty()) {
+        let offers_nothing = commands.is_empty() && self.asking.description.caps.is_empty();
+        if !is_whole && !offers_nothing {
             let description = Description { commands, ..self.asking.description.clone() };
             let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), description), None, address);
             events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));

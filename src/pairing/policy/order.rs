@@ -10,9 +10,9 @@ use super::{NodeCommands, Policy};
 pub struct Change {
     /// The key, such as `localCli` or `budgets.record`.
     pub key: String,
-    /// What it says in the first of them, as the language has it.
+    /// What it says in the first of them, as the language has it; of commands only those that are not in the second.
     pub from: String,
-    /// What it says in the second.
+    /// What it says in the second; of commands only those that are not in the first.
     pub to: String,
     /// What that means.
     pub way: Way,
@@ -64,7 +64,12 @@ impl Policy {
                 (false, false) => Way::Other,
             };
             let key = was.part.map_or_else(|| was.key.to_owned(), |part| format!("{}.{part}", was.key));
-            (was.says != is.says).then_some(Change { key, from: was.says, to: is.says, way })
+            let is_another = was.says != is.says;
+            let (from, to) = match was.part.filter(|_| was.key == "nodeCommands") {
+                Some(family) => (self.only_here(wanted, family), wanted.only_here(self, family)),
+                None => (was.says, is.says),
+            };
+            is_another.then_some(Change { key, from, to, way })
         };
         both.filter_map(change).collect()
     }
@@ -122,6 +127,12 @@ impl Policy {
             _ => false,
         };
         !is_stricter
+    }
+
+    /// The commands of a family that the other does not name.
+    fn only_here(&self, other: &Self, family: &str) -> String {
+        let of = |policy: &Self| policy.node_commands.0.get(family).cloned().unwrap_or_default();
+        list_text(of(self).difference(&of(other)).map(String::as_str))
     }
 
     /// All that it says, in the order of the language.

@@ -458,11 +458,11 @@ by_text!(
 );
 
 macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($variant:ident => $word:literal),+ }),+ $(,)?) => { $(
+    ($($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident => $word:literal),+ }),+ $(,)?) => { $(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
         #[serde(try_from = "String")]
-        pub(super) enum $name { $($variant),+ }
+        pub(super) enum $name { $($(#[$of])* $variant),+ }
 
         impl $name {
             pub(super) const fn as_str(self) -> &'static str {
@@ -485,24 +485,14 @@ macro_rules! words {
 
 words!(
     /// What *local* demands of the peer.
-    LocalPeer { OwnerUid => "owner-uid", Loopback => "loopback" },
+    #[derive(Default)]
+    LocalPeer { #[default] OwnerUid => "owner-uid", Loopback => "loopback" },
     /// How far a platform may change without a person.
-    Metadata { Family => "family", Exact => "exact" },
+    #[derive(Default)]
+    Metadata { #[default] Family => "family", Exact => "exact" },
     /// The text that a device signs.
     Form { V2 => "v2", V3 => "v3" },
 );
-
-impl Default for LocalPeer {
-    fn default() -> Self {
-        Self::OwnerUid
-    }
-}
-
-impl Default for Metadata {
-    fn default() -> Self {
-        Self::Family
-    }
-}
 
 /// The forms of signature that are taken, at least one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]

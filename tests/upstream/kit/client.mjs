@@ -1,5 +1,6 @@
 // A small client of protocol 3 or 4: what a Control UI, a phone or a script does, one frame at a time.
 import crypto from 'node:crypto';
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { clientDirectory, OLDER } from './cli.mjs';
@@ -21,6 +22,13 @@ export function newDevice() {
     privateKey,
     secrets: [d, privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64')],
   };
+}
+
+/** The identity that a real 2026.3.13 client keeps in this HOME. */
+export function deviceOf(home) {
+  const { deviceId, privateKeyPem } = JSON.parse(fs.readFileSync(path.join(home, '.openclaw/identity/device.json'), 'utf8'));
+  const privateKey = crypto.createPrivateKey(privateKeyPem);
+  return { id: deviceId, publicKey: privateKey.export({ format: 'jwk' }).x, privateKey };
 }
 
 function sign(device, version, { client, role, scopes, auth, signedAt, nonce }) {
@@ -49,6 +57,8 @@ export async function connect(url, options = {}) {
     forwarded,
     signature = 'v3',
     protocol = 3,
+    caps = [],
+    commands,
   } = options;
   const headers = { ...(host && { host }), ...(forwarded && { 'x-forwarded-for': forwarded }) };
   const socket = new WebSocket(url, { headers });
@@ -80,7 +90,7 @@ export async function connect(url, options = {}) {
   if (nonce === undefined) return { close: await closed };
   const self = { id: 'gateway-client', version: '1.0.0', platform: 'linux', mode: 'ui', ...client };
   const signedAt = Date.now();
-  const params = { minProtocol: protocol, maxProtocol: protocol, client: self, caps: [], auth, role, scopes };
+  const params = { minProtocol: protocol, maxProtocol: protocol, client: self, caps, commands, auth, role, scopes };
   if (device) {
     params.device = {
       id: device.id,

@@ -69,6 +69,13 @@ export class Story {
     return JSON.parse(stdout);
   }
 
+  /** `node.list` as the owner sees it: our `nodes status --json`. */
+  async nodes() {
+    const { code, stdout, stderr } = await this.ours('nodes', 'status', '--json');
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout);
+  }
+
   /** Every record of the journal, as `journal export` gives it: { seq, event, actor, fields }. */
   async journal() {
     const { code, stdout, stderr } = await this.ours('journal', 'export');
