@@ -4,7 +4,7 @@
 mod advertised;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -190,6 +190,23 @@ impl Settings {
     }
 }
 
+/// Whether what `openclaw.json` and `pairing/settings.json5` say can be used, as far as their texts alone tell.
+///
+/// # Errors
+/// [`SettingsError`].
+pub fn check(config: &[u8], own: &[u8]) -> Result<(), SettingsError> {
+    let config = Config::read(PathBuf::from("openclaw.json"), Some(config))?;
+    let own = Config::read(PathBuf::from("settings.json5"), Some(own))?;
+    listen(&config.text("/gateway/bind").unwrap_or_else(|| "loopback".to_owned()), config.text("/gateway/customBindHost"))?;
+    let proxies = config.texts("/gateway/trustedProxies");
+    let proxies: Vec<_> = proxies.iter().map(|text| Network::parse(text)).collect::<Result<_, _>>()?;
+    let mode = config.text("/gateway/auth/mode").and_then(|mode| AuthMode::from_text(&mode)).unwrap_or(AuthMode::Token);
+    vouching(&config, mode, &proxies)?;
+    port(None, &config)?;
+    kept_by(&own, Path::new("/the/state/directory"))?;
+    Ok(())
+}
+
 /// How a trusted proxy says for whom it passes a connection on (`gateway.auth.trustedProxy`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vouching {
@@ -264,17 +281,19 @@ struct Config {
 
 impl Config {
     fn at(path: PathBuf) -> Result<Self, SettingsError> {
-        let value = match state::read(&path, limits::SETTINGS_BYTES)? {
-            None => Value::Object(Map::new()),
-            Some(bytes) => {
-                let malformed = |why: String| SettingsError::Malformed { path: path.clone(), why };
-                let text = String::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
-                if json5_depth(&text) > limits::JSON5_DEPTH {
-                    return Err(malformed(format!("it is nested deeper than {} levels", limits::JSON5_DEPTH)));
-                }
-                json5::from_str(&text).map_err(|error| malformed(error.to_string()))?
-            }
-        };
+        let text = state::read(&path, limits::SETTINGS_BYTES)?;
+        Self::read(path, text.as_deref())
+    }
+
+    /// Reads the text of the file, or none.
+    fn read(path: PathBuf, text: Option<&[u8]>) -> Result<Self, SettingsError> {
+        let Some(text) = text else { return Ok(Self { path, value: Value::Object(Map::new()) }) };
+        let malformed = |why: String| SettingsError::Malformed { path: path.clone(), why };
+        let text = std::str::from_utf8(text).map_err(|_| malformed("it is not UTF-8".to_owned()))?;
+        if json5_depth(text) > limits::JSON5_DEPTH {
+            return Err(malformed(format!("it is nested deeper than {} levels", limits::JSON5_DEPTH)));
+        }
+        let value = json5::from_str(text).map_err(|error| malformed(error.to_string()))?;
         Ok(Self { path, value })
     }
 
@@ -312,17 +331,21 @@ impl Config {
 
 /// `retention: { days, archive }` of `pairing/settings.json5`, where OpenClaw's own keys have no place.
 fn retention(state: &StateDir) -> Result<Option<(u64, PathBuf)>, SettingsError> {
-    let Config { value, .. } = Config::at(state.own_settings())?;
+    kept_by(&Config::at(state.own_settings())?, state.root())
+}
+
+fn kept_by(own: &Config, root: &Path) -> Result<Option<(u64, PathBuf)>, SettingsError> {
+    let value = &own.value;
     let known = |value: &Value, keys: &[&str]| value.as_object().is_some_and(|map| map.keys().all(|key| keys.contains(&&**key)));
     let wrong = |expected| SettingsError::Value { key: "pairing/settings.json5", found: value.to_string(), expected };
-    if !known(&value, &["journal", "retention"]) {
+    if !known(value, &["journal", "retention"]) {
         return Err(wrong("an object with nothing but journal and retention"));
     }
     let Some(retention) = value.get("retention").filter(|retention| !retention.is_null()) else { return Ok(None) };
     let days =
         retention.get("days").and_then(Value::as_f64).filter(|days| days.fract() == 0.0 && (1.0..=36_500.0).contains(days));
     let archive = retention.get("archive").and_then(Value::as_str).map(PathBuf::from).filter(|path| path.is_absolute());
-    let archive = archive.filter(|archive| !archive.starts_with(state.root()));
+    let archive = archive.filter(|archive| !archive.starts_with(root));
     match (known(retention, &["days", "archive"]), days.and_then(whole), archive) {
         (true, Some(days), Some(archive)) => Ok(Some((days, archive))),
         _ => Err(wrong(

@@ -4,7 +4,8 @@
 use openclaw_pairing::settings;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let (config, own) = bytes.iter().position(|byte| *byte == 0).map_or((bytes, &b""[..]), |end| (&bytes[..end], &bytes[end + 1..]));
+    let (config, own) =
+        bytes.iter().position(|byte| *byte == 0).map_or((bytes, &b""[..]), |end| (&bytes[..end], &bytes[end + 1..]));
     if let Err(error) = settings::check(config, own) {
         assert!(!error.to_string().is_empty());
     }

@@ -8,7 +8,12 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     match Policy::parse(text) {
         Ok(policy) => {
             assert!(policy.is_within(&policy) && policy.loosened_by(&policy).is_empty() && policy.changes(&policy).is_empty());
-            assert!(Policy::closed().loosened_by(&policy).iter().all(|key| policy.changes(&Policy::closed()).iter().any(|change| change.key.starts_with(key))));
+            assert!(
+                Policy::closed()
+                    .loosened_by(&policy)
+                    .iter()
+                    .all(|key| policy.changes(&Policy::closed()).iter().any(|change| change.key.starts_with(key)))
+            );
             let _ = policy.warnings();
         }
         Err(PolicyError::Malformed(flaw)) => {
