@@ -225,6 +225,7 @@ const TABLE: &[(&str, Row)] = &[
     ("device.scopes.waitUpgrade", Row::Tells(|others| json!({ "requestId": others.request }), &[])),
     ("device.pair.approve", Row::Acts),
     ("device.pair.reject", Row::Acts),
+    ("device.pair.rejectFrom", Row::Acts),
     ("device.pair.remove", Row::Acts),
     ("device.pair.rename", Row::Acts),
     ("device.pair.setupCode", Row::Acts),
