@@ -434,7 +434,9 @@ impl Model {
         let mut grants = grants.clone();
         grants.sort_by_key(|(of, _)| *of != role);
         for (of, scopes) in &mut grants {
-            scopes.retain(|scope| self.denied(claim.client, *of, &word(scope)).is_none());
+            let before = self.paired.get(&device).and_then(|paired| paired.client);
+            let clients = || before.into_iter().chain([claim.client]);
+            scopes.retain(|scope| clients().all(|client| self.denied(client, *of, &word(scope)).is_none()));
             // What is asked may be a part of what is too much as a whole.
             if *of == role && !covers(role, scopes, asked) {
                 scopes.extend(asked.iter().cloned());
@@ -514,7 +516,10 @@ impl Model {
                 self.raise(&Claim { offers: wanted, ..claim.clone() }, Reason::ScopeUpgrade);
             }
         }
-        let (token, more) = (self.live(device, role), BTreeMap::new());
+        let token = self.live(device, role);
+        // Whoever shows a code is told again what else it gives, as far as it has it.
+        let others = code.into_iter().flat_map(|code| &self.codes[code].grants).filter(|(of, _)| *of != role);
+        let more = others.filter_map(|(of, _)| Some((*of, self.live(device, *of)?))).collect();
         Answer::In { rule: Rule::Paired, device: Some(device), role, scopes: asked.clone(), token, more, offers }
     }
 
@@ -593,11 +598,13 @@ impl Model {
 
     /// Whether this setup code is good for all that is asked: also once spent, for who spent it and still holds that.
     fn is_good(&self, code: usize, device: u8, visit: &Visit) -> bool {
-        let (Code { grants, until_ms, spent, is_gone, .. }, asked) = (&self.codes[code], words(&visit.scopes));
+        let (Code { grants, until_ms, spent, is_gone, maker }, asked) = (&self.codes[code], words(&visit.scopes));
         let gives = grants.iter().any(|(role, scopes)| *role == visit.role && covers(*role, scopes, &asked));
         let role = self.paired.get(&device).and_then(|paired| paired.roles.get(&visit.role));
         let holds = role.is_some_and(|role| !role.is_revoked) && covers(visit.role, &self.held(device, visit.role), &asked);
-        let is_left = spent.is_none() || (*spent == Some(device) && holds);
+        // What a device made is good while it may do everything.
+        let stands = maker.is_none_or(|maker| self.held(maker, Role::Operator).contains("operator.admin"));
+        let is_left = if spent.is_none() { stands } else { *spent == Some(device) && holds };
         !is_gone && self.now_ms < *until_ms && gives && is_left
     }
 

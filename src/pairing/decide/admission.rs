@@ -353,14 +353,6 @@ impl Try<'_> {
         let Some(known) = registry.setup_code(&code) else {
             return refuse(vec![], attempt, self.asking.context, unauthorized(&self.credential, true, None));
         };
-        // A code was made for no client in particular, so what a client may hold is looked at here; also of all that is not asked.
-        let known_as = registry.device(&proof.device).map(|device| device.client);
-        let ceiling = [Some(*client), known_as].into_iter().flatten().find_map(|client| {
-            known.grants.iter().find_map(|grant| within_ceilings(policy, client, grant.role, &grant.scopes).err())
-        });
-        if let Some(refusal) = ceiling {
-            return refuse(vec![], attempt, self.asking.context, refusal);
-        }
         let (mut events, waiting) = self.asking.waiting();
         let address = attempt.source.address();
         let whole = (ask.scopes.clone(), description.clone());
@@ -369,10 +361,14 @@ impl Try<'_> {
         let (device, request) = (proof.device, requested.request);
         events.extend([(Actor::Peer, requested.into()), (Actor::Peer, SetupCodeSpent { code, device }.into())]);
         let rule = Actor::Rule(Rule::SetupCode);
-        // It gives more than is asked for, and nothing that nobody may have.
+        // A code was made for no client in particular and gives more than is asked, so what nobody like this one may have is left
+        // out. It could not be refused for it: of a code that is not spent, no record says which it was.
+        let known_as = registry.device(&device).map(|device| device.client);
         let gain = |grant: &CodeGrant| {
             let held = registry.device(&device).map(|device| device.held(grant.role)).unwrap_or_default();
-            let mut scopes = policy.under_ceilings(*client, grant.role, &grant.scopes);
+            let clients = known_as.into_iter().chain([*client]);
+            let mut scopes =
+                clients.fold(grant.scopes.clone(), |scopes, client| policy.under_ceilings(client, grant.role, &scopes));
             // What is asked may be a part of what is too much as a whole.
             if grant.role == ask.role && !scopes.covers(ask.role, &ask.scopes) {
                 scopes = scopes.union(&ask.scopes);
