@@ -263,11 +263,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 },
                 () = overflowed.notified() => return self.drop_slow(caller.dialect).await,
                 _ = pings.tick() => {
-                    missed = if traffic.read() == read { missed.saturating_add(1) } else { 0 };
+                    missed = if traffic.read() == read { missed } else { 0 };
                     read = traffic.read();
                     if missed >= limits::MISSED_PINGS || !self.ping().await {
                         return 1006;
                     }
+                    missed = missed.saturating_add(1);
                 }
                 message = self.socket.next() => match message {
                     Some(Ok(Message::Text(text))) => self.answer(caller, outbox, text.as_bytes(), &mut unauthorized, &mut waiting).await,
