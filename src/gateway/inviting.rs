@@ -119,10 +119,11 @@ fn normal(text: &str) -> Option<String> {
         return None;
     }
     let default = if scheme == "ws" { 80 } else { 443 };
-    let port = authority.port_u16().filter(|port| *port != default).map(|port| format!(":{port}")).unwrap_or_default();
-    if authority.port().is_some_and(|port| port.as_str().parse::<u16>().is_err()) {
+    let has_port = authority.as_str().len() > authority.host().len();
+    if has_port && authority.port_u16().is_none() {
         return None;
     }
+    let port = authority.port_u16().filter(|port| *port != default).map(|port| format!(":{port}")).unwrap_or_default();
     let path = if uri.path() == "/" { "" } else { uri.path() };
     Some(format!("{scheme}://{host}{port}{path}"))
 }
