@@ -14,8 +14,8 @@ use openclaw_pairing::limits::SEGMENT_BYTES;
 use openclaw_pairing::pairing::{
     Actor, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionClosed, ConnectionId, Context, Credential,
     DEFAULT_POLICY, Described, Description, DeviceId, Digest, Event, Fault, Forwarding, Issue, JournalCreated, JournalId, KeyId,
-    Millis, Mint, PeerUser, Person, Proof, PublicKey, Record, Registry, RequestId, Role, Salt, ScopeSet, SegmentSealed, Seq,
-    SharedVerdict, SignatureForm, Source, TokenVerdict, decide, digest_of,
+    Millis, Mint, PeerUser, Person, Proof, PublicKey, Record, Registry, Role, Salt, ScopeSet, SegmentSealed, Seq, SharedVerdict,
+    SignatureForm, Source, TokenVerdict, decide, digest_of,
 };
 
 pub const JOURNAL: JournalId = JournalId([9; 16]);
@@ -168,12 +168,18 @@ fn note(registry: &mut Registry, actor: Actor, event: Event) -> Record {
 }
 
 fn asked(registry: &Registry, actor: Actor, command: Command) -> Vec<(Actor, Event)> {
-    let context = Context { actor, now: registry.now(), request: RequestId([5; 16]), mint: &Fixed };
+    let context = Context { actor, now: registry.now(), ids: [[5; 16], [5; 16]], mint: &Fixed };
     decide(registry, &Arc::clone(registry.policy()), command, &context).events
 }
 
 fn owner() -> Actor {
-    Actor::Owner(Person { uid: 1000, pid: 4321, program: "openclaw".to_owned(), terminal: Some("pts/1".to_owned()), from_exec: false })
+    Actor::Owner(Person {
+        uid: 1000,
+        pid: 4321,
+        program: "openclaw".to_owned(),
+        terminal: Some("pts/1".to_owned()),
+        from_exec: false,
+    })
 }
 
 fn key(number: u32) -> PublicKey {
@@ -219,7 +225,7 @@ fn with_credential(number: u32, shared: SharedVerdict, token: TokenVerdict) -> C
 }
 
 fn gone() -> Command {
-    Command::Connect { attempt: Box::new(Attempt { fault: Some(Fault::Gone), ..silent() }), key: None }
+    Command::Connect { attempt: Box::new(Attempt { fault: Some(Fault::Gone), ..silent() }), key: None, code: None }
 }
 
 /// A socket on which nothing was said.
