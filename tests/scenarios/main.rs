@@ -17,6 +17,7 @@ mod running;
 
 mod copies;
 mod journals;
+mod losses;
 mod metadata;
 mod nodes;
 mod owners;
