@@ -19,7 +19,7 @@ pub use language::{Flaw, PolicyError, json5_depth, policy_digest};
 pub use order::{Change, Way};
 use terms::{Ceiling, FirstPairing, Forms, Gives, List, LocalPeer, Metadata, Network, One, RequestTtl, Switch, Upgrade};
 
-/// The policy of a new journal: every key at its default, spelled out.
+/// The policy of a new journal: every key at its default, spelled out but for the long lists of `nodeCommands`.
 pub const DEFAULT: &str = include_str!("policy/default.json5");
 
 /// The preset in which a person is asked for everything.
