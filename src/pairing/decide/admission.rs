@@ -246,6 +246,13 @@ impl Try<'_> {
         may_offer(self.asking.policy, approved, &self.asking.description)
     }
 
+    /// What it says of itself, with only those commands that the policy lets a node of this platform offer.
+    fn let_of_declared(&self, platform: Option<&str>) -> Description {
+        let declared = &self.asking.description;
+        let lets = self.asking.policy.lets_offer(platform, &declared.commands);
+        Description { commands: lets.into_iter().map(str::to_owned).collect(), ..declared.clone() }
+    }
+
     /// Asks a person for what a paired node declares beyond what was approved, as far as the policy lets it; it is let in
     /// meanwhile with what was.
     fn ask_for_surface(&self, attempt: Attempt, device: &Device, events: &mut Vec<(Actor, Event)>) -> Attempt {
@@ -253,9 +260,7 @@ impl Try<'_> {
         if self.asking.ask.role != Role::Node || self.is_probe() || device.offers(declared) {
             return attempt;
         }
-        let lets = self.asking.policy.lets_offer(device.description.platform.as_deref(), &declared.commands);
-        let commands = lets.into_iter().map(str::to_owned).collect();
-        let description = Description { commands, ..declared.clone() };
+        let description = self.let_of_declared(device.description.platform.as_deref());
         if device.offers(&description) {
             return attempt;
         }
@@ -335,13 +340,12 @@ impl Try<'_> {
         let (act, request) = (Act::FirstPairing, Some(requested.request));
         events.push((Actor::Peer, requested.into()));
         let token = self.give(&mut events, Actor::Rule(rule), (role, scopes.clone()), act, request);
-        let lets = self.asking.policy.lets_offer(self.asking.claims().0, &self.asking.description.commands);
-        let commands: Vec<_> = lets.into_iter().map(str::to_owned).collect();
-        let offers_nothing = commands.is_empty() && self.asking.description.caps.is_empty();
-        if !is_whole && !offers_nothing {
-            let description = Description { commands, ..self.asking.description.clone() };
-            let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), description), None, address);
-            events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));
+        if !is_whole {
+            let description = self.let_of_declared(self.asking.claims().0);
+            if !description.commands.is_empty() || !description.caps.is_empty() {
+                let rest = self.asking.request(Reason::ScopeUpgrade, (scopes.clone(), description), None, address);
+                events.push((Actor::Peer, PairingRequested { request: RequestId(self.asking.context.ids[1]), ..rest }.into()));
+            }
         }
         let admission = Admission { rule, role, scopes, device: Some(device), token, more: vec![], surface };
         admit(events, attempt, self.asking.context, admission)
