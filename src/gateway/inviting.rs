@@ -37,7 +37,7 @@ impl Inviting {
 
     /// Whether `name` is the host of an address that is configured, or that a code was made with which may still be good.
     pub(super) fn knows_name(&self, name: &str, now: Millis) -> bool {
-        let is_host = |url: &str| url.parse().ok().and_then(|url: Uri| Some(bare(url.host()?) == name)).unwrap_or(false);
+        let is_host = |url: &str| host_of(url).is_some_and(|host| host == name);
         let configured = self.advertised.iter().flat_map(|known| known.public.iter().chain(&known.remote));
         configured.filter_map(|text| normal(text)).any(|url| is_host(&url))
             || self.kept().iter().any(|(_, expires, url)| now < *expires && is_host(url))
@@ -128,13 +128,9 @@ fn normal(text: &str) -> Option<String> {
     Some(format!("{scheme}://{host}{port}{path}"))
 }
 
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
-}
-
 fn host_of(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
-    Some(bare(uri.host()?).to_owned())
+    Some(uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned())
 }
 
 /// Whether it is this machine itself.
@@ -248,11 +244,8 @@ impl Desk {
     /// `device.pair.revokeSetupCode`.
     pub(super) async fn uninvite(&self, caller: &Caller, Text(id): &Text) -> Result<Value, WireError> {
         let code = id.parse().map_err(|_| WireError::invalid("unknown setupId"))?;
-        match self.authority.ask(Command::RevokeSetupCode { code }, caller.actor.clone()).await {
-            Ok(Outcome::Refused(refusal)) => Err(command_refused(&refusal, Subject::default())),
-            Ok(_) => Ok(json!({ "setupId": code.to_string() })),
-            Err(_) => Err(unrecorded()),
-        }
+        self.act(caller, Command::RevokeSetupCode { code }).await?;
+        Ok(json!({ "setupId": code.to_string() }))
     }
 }
 

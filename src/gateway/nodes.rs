@@ -1,13 +1,13 @@
 //! The methods of nodes: the same requests, devices and commands as those of devices, for whoever looks at nodes only. A node pairs
 //! by connecting, so there is nothing to ask for here.
 
-use std::cmp::Ordering;
-
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::methods::{Caller, Desk, device_id, read, request_id};
-use crate::pairing::{Command, DeviceId, Registry, RequestId, Role, may_read_of, may_see_device, may_see_request, role_of};
+use crate::pairing::{
+    Command, Device, DeviceId, Registry, RequestId, Role, may_read_of, may_see_device, may_see_request, role_of,
+};
 use crate::wire::devices::{Nothing, RequestParams};
 use crate::wire::error::{unknown_node, unknown_request};
 use crate::wire::frame::WireError;
@@ -113,28 +113,27 @@ impl Desk {
         let seen = registry
             .devices()
             .filter(|device| device.has(Role::Node) && may_read_of(&registry, &caller.actor, &device.id))
-            .map(|device| self.known(&registry, caller, &device.id, &live));
-        let mut nodes: Vec<_> = seen.flatten().collect();
-        nodes.sort_by(in_order);
+            .map(|device| self.known(&registry, caller, device, &live));
+        let mut nodes: Vec<_> = seen.collect();
+        nodes.sort_by_cached_key(place);
         json!({ "ts": self.host.wall().0, "nodes": nodes })
     }
 
     fn describe(&self, caller: &Caller, id: &DeviceId) -> Result<Value, WireError> {
         let registry = self.authority.registry();
-        let is_node =
-            registry.device(id).is_some_and(|device| device.has(Role::Node)) && may_read_of(&registry, &caller.actor, id);
-        let mut node = self.known(&registry, caller, id, &self.hub.nodes()).filter(|_| is_node).ok_or_else(unknown_node)?;
+        let seen = registry.device(id).filter(|device| device.has(Role::Node) && may_read_of(&registry, &caller.actor, id));
+        let mut node = self.known(&registry, caller, seen.ok_or_else(unknown_node)?, &self.hub.nodes());
         if let Some(node) = node.as_object_mut() {
             node.insert("ts".to_owned(), self.host.wall().0.into());
         }
         Ok(node)
     }
 
-    fn known(&self, registry: &Registry, caller: &Caller, id: &DeviceId, live: &[Live]) -> Option<Value> {
-        let device = registry.device(id)?;
-        let request = registry.waiting(id, Role::Node).filter(|request| may_see_request(registry, &caller.actor, request));
-        let live = live.iter().find(|node| node.device == *id);
-        Some(nodes::known(registry, device, live, request.map(AsRef::as_ref)))
+    fn known(&self, registry: &Registry, caller: &Caller, device: &Device, live: &[Live]) -> Value {
+        let waiting = registry.waiting(&device.id, Role::Node);
+        let request = waiting.filter(|request| may_see_request(registry, &caller.actor, request));
+        let live = live.iter().find(|node| node.device == device.id);
+        nodes::known(registry, device, live, request.map(AsRef::as_ref))
     }
 }
 
@@ -152,11 +151,9 @@ fn as_node(mut done: Value) -> Value {
     done
 }
 
-fn in_order(left: &Value, right: &Value) -> Ordering {
-    let key = |node: &Value| {
-        let text = |key: &str| node.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let is_connected = node.get("connected").and_then(Value::as_bool).unwrap_or_default();
-        (!is_connected, text("displayName").to_lowercase(), text("nodeId"))
-    };
-    key(left).cmp(&key(right))
+/// Where a node stands in the list.
+fn place(node: &Value) -> (bool, String, String) {
+    let text = |key: &str| node.get(key).and_then(Value::as_str).unwrap_or_default();
+    let is_connected = node.get("connected").and_then(Value::as_bool).unwrap_or_default();
+    (!is_connected, text("displayName").to_lowercase(), text("nodeId").to_owned())
 }
