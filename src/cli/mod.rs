@@ -10,6 +10,7 @@ mod door;
 mod gateway;
 mod journal;
 mod logs;
+mod moment;
 mod nodes;
 mod output;
 mod policy;

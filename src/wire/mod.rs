@@ -7,6 +7,7 @@ pub mod devices;
 pub mod error;
 pub mod frame;
 pub mod logs;
+pub mod moment;
 pub mod nodes;
 pub mod notice;
 pub mod owner;
