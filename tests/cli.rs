@@ -168,6 +168,19 @@ fn mask_seqs(text: &str) -> String {
     regex::Regex::new(r"seq \d+").expect("a pattern").replace_all(text, "seq <n>").into_owned()
 }
 
+/// The same of seqs in front of a line and in JSON.
+fn mask_places(text: &str) -> String {
+    let rules = [
+        (r"(?m)^ *\d+ <time>", "<n> <time>"),
+        (r#","terminal":"[^"]*""#, ""),
+        (r#"("seq":)\d+"#, "$1<n>"),
+        (r#"("([up]id|\w+Ms)":)\d+"#, "$1<n>"),
+    ];
+    rules.iter().fold(mask_seqs(text), |text, (from, to)| {
+        regex::Regex::new(from).expect("a pattern").replace_all(&text, *to).into_owned()
+    })
+}
+
 fn device_id(home: &Home) -> String {
     let file: serde_json::Value =
         serde_json::from_slice(&fs::read(home.state().join("identity/device.json")).expect("an identity")).expect("JSON");
@@ -339,6 +352,40 @@ fn a_device_is_named_and_asked_after_by_its_label() {
     assert_snapshot!("label_08_why_pending", home.run(&["devices", "why", "pocket"]));
     gateway.stop();
     assert_snapshot!("label_09_why_while_stopped", home.run(&["devices", "why", "pocket"]));
+}
+
+/// Who gave what a device holds, and what was done with it: to people and to programs, while the gateway runs and while it does not.
+#[test]
+fn what_a_device_holds_is_told_back_to_its_root() {
+    let (home, pocket) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    let token = home.token();
+    phone(&pocket, &gateway, &token, &["devices", "list"]);
+    let id = device_id(&pocket);
+    let audit = |args: &[&str]| mask_places(&home.run(&[&["audit"], args].concat()));
+    assert_snapshot!("audit_01_by_a_rule", audit(&[&id]));
+    home.run(&["devices", "rename", &id, "pocket"]);
+    home.run(&["devices", "revoke", "--device", &id, "--role", "operator"]);
+    let refused = phone(&pocket, &gateway, &token, &["devices", "rotate", "--device", &id, "--role", "operator"]);
+    assert!(refused.starts_with("exit 1"), "{refused}");
+    home.run(&["devices", "approve"]);
+    assert_snapshot!("audit_02_by_the_owner", audit(&["pocket"]));
+    assert_snapshot!("audit_03_a_scope_as_json", audit(&["pocket", "--scope", "operator.read", "--actor", "owner", "--json"]));
+    assert_snapshot!("audit_04_what_was_refused", audit(&["--reason", "role-upgrade"]));
+    assert_snapshot!("audit_05_whoever_it_was_about", audit(&[]));
+    assert_snapshot!("audit_06_nobody", audit(&["another"]));
+    assert_snapshot!("audit_07_no_such_reason", audit(&["--reason", "because"]));
+    assert_snapshot!("audit_08_no_point", audit(&["--at", "yesterday"]));
+    assert_snapshot!("audit_09_no_such_role", audit(&["--role", "admin", "--json"]));
+    let running = home.run(&["audit", "pocket"]);
+    let paired = running.lines().find(|line| line.contains("got its operator token")).expect("a token");
+    let then = paired.split_whitespace().next().expect("a seq");
+    assert_snapshot!("audit_10_in_the_past", audit(&["pocket", "--at", then]));
+    gateway.stop();
+    assert_eq!(home.run(&["audit", "pocket"]), running);
+    home.run(&["devices", "remove", &id]);
+    assert_snapshot!("audit_11_removed", audit(&[&id, "--since", "1h", "--actor", "owner"]));
+    assert_snapshot!("audit_12_nothing", audit(&["--until", "0"]));
 }
 
 #[test]

@@ -7,8 +7,10 @@ mod decide;
 mod event;
 mod identity;
 mod ids;
+mod inquiry;
 mod policy;
 mod possible;
+mod provenance;
 mod registry;
 mod scopes;
 mod token;
@@ -27,11 +29,13 @@ pub use identity::{SignatureForm, SignedText, is_plain, normal, platform_family,
 pub use ids::{
     ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq, SetupCodeId,
 };
+pub use inquiry::{Doer, Inquiry};
 pub use policy::{
     Budgets, Change, DEFAULT as DEFAULT_POLICY, FailureBudget, Flaw, PRESETS, PendingBudget, Policy, PolicyError, RecordBudget,
     STRICT as STRICT_POLICY, SocketBudget, Spares, Warning, Way, json5_depth, policy_digest,
 };
 pub use possible::{Impossible, check};
+pub use provenance::{Deed, Gave, Provenance, Root, Warrant};
 pub use registry::{
     Activity, Applied, Device, Finding, Grant, Registry, Request, Resting, Retired, RetiredWhy, Run, SetupCode, Token, Unseen,
 };

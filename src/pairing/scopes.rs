@@ -150,6 +150,13 @@ impl ScopeSet {
         Self::from_parts(self.known | more.known, others)
     }
 
+    /// The members of this set that are not members of `less`; for what is implied ask [`Self::missing_from`].
+    #[must_use]
+    pub fn without(&self, less: &Self) -> Self {
+        let others = self.others().filter(|text| !less.has_other(text)).map(Into::into).collect();
+        Self::from_parts(self.known & !less.known, others)
+    }
+
     /// The members of this set that `held` does not cover for `role`, in order.
     #[must_use]
     pub fn missing_from(&self, role: Role, held: &Self) -> Self {
@@ -186,6 +193,13 @@ impl ScopeSet {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let known = KnownScope::ALL.iter().filter(|scope| self.contains(**scope)).map(|scope| scope.as_str());
         known.chain(self.others())
+    }
+
+    /// Each member as a set of its own, in the order of [`Self::iter`].
+    #[must_use]
+    pub fn each(&self) -> Vec<Self> {
+        let known = KnownScope::ALL.iter().filter(|scope| self.contains(**scope)).map(|scope| Self::from_iter([*scope]));
+        known.chain(self.others().map(|text| Self::from_parts(0, BTreeSet::from([text.into()])))).collect()
     }
 
     /// The members' texts by letter.

@@ -5,6 +5,7 @@ mod policy;
 mod redact;
 mod sentence;
 mod sheet;
+mod warrant;
 mod why;
 
 pub use crate::pairing::is_plain;
@@ -13,4 +14,5 @@ pub use policy::{change_line, resting_sentence, spares_sentence, warning_sentenc
 pub use redact::Redaction;
 pub use sentence::{About, age_text, close_reason, event_sentence, quote, refusal_sentence, time_of, time_text, who};
 pub use sheet::{COLUMNS, sheet_row};
+pub use warrant::deed_sentence;
 pub use why::{Why, pending, why};

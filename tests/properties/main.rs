@@ -9,6 +9,7 @@ mod order;
 mod owner;
 #[path = "../support/mod.rs"]
 mod support;
+mod warrants;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
