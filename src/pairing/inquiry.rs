@@ -71,7 +71,7 @@ impl Inquiry {
         (is_narrow || !is_traffic(event))
             && self.since.is_none_or(|since| record.is_since(since))
             && self.until.is_none_or(|until| record.is_until(until))
-            && self.device.is_none_or(|device| event.device() == Some(device))
+            && self.device.is_none_or(|device| is_about(event, device))
             && self.request.is_none_or(|request| names(event, request))
             && self.doer.as_ref().is_none_or(|doer| did(doer, record))
             && self.reason.is_none_or(|reason| needed(event) == Some(reason))
@@ -90,6 +90,16 @@ fn is_traffic(event: &Event) -> bool {
         event,
         Event::ConnectionAdmitted(_) | Event::ConnectionRefused(_) | Event::ConnectionClosed(_) | Event::AttemptsSuppressed(_)
     )
+}
+
+/// Whether it is about this device, also where it is about another one or about all.
+fn is_about(event: &Event, device: DeviceId) -> bool {
+    let also = match event {
+        Event::DeviceSucceeded(event) => event.device == device,
+        Event::RollbackAccepted(_) => true,
+        _ => false,
+    };
+    also || event.device() == Some(device)
 }
 
 fn names(event: &Event, request: RequestId) -> bool {
@@ -142,6 +152,9 @@ fn concerns(event: &Event) -> Vec<(Option<Role>, ScopeSet)> {
         Event::TokenRotated(event) => vec![(Some(event.role), event.scopes.union(&event.scopes_before))],
         Event::TokenRevoked(event) => vec![(Some(event.role), ScopeSet::EMPTY)],
         Event::SetupCodeCreated(event) => event.grants.iter().map(|grant| (Some(grant.role), grant.scopes.clone())).collect(),
+        Event::GrantWithdrawn(event) => vec![(Some(event.role), event.scopes.clone())],
+        Event::DeviceRestored(event) => event.grants.iter().map(|grant| (Some(grant.role), grant.scopes.clone())).collect(),
+        Event::DeviceImported(event) => event.grants.iter().map(|grant| (Some(grant.role), grant.scopes.clone())).collect(),
         _ => vec![],
     }
 }

@@ -35,7 +35,7 @@ pub use policy::{
     STRICT as STRICT_POLICY, SocketBudget, Spares, Warning, Way, json5_depth, policy_digest,
 };
 pub use possible::{Impossible, check};
-pub use provenance::{Deed, Gave, Provenance, Root, Warrant};
+pub use provenance::{Coming, Deed, Gave, Provenance, Root, Warrant};
 pub use registry::{
     Activity, Applied, Device, Finding, Grant, Issued, Registry, Request, Resting, Retired, RetiredWhy, Run, SetupCode,
     Succession, Token, Unseen,

@@ -14,7 +14,9 @@ use crate::limits;
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
     deeds: BTreeMap<Seq, Deed>,
-    standing: BTreeMap<(DeviceId, Role), Standing>,
+    places: BTreeMap<DeviceId, Place>,
+    /// What devices held when they were removed or succeeded: it may be given back.
+    ended: BTreeMap<DeviceId, Place>,
     policy: Option<Seq>,
     /// The codes that may still be spent: what made them, and until when.
     codes: BTreeMap<SetupCodeId, (Seq, Millis)>,
@@ -23,6 +25,9 @@ pub struct Provenance {
     /// Where the requests that wait were made.
     asked: BTreeMap<RequestId, (DeviceId, Address)>,
 }
+
+/// What a device holds, by role.
+type Place = BTreeMap<Role, Standing>;
 
 /// What gave a device what it may do as one role, the oldest first, each with what it alone gives. Whoever refers to it keeps it
 /// as it was.
@@ -60,12 +65,35 @@ pub enum Gave {
         /// Where that was made.
         from: Option<Address>,
     },
+    /// To a device, all that it holds.
+    Place {
+        /// The device.
+        device: DeviceId,
+        /// How it came to it.
+        how: Coming,
+    },
     /// To whoever would spend it, a setup code.
     Code(SetupCodeId),
     /// To the rules of the first policy, their say.
     FirstPolicy,
     /// To those of another one.
     Policy,
+}
+
+/// How a device comes to all that it holds at once.
+#[derive(Clone, Copy, Debug)]
+pub enum Coming {
+    /// It was taken over from a real OpenClaw.
+    Imported,
+    /// It had been removed.
+    Restored,
+    /// It was given the place of another one.
+    Succeeded {
+        /// That one.
+        device: DeviceId,
+        /// The request in which it proved its key.
+        request: RequestId,
+    },
 }
 
 /// What an act rests on.
@@ -76,6 +104,8 @@ enum Rests {
     Deed(Seq),
     /// What its actor held then as an operator.
     Held(Standing),
+    /// What was held before, in the same role.
+    Place(Place),
     /// Something that stands in no record at hand.
     Unknown,
 }
@@ -87,6 +117,8 @@ pub enum Root {
     Owner,
     /// The policy that the journal began with.
     Policy,
+    /// What a real OpenClaw kept.
+    Import,
 }
 
 impl Root {
@@ -96,6 +128,7 @@ impl Root {
         match self {
             Self::Owner => "owner",
             Self::Policy => "policy",
+            Self::Import => "import",
         }
     }
 }
@@ -113,24 +146,27 @@ pub struct Warrant<'a> {
 impl Provenance {
     /// What `device` holds `scope` of `role` by; with no scope, the role itself.
     #[must_use]
-    pub fn warrant(&self, device: &DeviceId, role: Role, scope: &ScopeSet) -> Option<Warrant<'_>> {
-        let (mut next, mut scope) = giver(self.standing.get(&(*device, role))?, role, scope)?;
+    pub fn warrant(&self, device: &DeviceId, mut role: Role, scope: &ScopeSet) -> Option<Warrant<'_>> {
+        let (mut next, mut scope) = giver(self.places.get(device)?.get(&role)?, role, scope)?;
         let mut warrant = Warrant { deeds: vec![], root: None };
         while let Some(deed) = self.deeds.get(&next).filter(|_| warrant.deeds.len() < limits::WARRANTS) {
             warrant.deeds.push(deed);
-            match &deed.rests {
+            let above = match &deed.rests {
                 Rests::On(root) => {
                     warrant.root = Some(*root);
-                    break;
+                    None
                 }
-                Rests::Deed(seq) => next = *seq,
+                Rests::Deed(seq) => Some((*seq, scope)),
+                Rests::Place(place) => place.get(&role).and_then(|held| giver(held, role, &scope)),
                 Rests::Held(held) => {
-                    let mut powers = deed.power(&scope).into_iter();
-                    let Some(given) = powers.find_map(|power| giver(held, Role::Operator, &power)) else { break };
-                    (next, scope) = given;
+                    let powers = deed.power(role, &scope);
+                    role = Role::Operator;
+                    powers.iter().find_map(|power| giver(held, role, power))
                 }
-                Rests::Unknown => break,
-            }
+                Rests::Unknown => None,
+            };
+            let Some(above) = above else { break };
+            (next, scope) = above;
         }
         (!warrant.deeds.is_empty()).then_some(warrant)
     }
@@ -160,10 +196,38 @@ impl Provenance {
             Event::PairingRejected(event) => drop(self.asked.remove(&event.request)),
             Event::PairingExpired(event) => drop(self.asked.remove(&event.request)),
             Event::PairingApproved(event) => self.approved(record, event),
-            Event::TokenRevoked(event) => drop(self.standing.remove(&(event.device, event.role))),
-            Event::DeviceRemoved(event) => {
-                Role::ALL.iter().for_each(|role| drop(self.standing.remove(&(event.device, *role))));
-                self.asked.retain(|_, (device, _)| *device != event.device);
+            Event::TokenRevoked(event) => drop(self.places.entry(event.device).or_default().remove(&event.role)),
+            Event::GrantWithdrawn(event) => {
+                if let Some(standing) = self.places.get_mut(&event.device).and_then(|place| place.get_mut(&event.role)) {
+                    lessen(Arc::make_mut(standing), &event.scopes);
+                }
+            }
+            Event::DeviceRemoved(event) => drop(self.end(event.device)),
+            Event::DeviceRestored(event) => {
+                let (device, how) = (event.profile.device, Coming::Restored);
+                let before = self.ended.get(&device).cloned().map(Rests::Place);
+                self.note(record, Gave::Place { device, how }, before.unwrap_or_else(|| self.rests(&record.actor)));
+                let grants = event.grants.iter().map(|grant| (grant.role, grant.scopes.clone()));
+                self.enter(record.seq, device, grants);
+            }
+            Event::DeviceImported(event) => {
+                let (device, how) = (event.profile.device, Coming::Imported);
+                self.note(record, Gave::Place { device, how }, Rests::On(Root::Import));
+                let grants = event.grants.iter().map(|grant| (grant.role, grant.scopes.clone()));
+                self.enter(record.seq, device, grants);
+            }
+            Event::DeviceSucceeded(event) => {
+                let how = Coming::Succeeded { device: event.device, request: event.request };
+                self.asked.remove(&event.request);
+                let before = self.end(event.device);
+                let all = |standing: &Standing| standing.iter().fold(ScopeSet::EMPTY, |all, (_, scopes)| all.union(scopes));
+                let grants: Vec<_> = before.iter().map(|(role, standing)| (*role, all(standing))).collect();
+                self.note(record, Gave::Place { device: event.by, how }, Rests::Place(before));
+                self.enter(record.seq, event.by, grants.into_iter());
+            }
+            Event::RollbackAccepted(event) => {
+                self.places.retain(|device, _| event.keeps.contains(device));
+                self.codes.clear();
             }
             // What gives nobody anything; a rotation within what was approved neither.
             Event::GatewayStarted(_)
@@ -176,6 +240,9 @@ impl Provenance {
             | Event::HistoryArchived(_)
             | Event::OwnerActsSeen(_)
             | Event::RuleArmed(_)
+            | Event::ConfigurationChanged(_)
+            | Event::TokenKeyReplaced(_)
+            | Event::ActUndone(_)
             | Event::ConnectionAdmitted(_)
             | Event::ConnectionRefused(_)
             | Event::ConnectionClosed(_)
@@ -197,16 +264,25 @@ impl Provenance {
         };
         let from = request.and_then(|request| self.asked.remove(&request)).map(|(_, from)| from);
         self.note(record, Gave::Grant { device, role, scopes: scopes.clone(), act, request, from }, rests);
-        let standing = Arc::make_mut(self.standing.entry((device, role)).or_default());
+        let standing = Arc::make_mut(self.places.entry(device).or_default().entry(role).or_default());
         // An approval that gave no scopes gave the role, or nothing that is held.
         if !scopes.is_empty() || standing.is_empty() {
-            standing.retain_mut(|(_, before)| {
-                let is_role = before.is_empty();
-                *before = before.without(scopes);
-                is_role || !before.is_empty()
-            });
+            lessen(standing, scopes);
             standing.push((record.seq, scopes.clone()));
         }
+    }
+
+    /// A device comes to all that it holds by one act.
+    fn enter(&mut self, deed: Seq, device: DeviceId, grants: impl Iterator<Item = (Role, ScopeSet)>) {
+        self.places.insert(device, grants.map(|(role, scopes)| (role, Arc::new(vec![(deed, scopes)]))).collect());
+    }
+
+    /// A device holds nothing any more; what it held.
+    fn end(&mut self, device: DeviceId) -> Place {
+        self.asked.retain(|_, (asker, _)| *asker != device);
+        let place = self.places.remove(&device).unwrap_or_default();
+        self.ended.insert(device, place.clone());
+        place
     }
 
     fn note(&mut self, record: &Record, gave: Gave, rests: Rests) {
@@ -219,7 +295,8 @@ impl Provenance {
         match actor {
             Actor::Owner(_) => Rests::On(Root::Owner),
             Actor::Device { device, .. } => {
-                self.standing.get(&(*device, Role::Operator)).map_or(Rests::Unknown, |held| Rests::Held(Arc::clone(held)))
+                let held = self.places.get(device).and_then(|place| place.get(&Role::Operator));
+                held.map_or(Rests::Unknown, |held| Rests::Held(Arc::clone(held)))
             }
             Actor::Rule(_) | Actor::SharedSecret { .. } => self.policy.map_or(Rests::Unknown, Rests::Deed),
             Actor::Peer | Actor::System => Rests::Unknown,
@@ -228,28 +305,50 @@ impl Provenance {
 }
 
 impl Deed {
+    /// The request that it settled, and where that was made.
+    #[must_use]
+    pub fn request(&self) -> (Option<RequestId>, Option<Address>) {
+        match &self.gave {
+            Gave::Grant { request, from, .. } => (*request, *from),
+            Gave::Place { how: Coming::Succeeded { request, .. }, .. } => (Some(*request), None),
+            Gave::Place { .. } | Gave::Code(_) | Gave::FirstPolicy | Gave::Policy => (None, None),
+        }
+    }
+
     /// What it was, in a word or two.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match &self.gave {
             Gave::Grant { act, .. } => act.as_str(),
+            Gave::Place { how: Coming::Imported, .. } => "import",
+            Gave::Place { how: Coming::Restored, .. } => "restoration",
+            Gave::Place { how: Coming::Succeeded { .. }, .. } => "succession",
             Gave::Code(_) => "setup code made",
             Gave::FirstPolicy => "first policy",
             Gave::Policy => "policy",
         }
     }
 
-    /// By which scopes an operator could do it, where `scope` is what it is asked about: the first that it held. Whoever may answer
-    /// requests gives what it holds; all else is `operator.admin`'s.
-    fn power(&self, scope: &ScopeSet) -> [ScopeSet; 2] {
+    /// By which scopes an operator could do it, where `scope` of `role` is what is asked about: the first that it held. Whoever may
+    /// answer requests gives what it holds; all else is `operator.admin`'s.
+    fn power(&self, role: Role, scope: &ScopeSet) -> [ScopeSet; 2] {
         let one = |scope: KnownScope| ScopeSet::from_iter([scope]);
-        let first = match &self.gave {
-            Gave::Grant { role: Role::Operator, .. } if scope.is_empty() => one(KnownScope::Pairing),
-            Gave::Grant { role: Role::Operator, .. } => scope.clone(),
-            Gave::Grant { .. } | Gave::Code(_) | Gave::FirstPolicy | Gave::Policy => one(KnownScope::Admin),
+        let first = match (&self.gave, role) {
+            (Gave::Grant { .. }, Role::Operator) if scope.is_empty() => one(KnownScope::Pairing),
+            (Gave::Grant { .. }, Role::Operator) => scope.clone(),
+            _ => one(KnownScope::Admin),
         };
         [first, one(KnownScope::Admin)]
     }
+}
+
+/// These scopes are held by these acts no more; what gave nothing else is forgotten, but for the first, which gave the role.
+fn lessen(standing: &mut Vec<(Seq, ScopeSet)>, scopes: &ScopeSet) {
+    let mut is_first = true;
+    standing.retain_mut(|(_, gave)| {
+        *gave = gave.without(scopes);
+        std::mem::take(&mut is_first) || !gave.is_empty()
+    });
 }
 
 /// Which act gave `scope`, and through which of its scopes: the last that gave it itself, else the last that gave what covers it;

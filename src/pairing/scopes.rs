@@ -150,13 +150,6 @@ impl ScopeSet {
         Self::from_parts(self.known | more.known, others)
     }
 
-    /// The members of this set that are not members of `less`; for what is implied ask [`Self::missing_from`].
-    #[must_use]
-    pub fn without(&self, less: &Self) -> Self {
-        let others = self.others().filter(|text| !less.has_other(text)).map(Into::into).collect();
-        Self::from_parts(self.known & !less.known, others)
-    }
-
     /// The members of this set that `held` does not cover for `role`, in order.
     #[must_use]
     pub fn missing_from(&self, role: Role, held: &Self) -> Self {

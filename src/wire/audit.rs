@@ -7,7 +7,7 @@ use super::frame::Text;
 use super::logs::Cursor;
 use super::moment::Point;
 use super::record::{self, members};
-use crate::pairing::{Actor, Deed, DeviceId, Gave, Record, Warrant};
+use crate::pairing::{Actor, Deed, DeviceId, Record, Warrant};
 use crate::views::{deed_sentence, event_sentence, time_text, who};
 
 /// Params of `audit.events`; a record has to fit all that is there.
@@ -90,10 +90,7 @@ pub fn warrant(warrant: &Warrant<'_>, reads_all: bool, sees: impl Fn(&DeviceId) 
     let mut authority = None;
     for deed in warrant.deeds.iter().take(shown).rev() {
         let by = if is_hidden(deed) { "another device".to_owned() } else { who(&deed.actor) };
-        let (request, from) = match &deed.gave {
-            Gave::Grant { request, from, .. } => (*request, *from),
-            Gave::Code(_) | Gave::FirstPolicy | Gave::Policy => (None, None),
-        };
+        let (request, from) = deed.request();
         authority = Some(members([
             ("seq", Some(deed.seq.0.into())),
             ("at", Some(time_text(deed.at).into())),

@@ -1,7 +1,11 @@
 //! On whose authority what is held is held.
 
-use openclaw_pairing::pairing::{CodeGrant, Gave, Provenance, Root, Warrant};
+use openclaw_pairing::pairing::{
+    DeviceImported, DeviceRestored, DeviceSucceeded, Gave, GrantWithdrawn, ImportedGrant, Provenance, RoleGrant,
+    RollbackAccepted, Root, Warrant,
+};
 
+use super::sight::imported;
 use super::*;
 
 /// The acts from the one that gave the scope upwards, and the root.
@@ -144,13 +148,71 @@ fn what_a_setup_code_gave_rests_on_what_its_maker_held() {
     let mut world = World::under(ASK);
     let admin = world.pair(1, ALL);
     let digest = Digest([7; 32]);
-    let grants = vec![CodeGrant { role: Role::Operator, scopes: scopes("read") }];
+    let grants = vec![RoleGrant { role: Role::Operator, scopes: scopes("read") }];
     let told = world.tell(admin, Command::CreateSetupCode { grants, digest, lives_ms: limits::SETUP_CODE_MS.1, label: None });
     assert!(!told.is_refused(), "{:?}", told.outcome);
     let visit = visit(2).asks("read").secret(SharedVerdict::Missing).code(digest);
     assert!(!world.connect(&visit).is_refused());
     let given = ["setup code by setupCode", "setup code made by 1", "approval by the owner", "owner"];
     assert_eq!(chain(&world, 2, Role::Operator, "read"), given);
+}
+
+fn import(world: &mut World, n: u8, names: &str) {
+    let grants = vec![ImportedGrant { role: Role::Operator, scopes: scopes(names), token: None }];
+    world.note(owner(), DeviceImported { source: Digest([1; 32]), profile: imported(n), grants }.into());
+}
+
+#[test]
+fn what_was_taken_over_rests_on_nobodys_approval() {
+    let mut world = World::under(ASK);
+    import(&mut world, 1, ALL);
+    assert_eq!(chain(&world, 1, Role::Operator, "talk"), ["import by the owner", "import"]);
+    approves(&mut world, &by(1, ALL), 2, "read");
+    assert_eq!(chain(&world, 2, Role::Operator, "read"), ["approval by 1", "import by the owner", "import"]);
+}
+
+/// A place is handed on with what it rests on; whoever has it gives by it, and the old one is not asked.
+#[test]
+fn a_successor_holds_by_what_was_given_to_the_device_before_it() {
+    let mut world = World::under(ASK);
+    let admin = world.pair(1, ALL);
+    approves(&mut world, &admin, 2, "read admin");
+    let request = world.connect(&visit(3).asks("read")).request();
+    world.note(owner(), DeviceSucceeded { device: device(2), by: device(3), request }.into());
+    let before = [&["succession by the owner", "approval by 1"][..], &BY_OWNER].concat();
+    assert_eq!(chain(&world, 3, Role::Operator, "read"), before);
+    assert_eq!(chain(&world, 2, Role::Operator, "read"), [""; 0]);
+    approves(&mut world, &by(3, "read admin"), 4, "write");
+    assert_eq!(chain(&world, 4, Role::Operator, "write"), [&["approval by 3"], &before[..]].concat());
+}
+
+#[test]
+fn what_is_restored_is_held_as_it_was_before() {
+    let mut world = World::under(ASK);
+    let admin = world.pair(1, ALL);
+    approves(&mut world, &admin, 2, "read");
+    world.remove(owner(), 2);
+    let grants = vec![RoleGrant { role: Role::Operator, scopes: scopes("read") }];
+    world.note(owner(), DeviceRestored { profile: imported(2), grants }.into());
+    let restored = [&["restoration by the owner", "approval by 1"][..], &BY_OWNER].concat();
+    assert_eq!(chain(&world, 2, Role::Operator, "read"), restored);
+}
+
+#[test]
+fn what_was_withdrawn_or_suspended_is_held_by_nothing() {
+    let mut world = World::under(ASK);
+    let admin = world.pair(1, ALL);
+    world.pair(2, "talk");
+    world.pair(2, "read");
+    approves(&mut world, &admin, 2, "write");
+    let withdrawn = GrantWithdrawn { device: device(2), role: Role::Operator, scopes: scopes("write") };
+    world.note(owner(), withdrawn.into());
+    assert_eq!(chain(&world, 2, Role::Operator, "write"), [""; 0]);
+    assert_eq!(chain(&world, 2, Role::Operator, "talk"), BY_OWNER, "given by itself");
+    let (head, keeps) = (world.registry.head(), vec![device(1)]);
+    world.note(owner(), RollbackAccepted { head, witnessed: Seq(99), hash: Digest([1; 32]), keeps }.into());
+    assert_eq!(chain(&world, 2, Role::Operator, "read"), [""; 0]);
+    assert_eq!(chain(&world, 1, Role::Operator, "read"), BY_OWNER);
 }
 
 /// Who gave something by `operator.admin` is asked how it came to that, not to what it gave.

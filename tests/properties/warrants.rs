@@ -1,7 +1,7 @@
 //! On whose authority what is held is held: told by the fold, and held against whole scans of the records.
 
 use openclaw_pairing::pairing::{
-    Actor, Deed, Event, Gave, KnownScope, Provenance, Registry, Role, Root, Rule, ScopeSet, Seq, Warrant,
+    Actor, Coming, Deed, Event, Gave, KnownScope, Provenance, Registry, Role, Root, Rule, ScopeSet, Seq, Warrant,
 };
 
 use crate::support::story::Played;
@@ -21,11 +21,14 @@ fn every_scope_held_has_a_warrant_up_to_a_root_and_each_giver_held_what_it_gave_
                     for scope in if held.is_empty() { vec![held] } else { held.each() } {
                         let warrant = provenance.warrant(&device.id, *role, &scope);
                         let warrant = warrant.unwrap_or_else(|| panic!("{} holds {scope} as {role} by nothing", device.id));
-                        let Gave::Grant { device: to, role: of, scopes, .. } = &warrant.deeds[0].gave else {
-                            panic!("{warrant:?} gives nobody anything")
-                        };
-                        assert_eq!((to, of), (&device.id, role));
-                        assert!(scopes.covers(*role, &scope), "{scopes} does not cover {scope}");
+                        match &warrant.deeds[0].gave {
+                            Gave::Grant { device: to, role: of, scopes, .. } => {
+                                assert_eq!((to, of), (&device.id, role));
+                                assert!(scopes.covers(*role, &scope), "{scopes} does not cover {scope}");
+                            }
+                            Gave::Place { device: to, .. } => assert_eq!(to, &device.id),
+                            other => panic!("{other:?} gives no device anything"),
+                        }
                         holds_up(played, &warrant, &scope, Seq(u64::try_from(folded).expect("few").saturating_add(1)));
                     }
                 }
@@ -46,6 +49,11 @@ fn holds_up(played: &Played, warrant: &Warrant<'_>, scope: &ScopeSet, now: Seq) 
         let above = warrant.deeds.get(place + 1).copied();
         match (&deed.actor, &deed.gave) {
             (_, Gave::FirstPolicy) => assert_eq!((warrant.root, above.is_none()), (Some(Root::Policy), true)),
+            (Actor::Owner(_), Gave::Place { how: Coming::Imported, .. }) => {
+                assert_eq!((warrant.root, above.is_none()), (Some(Root::Import), true));
+            }
+            // As it was held before.
+            (Actor::Owner(_), Gave::Place { .. }) => assert!(above.is_some()),
             (Actor::Owner(_), _) => assert_eq!((warrant.root, above.is_none()), (Some(Root::Owner), true)),
             (Actor::Rule(Rule::SetupCode), _) => assert!(matches!(above.map(|deed| &deed.gave), Some(Gave::Code(_)))),
             (Actor::Rule(_) | Actor::SharedSecret { .. }, _) => {
@@ -55,7 +63,11 @@ fn holds_up(played: &Played, warrant: &Warrant<'_>, scope: &ScopeSet, now: Seq) 
                 assert!(between.all(|record| !matches!(&record.event, Event::PolicyChanged(_))), "it was in force");
             }
             (Actor::Device { device, .. }, _) => {
-                let Some(Deed { gave: Gave::Grant { device: to, role: Role::Operator, .. }, .. }) = above else {
+                let Some(Deed {
+                    gave: Gave::Grant { device: to, role: Role::Operator, .. } | Gave::Place { device: to, .. },
+                    ..
+                }) = above
+                else {
                     panic!("{deed:?} rests on {above:?}")
                 };
                 assert_eq!(to, device);
