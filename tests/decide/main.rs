@@ -16,6 +16,7 @@ mod policy;
 mod requests;
 mod sight;
 mod tokens;
+mod told;
 mod warrants;
 
 use openclaw_pairing::limits;
