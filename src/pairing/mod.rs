@@ -39,5 +39,5 @@ pub use registry::{
     Activity, Applied, Device, Finding, Grant, Registry, Request, Resting, Retired, RetiredWhy, Run, SetupCode, Token, Unseen,
 };
 pub use scopes::{KnownScope, MalformedScopes, Role, ScopeSet};
-pub use simulation::{Difference, Simulation};
+pub use simulation::{Difference, Simulation, Tally};
 pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, foreign_digest, same};

@@ -39,6 +39,25 @@ pub struct Difference {
     pub times: u64,
 }
 
+/// How many decisions would differ, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// They would be refused, and were not.
+    pub refused: u64,
+    /// They were refused, and would not be.
+    pub done: u64,
+    /// They would give other scopes, or be refused for another reason.
+    pub otherwise: u64,
+}
+
+impl Tally {
+    /// All of them.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.refused.saturating_add(self.done).saturating_add(self.otherwise)
+    }
+}
+
 impl Simulation {
     /// Tries `policy` on history from behind what `registry` holds.
     #[must_use]
@@ -68,6 +87,22 @@ impl Simulation {
     #[must_use]
     pub fn differences(&self) -> &BTreeMap<Seq, Difference> {
         &self.differences
+    }
+
+    /// What would differ, added up by what it is about.
+    pub fn by<K: Ord>(&self, about: impl Fn(&Difference) -> K) -> BTreeMap<K, Tally> {
+        let mut tallies: BTreeMap<K, Tally> = BTreeMap::new();
+        for difference in self.differences.values() {
+            let tally = tallies.entry(about(difference)).or_default();
+            let way = match (&difference.then, &difference.now) {
+                (Answer::Refused(_), Answer::Refused(_)) => &mut tally.otherwise,
+                (_, Answer::Refused(_)) => &mut tally.refused,
+                (Answer::Refused(_), _) => &mut tally.done,
+                _ => &mut tally.otherwise,
+            };
+            *way = way.saturating_add(difference.times);
+        }
+        tallies
     }
 
     /// Goes on to the next record.

@@ -7,6 +7,7 @@ mod machine;
 mod model;
 mod order;
 mod owner;
+mod past;
 #[path = "../support/mod.rs"]
 mod support;
 
