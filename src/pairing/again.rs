@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::command::{Command, Context, Decision, Mint, Outcome, Refusal};
 use super::decide::decide;
 use super::event::{
-    Act, Actor, Address, Ask, Attempt, CodeGrant, CommandName, CommandRefused, Description, Event, Issue, PairingRequested,
-    Record, Rule, TokenVerdict,
+    Act, Actor, Address, Ask, Attempt, CommandName, CommandRefused, Description, Event, Issue, PairingRequested, Record,
+    RoleGrant, Rule, TokenVerdict,
 };
 use super::ids::{DeviceId, Digest, Millis, PublicKey, Seq, SetupCodeId};
 use super::policy::Policy;
@@ -193,7 +193,7 @@ fn connect(registry: &Registry, led_to: Option<&LedTo>, attempt: &Attempt, now: 
 
 fn good_code(registry: &Registry, ask: &Ask, now: Millis) -> Option<SetupCodeId> {
     let gives =
-        |grants: &[CodeGrant]| grants.iter().any(|grant| grant.role == ask.role && grant.scopes.covers(ask.role, &ask.scopes));
+        |grants: &[RoleGrant]| grants.iter().any(|grant| grant.role == ask.role && grant.scopes.covers(ask.role, &ask.scopes));
     let mut codes = registry.setup_codes();
     let good = codes.find(|(_, code)| code.spent.is_none() && now < code.expires && registry.stands(code) && gives(&code.grants));
     good.map(|(id, _)| *id)
@@ -203,10 +203,10 @@ fn good_code(registry: &Registry, ask: &Ask, now: Millis) -> Option<SetupCodeId>
 fn done(registry: &Registry, record: &Record) -> Option<Command> {
     let is_shared = matches!(record.actor, Actor::SharedSecret { .. });
     Some(match &record.event {
-        Event::PairingApproved(event) => Command::Approve { request: event.request? },
+        Event::PairingApproved(event) if event.act == Act::Approval => Command::Approve { request: event.request? },
         // Whether it is one of several of an address, each stands for itself.
         Event::PairingRejected(event) => Command::Reject { request: event.request },
-        Event::PairingRequested(event) => {
+        Event::PairingRequested(event) if record.actor.is_device(&event.device) => {
             let device = registry.device(&event.device)?;
             let (role, shown) = (event.ask.role, &event.ask.scopes);
             // It may show more than was asked for: what the request before it did.
@@ -229,6 +229,8 @@ fn done(registry: &Registry, record: &Record) -> Option<Command> {
             Command::CreateSetupCode { grants, digest, lives_ms, label: event.label.clone() }
         }
         Event::SetupCodeRevoked(event) => Command::RevokeSetupCode { code: event.code },
+        // The owner's alone, and from an agent's shell as the policy says: all of these by the same rule.
+        Event::DeviceImported(_) | Event::DeviceSucceeded(_) | Event::RollbackAccepted(_) => Command::Import { devices: vec![] },
         _ => return None,
     })
 }
@@ -256,6 +258,11 @@ fn refused(event: &CommandRefused) -> Option<Command> {
                 _ => Rule::LocalUpgrade,
             };
             Command::ArmRule { rule }
+        }
+        // The owner's alone, and from an agent's shell as the policy says: all of these by the same rule.
+        CommandName::Undo | CommandName::Succeed | CommandName::Import | CommandName::AcceptRollback => {
+            let by_rule = matches!(event.refusal, Refusal::FromExecShell | Refusal::OwnerOnly);
+            by_rule.then_some(Command::Import { devices: vec![] })?
         }
         // The text of a policy that was not applied is not kept. From an agent's shell, all that matters is that it was looser.
         CommandName::ApplyPolicy if event.refusal == Refusal::FromExecShell => {

@@ -167,6 +167,9 @@ fn command(event: &Event) -> Option<CommandName> {
         Event::OwnerActsSeen(_) => CommandName::MarkSeen,
         Event::SetupCodeCreated(_) => CommandName::CreateSetupCode,
         Event::SetupCodeRevoked(_) => CommandName::RevokeSetupCode,
+        Event::DeviceImported(_) => CommandName::Import,
+        Event::DeviceSucceeded(_) => CommandName::Succeed,
+        Event::RollbackAccepted(_) => CommandName::AcceptRollback,
         _ => return None,
     })
 }

@@ -6,8 +6,8 @@ use std::fmt;
 use super::sentence::{quote, time_text, who};
 use super::simulation::client_text;
 use crate::pairing::{
-    Actor, Condition, DEFAULT_POLICY, Device, DeviceId, Grant, Millis, Registry, Request, RequestId, Role, Rule, SetupCode,
-    SetupCodeId, policy_digest,
+    Actor, Condition, DEFAULT_POLICY, Device, DeviceId, Grant, Issued, Millis, Registry, Request, RequestId, Role, Rule,
+    SetupCode, SetupCodeId, policy_digest,
 };
 
 /// What a fact is about, in the order in which they are told.
@@ -99,8 +99,11 @@ fn grant_facts(grant: &Grant) -> Vec<(Field, Option<String>)> {
     let revoked = grant.revoked.as_ref().map(|(at, by)| by_at(*at, by));
     let token = grant.token.as_ref().map(|token| {
         let rotated = token.rotated_at.map(|at| format!(", rotated {}", time_text(at))).unwrap_or_default();
-        let scopes = &token.scopes;
-        format!("{scopes}, derived with key {}, issued {}{rotated}", token.issue.key, time_text(token.created_at))
+        let kind = match token.issue {
+            Issued::Derived(issue) => format!("derived with key {}", issue.key),
+            Issued::Imported(_) => "imported".to_owned(),
+        };
+        format!("{}, {kind}, issued {}{rotated}", token.scopes, time_text(token.created_at))
     });
     let approvers = grant.approvers.iter().map(|device| format!("device {device}"));
     let approvers = approvers.chain(grant.rules.iter().map(|rule| format!("rule {rule}"))).collect::<Vec<_>>();
@@ -163,7 +166,7 @@ pub struct FactChange {
     pub to: Option<String>,
 }
 
-/// What two registries of one history say differently, and how the requests ended that wait in the first only.
+/// What two registries of one history say differently, and how that ended which is in the first only.
 #[must_use]
 pub fn fact_changes(from: &Registry, to: &Registry) -> Vec<FactChange> {
     let (mut before, after) = (facts(from), facts(to));
@@ -176,6 +179,16 @@ pub fn fact_changes(from: &Registry, to: &Registry) -> Vec<FactChange> {
             field: "ended",
             from: None,
             to: Some(ended),
+        }));
+    }
+    for device in from.devices().filter(|device| to.device(&device.id).is_none()) {
+        let succeeded = to.succession(&device.id);
+        let gone = succeeded.map(|next| format!("{}, device {} has its place", time_text(next.at), next.by));
+        changes.extend(gone.map(|gone| FactChange {
+            of: Of::Device(device.id, None),
+            field: "succeeded",
+            from: None,
+            to: Some(gone),
         }));
     }
     for ((of, field), now) in after {
