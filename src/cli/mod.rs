@@ -15,6 +15,8 @@ mod moment;
 mod nodes;
 mod output;
 mod policy;
+mod replay;
+mod simulate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -23,13 +25,14 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::authority::PastError;
 use crate::client::ClientError;
 use crate::gateway::GatewayError;
 use crate::host::{Host, SystemHost};
 use crate::journal::JournalError;
 use crate::keyring::KeyringError;
 use crate::state::{StateDir, StateError};
-use crate::views::quote;
+use crate::views::{quote, time_text};
 use crate::wire::frame::WireError;
 use output::Output;
 
@@ -78,6 +81,8 @@ enum Command {
     Logs(logs::Args),
     /// Tell who approved which scope for which device, when, and on whose authority
     Audit(audit::Args),
+    /// Tell what was true at a point of history, or what changed between two
+    Replay(replay::Args),
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
@@ -155,6 +160,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Audit(args) => wait_for(audit::run(&args, &world, out)),
+        Command::Replay(args) => replay::run(&args, &world, out),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
     }
@@ -233,6 +239,18 @@ impl From<JournalError> for Failure {
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<PastError> for Failure {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::Journal(error) => error.into(),
+            PastError::Early { begins } => {
+                Self::new(Exit::Failed, format!("{error}: its first record is of {}", time_text(begins)))
+            }
+            error => Self::new(Exit::Failed, error.to_string()),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ mod policy;
 mod redact;
 mod sentence;
 mod sheet;
+mod simulation;
+mod state;
 mod warrant;
 mod why;
 
@@ -14,5 +16,7 @@ pub use policy::{change_line, resting_sentence, spares_sentence, warning_sentenc
 pub use redact::Redaction;
 pub use sentence::{About, age_text, close_reason, event_sentence, quote, refusal_sentence, time_of, time_text, who};
 pub use sheet::{COLUMNS, sheet_row};
+pub use simulation::{answer_text, client_text, difference_sentence, tally_text};
+pub use state::{FactChange, Field, Of, fact_changes, facts};
 pub use warrant::deed_sentence;
 pub use why::{Why, pending, why};

@@ -14,3 +14,5 @@ pub mod notice;
 pub mod owner;
 pub mod policy;
 pub mod record;
+pub mod simulation;
+pub mod state;
