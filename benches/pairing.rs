@@ -10,7 +10,8 @@ use openclaw_pairing::journal::{Journal, Lock, Options};
 use openclaw_pairing::pairing::{
     Actor, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential, DEFAULT_POLICY,
     Described, Description, Device, DeviceId, Event, Forwarding, Issue, JournalCreated, JournalId, KeyId, Millis, Mint, PeerUser,
-    Person, Proof, PublicKey, Record, Registry, Role, Salt, ScopeSet, SharedVerdict, SignatureForm, Source, TokenVerdict, decide,
+    Person, Proof, Provenance, PublicKey, Record, Registry, Role, Salt, ScopeSet, SharedVerdict, SignatureForm, Source,
+    TokenVerdict, decide,
 };
 
 const SIZES: [u32; 3] = [10, 1_000, 10_000];
@@ -209,6 +210,13 @@ fn replaying(c: &mut Criterion) {
                 let mut registry = Registry::default();
                 records.iter().for_each(|record| registry.apply(record));
                 registry
+            });
+        });
+        group.bench_function("fold of what was granted, for audit", |b| {
+            b.iter(|| {
+                let mut provenance = Provenance::default();
+                records.iter().for_each(|record| provenance.apply(record));
+                provenance
             });
         });
         // What it is measured against: no check, no chain, no fold.

@@ -16,7 +16,8 @@ mod segments;
 
 use insta::assert_snapshot;
 use openclaw_pairing::journal::format::SEGMENT_HEADER_BYTES;
-use openclaw_pairing::pairing::{Millis, Record, Seq};
+use openclaw_pairing::limits::LOG_LINES;
+use openclaw_pairing::pairing::{Actor, Millis, OwnerActsSeen, Person, Record, Seq};
 use segments::{appendable, segments_of};
 use support::{JOURNAL, journal_of};
 
@@ -380,12 +381,36 @@ fn what_a_device_holds_is_told_back_to_its_root() {
     let running = home.run(&["audit", "pocket"]);
     let paired = running.lines().find(|line| line.contains("got its operator token")).expect("a token");
     let then = paired.split_whitespace().next().expect("a seq");
-    assert_snapshot!("audit_10_in_the_past", audit(&["pocket", "--at", then]));
+    assert_snapshot!("audit_10_in_the_past", audit(&[&id, "--at", then]));
     gateway.stop();
     assert_eq!(home.run(&["audit", "pocket"]), running);
     home.run(&["devices", "remove", &id]);
     assert_snapshot!("audit_11_removed", audit(&[&id, "--since", "1h", "--actor", "owner"]));
     assert_snapshot!("audit_12_nothing", audit(&["--until", "0"]));
+}
+
+/// No answer holds so much; what is printed is one list all the same, with the newest last.
+#[test]
+fn an_audit_is_whole_however_many_answers_it_takes() {
+    let mut records = vec![appendable().swap_remove(0)];
+    let owner = Person { uid: 1000, pid: 7, program: "openclaw".to_owned(), terminal: None, from_exec: false };
+    let end = u64::try_from(LOG_LINES.1).expect("small") + 50;
+    let at = records[0].at;
+    records.extend((2..=end).map(|seq| Record {
+        seq: Seq(seq),
+        at,
+        actor: Actor::Owner(owner.clone()),
+        event: OwnerActsSeen { through: Seq(seq - 1) }.into(),
+    }));
+    let batches: Vec<_> = records.chunks(1_000).collect();
+    let home = Home::with_journal(&journal_of(JOURNAL, &batches));
+    let all: Vec<_> = (1..=end).collect();
+    let text = String::from_utf8(home.output(&["audit"]).stdout).expect("UTF-8");
+    let seqs = text.lines().map(|line| line.split_whitespace().next().and_then(|seq| seq.parse().ok()).expect("a seq"));
+    assert_eq!(seqs.collect::<Vec<u64>>(), all);
+    let json: serde_json::Value = serde_json::from_slice(&home.output(&["audit", "--json"]).stdout).expect("one document");
+    let seqs = json["events"].as_array().expect("events").iter().map(|event| event["seq"].as_u64().expect("a seq"));
+    assert_eq!(seqs.collect::<Vec<_>>(), all);
 }
 
 #[test]

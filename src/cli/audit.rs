@@ -7,6 +7,7 @@ use super::door::{Door, Purpose, Reach};
 use super::moment::Point;
 use super::output::{Bulk, Output};
 use super::{Failure, World};
+use crate::pairing::Millis;
 use crate::views::quote;
 use crate::wire::moment::point;
 use crate::wire::record::line;
@@ -40,8 +41,8 @@ pub(super) struct Args {
     /// End with this record, or with those of this time
     #[arg(long, value_name = "SEQ|TIME")]
     until: Option<Point>,
-    /// Look at the past: what was held then, and what had happened
-    #[arg(long, value_name = "SEQ|TIME", conflicts_with = "until")]
+    /// As it was at this record, or at this time
+    #[arg(long, value_name = "SEQ|TIME")]
     at: Option<Point>,
     #[command(flatten)]
     reach: Reach,
@@ -49,7 +50,10 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, world: &World, out: &Output) -> Result<(), Failure> {
     out.speak_json(args.reach.json);
-    let mut door = args.reach.open(world, Purpose::Look).await?;
+    let mut door = match args.at {
+        Some(at) => args.reach.look_back(at, world, out)?,
+        None => args.reach.open(world, Purpose::Look).await?,
+    };
     let told = tell(args, &mut door, world, out).await;
     door.close().await;
     told
@@ -57,12 +61,12 @@ pub(super) async fn run(args: &Args, world: &World, out: &Output) -> Result<(), 
 
 async fn tell(args: &Args, door: &mut Door, world: &World, out: &Output) -> Result<(), Failure> {
     let mut progress = out.progress("looked through");
-    let (mut params, at) = params(args, world);
+    let mut params = params(args, door.now(world));
     let mut page = door.call("audit.events", Value::Object(params.clone())).await?;
     let device = page.get("deviceId").cloned();
     let holds = match &device {
         Some(device) => {
-            let wanted = [("role", json!(args.role)), ("scope", json!(args.scope)), ("at", at.unwrap_or_default())];
+            let wanted = [("role", json!(args.role)), ("scope", json!(args.scope))];
             let wanted = wanted.into_iter().filter(|(_, value)| !value.is_null());
             let asked = wanted.chain([("deviceId", device.clone())]).map(|(key, value)| (key.to_owned(), value));
             Some(door.call("audit.warrants", Value::Object(asked.collect())).await?)
@@ -86,12 +90,9 @@ async fn tell(args: &Args, door: &mut Door, world: &World, out: &Output) -> Resu
     sheet.end()
 }
 
-/// What is asked for, and which point of the past.
-fn params(args: &Args, world: &World) -> (Map<String, Value>, Option<Value>) {
-    let now = world.host.wall();
+/// What is asked for.
+fn params(args: &Args, now: Millis) -> Map<String, Value> {
     let seen = |typed: Option<Point>| typed.map(|typed| point(typed.seen_from(now)));
-    let (since, at) = (seen(args.since), seen(args.at));
-    let until = seen(args.until).or_else(|| at.clone());
     let typed = [
         ("about", &args.about),
         ("deviceId", &args.device),
@@ -102,8 +103,8 @@ fn params(args: &Args, world: &World) -> (Map<String, Value>, Option<Value>) {
         ("reason", &args.reason),
     ];
     let typed = typed.into_iter().map(|(key, value)| (key, value.as_deref().map(Value::from)));
-    let all = typed.chain([("since", since), ("until", until)]);
-    (all.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect(), at)
+    let all = typed.chain([("since", seen(args.since)), ("until", seen(args.until))]);
+    all.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
 /// What is printed as it comes, however much it is.

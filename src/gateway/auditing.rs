@@ -63,7 +63,7 @@ impl Desk {
         Ok(answer.into())
     }
 
-    /// On whose authority a device holds what it holds, or held it at a point of the past.
+    /// On whose authority a device holds what it holds.
     pub(super) async fn warrants(&self, caller: &Caller, params: WarrantsParams) -> Result<Value, WireError> {
         let registry = self.authority.registry();
         let id = device_id(&params.device_id)?;
@@ -72,33 +72,20 @@ impl Desk {
         if !may_read_of(&registry, &caller.actor, &id) {
             return Err(WireError::invalid("unknown deviceId"));
         }
-        let (head, at) = (registry.head(), params.at.map(|point| point.0));
-        let journal = self.journal.clone();
+        let (head, journal) = (registry.head(), self.journal.clone());
         let _mine = self.reading_all.lock().await;
         let folded = aside(move || {
-            let (mut past, mut provenance, mut begins) = (Registry::default(), Provenance::default(), None);
+            let mut provenance = Provenance::default();
             scan(&journal, Seq(1), head, |record| {
-                if at.is_some_and(|at| !record.is_until(at)) {
-                    return Scan::Over;
-                }
-                if at.is_some() {
-                    past.apply(record);
-                }
                 provenance.apply(record);
-                begins.get_or_insert(record.seq);
                 Scan::On
             })?;
-            Ok((past, provenance, begins))
+            Ok(provenance)
         });
-        let (past, provenance, begins) = folded.await?;
-        if let (Some(_), Some(begins)) = (at, begins.filter(|begins| *begins > Seq(1))) {
-            let why = format!("the records before seq {begins} are kept elsewhere, so nobody can tell here what was held then");
-            return Err(WireError::invalid(why));
-        }
-        let then = if at.is_some() { &past } else { &*registry };
+        let provenance = folded.await?;
         let sees = |device: &DeviceId| may_read_of(&registry, &caller.actor, device);
         let reads_all = may_read_all(&registry, &caller.actor);
-        let device = then.device(&id);
+        let device = registry.device(&id);
         let holds = device.iter().flat_map(|device| held(device, role, scope.as_ref())).map(|(role, scope)| {
             let warrant = provenance.warrant(&id, role, &scope);
             json!({

@@ -58,9 +58,6 @@ pub struct WarrantsParams {
     /// This scope only, held itself or by implication.
     #[serde(default)]
     pub scope: Option<Text>,
-    /// As it was then.
-    #[serde(default)]
-    pub at: Option<Point>,
 }
 
 /// A record and its sentence; to whoever may not read all no more than a log tells.
