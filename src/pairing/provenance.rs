@@ -190,7 +190,9 @@ impl Provenance {
             Event::SetupCodeSpent(event) => self.spent = self.codes.remove(&event.code).map(|(made, _)| made),
             Event::SetupCodeRevoked(event) => drop(self.codes.remove(&event.code)),
             Event::PairingRequested(event) => {
-                self.asked.retain(|request, _| Some(*request) != event.supersedes);
+                if let Some(old) = event.supersedes {
+                    self.asked.remove(&old);
+                }
                 self.asked.insert(event.request, (event.device, event.address));
             }
             Event::PairingRejected(event) => drop(self.asked.remove(&event.request)),
@@ -205,7 +207,7 @@ impl Provenance {
             Event::DeviceRemoved(event) => drop(self.end(event.device)),
             Event::DeviceRestored(event) => {
                 let (device, how) = (event.profile.device, Coming::Restored);
-                let before = self.ended.get(&device).cloned().map(Rests::Place);
+                let before = self.ended.get(&device).filter(|place| !place.is_empty()).cloned().map(Rests::Place);
                 self.note(record, Gave::Place { device, how }, before.unwrap_or_else(|| self.rests(&record.actor)));
                 let grants = event.grants.iter().map(|grant| (grant.role, grant.scopes.clone()));
                 self.enter(record.seq, device, grants);
@@ -305,6 +307,15 @@ impl Provenance {
 }
 
 impl Deed {
+    /// The device that it gave something to, where it was a device.
+    #[must_use]
+    pub const fn device(&self) -> Option<DeviceId> {
+        match &self.gave {
+            Gave::Grant { device, .. } | Gave::Place { device, .. } => Some(*device),
+            Gave::Code(_) | Gave::FirstPolicy | Gave::Policy => None,
+        }
+    }
+
     /// The request that it settled, and where that was made.
     #[must_use]
     pub fn request(&self) -> (Option<RequestId>, Option<Address>) {

@@ -7,7 +7,7 @@ use super::frame::Text;
 use super::logs::Cursor;
 use super::moment::Point;
 use super::record::{self, members};
-use crate::pairing::{Actor, Deed, DeviceId, Record, Warrant};
+use crate::pairing::{Actor, Deed, DeviceId, Gave, Record, Warrant};
 use crate::views::{deed_sentence, event_sentence, time_text, who};
 
 /// Params of `audit.events`; a record has to fit all that is there.
@@ -77,16 +77,19 @@ pub fn event(record: &Record, reads_all: bool) -> Value {
     value
 }
 
-/// A warrant: the act that gave, and below `authority` what its actor gave it by. A device that the caller may not see is told as
-/// another one, and nothing above it.
+/// A warrant: the act that gave, and below `authority` what its actor gave it by. Whoever may not read all is told of what was given
+/// to devices that it may see and of policies, and no other device is named.
 #[must_use]
 pub fn warrant(warrant: &Warrant<'_>, reads_all: bool, sees: impl Fn(&DeviceId) -> bool) -> Value {
-    let is_hidden = |deed: &Deed| matches!(&deed.actor, Actor::Device { device, .. } if !sees(device));
-    let hidden = warrant.deeds.iter().position(|deed| is_hidden(deed));
-    let shown = hidden.map_or(warrant.deeds.len(), |last| last.saturating_add(1));
+    let is_told = |deed: &&&Deed| match deed.device() {
+        Some(device) => sees(&device),
+        None => reads_all || !matches!(deed.gave, Gave::Code(_)),
+    };
+    let told: Vec<_> = warrant.deeds.iter().take_while(is_told).collect();
     let mut authority = None;
-    for deed in warrant.deeds.iter().take(shown).rev() {
-        let by = if is_hidden(deed) { "another device".to_owned() } else { who(&deed.actor) };
+    for deed in told.into_iter().rev() {
+        let is_named = !matches!(&deed.actor, Actor::Device { device, .. } if !sees(device));
+        let by = if is_named { who(&deed.actor) } else { "another device".to_owned() };
         let (request, from) = deed.request();
         authority = Some(members([
             ("seq", Some(deed.seq.0.into())),

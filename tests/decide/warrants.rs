@@ -4,6 +4,7 @@ use openclaw_pairing::pairing::{
     DeviceImported, DeviceRestored, DeviceSucceeded, Gave, GrantWithdrawn, ImportedGrant, Provenance, RoleGrant,
     RollbackAccepted, Root, Warrant,
 };
+use openclaw_pairing::wire::audit;
 
 use super::sight::imported;
 use super::*;
@@ -231,6 +232,43 @@ fn each_step_upwards_asks_for_the_power_that_was_used() {
     approves(&mut world, &by(2, "admin"), 5, "read");
     let gave_admin = ["approval by 2", "approval by 1", "approval by 4", "approval by the owner", "owner"];
     assert_eq!(chain(&world, 5, Role::Operator, "read"), gave_admin);
+}
+
+/// What a reader is told of its own warrant names neither who made the code nor the code, nor the device that it has the place of.
+#[test]
+fn x34_a_warrant_tells_a_reader_of_itself_and_of_policies() {
+    let told = |world: &World, n: u8| {
+        let mut provenance = Provenance::default();
+        world.records.iter().for_each(|record| provenance.apply(record));
+        let warrant = provenance.warrant(&device(n), Role::Operator, &scopes("read")).expect("a warrant");
+        let tell = |reads_all: bool| audit::warrant(&warrant, reads_all, |id| reads_all || *id == device(n)).to_string();
+        (tell(true), tell(false))
+    };
+    let mut world = World::under(ASK);
+    let admin = world.pair(1, ALL);
+    let digest = Digest([7; 32]);
+    let grants = vec![RoleGrant { role: Role::Operator, scopes: scopes("read") }];
+    let command = Command::CreateSetupCode { grants, digest, lives_ms: limits::SETUP_CODE_MS.1, label: None };
+    let Outcome::CodeCreated { code, .. } = world.tell(admin.clone(), command).outcome else { panic!("no code") };
+    world.connect(&visit(2).asks("read").secret(SharedVerdict::Missing).code(digest));
+    let (all, little) = told(&world, 2);
+    for hidden in [code.to_string(), device(1).to_string()] {
+        assert!(all.contains(&hidden) && !little.contains(&hidden), "{hidden} in {little}");
+    }
+
+    approves(&mut world, &admin, 3, "read");
+    let first = world.connect(&visit(4).asks("read")).request();
+    let command = DeviceSucceeded { device: device(3), by: device(4), request: first };
+    world.note(owner(), command.into());
+    let (all, little) = told(&world, 4);
+    assert!(all.contains(&device(1).to_string()) && all.contains("\"authority\""), "{all}");
+    assert!(!little.contains(&device(1).to_string()) && !little.contains("\"authority\""), "{little}");
+    assert!(little.ends_with("\"root\":\"owner\"}"), "{little}");
+
+    let mut world = World::new();
+    world.connect(&visit(2).local().asks("read"));
+    let (_, little) = told(&world, 2);
+    assert!(little.contains("the policy that the journal began with"), "{little}");
 }
 
 /// Where it is asked again, what stands is what the journal tells up to there.
