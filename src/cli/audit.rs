@@ -117,7 +117,7 @@ struct Sheet {
 impl Sheet {
     fn begin(&mut self, page: &Value, holds: Option<&Value>) -> Result<(), Failure> {
         if self.json {
-            let member = |key: &str| holds.and_then(|holds| holds.get(key)).map(line);
+            let member = |key: &str| holds.and_then(|holds| holds.get(key)).filter(|value| !value.is_null()).map(line);
             let request = page.get("requestId").map(line);
             let of =
                 [("device", member("deviceId")), ("label", member("label")), ("request", request), ("holds", member("holds"))];

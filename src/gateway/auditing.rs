@@ -1,5 +1,5 @@
-//! `audit.events` and `audit.warrants`: the whole journal is read for them, on a thread of its own and with a reader of its own, a chunk
-//! of records at a time.
+//! `audit.events` and `audit.warrants`: the whole journal is read for them, aside and with a reader of its own, so that nobody
+//! else waits; a chunk of records at a time, so that memory does not grow with it.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -18,8 +18,8 @@ use crate::wire::audit::{self, ListParams, WarrantsParams};
 use crate::wire::frame::{Text, WireError};
 
 impl Desk {
-    /// What happened that the caller asks about and may read, oldest first: as much as one answer holds, and where it ended if there
-    /// may be more.
+    /// What happened that the caller asks about and may read, oldest first: as much as one answer holds, and where it ended if
+    /// there may be more.
     pub(super) async fn audit(&self, caller: &Caller, params: ListParams) -> Result<Value, WireError> {
         let registry = self.authority.registry();
         let inquiry = inquiry(&registry, caller, &params)?;
@@ -56,7 +56,6 @@ impl Desk {
             answer.insert("requestId".to_owned(), request.to_string().into());
         }
         answer.insert("events".to_owned(), page.events.into());
-        answer.insert("size".to_owned(), head.0.into());
         if !is_whole {
             answer.insert("cursor".to_owned(), page.last.0.into());
         }
@@ -129,8 +128,8 @@ enum Scan {
     Over,
 }
 
-/// Hands the records from `first` to `head` to `each`, until it has enough; whether there are no more. What is beyond the head may
-/// not be durable yet.
+/// Hands the records from `first` to `head` to `each`, until it has enough; whether there are no more. What is beyond the head
+/// may not be durable yet.
 fn scan(journal: &Path, first: Seq, head: Seq, mut each: impl FnMut(&Record) -> Scan) -> Result<bool, JournalError> {
     let mut reader = Reader::open(journal)?;
     let mut from = first;

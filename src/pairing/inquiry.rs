@@ -62,8 +62,8 @@ impl FromStr for Doer {
 }
 
 impl Inquiry {
-    /// Whether the record is asked for. Connections come and go all day, so they are only where a device, a request or a reason is
-    /// asked about.
+    /// Whether the record is asked for. Connections come and go all day, so they are found only where a device, a request or a
+    /// reason is asked about.
     #[must_use]
     pub fn takes(&self, record: &Record) -> bool {
         let event = &record.event;

@@ -340,8 +340,8 @@ impl Deed {
         }
     }
 
-    /// By which scopes an operator could do it, where `scope` of `role` is what is asked about: the first that it held. Whoever may
-    /// answer requests gives what it holds; all else is `operator.admin`'s.
+    /// By which scopes an operator could do it, where `scope` of `role` is what is asked about: the first that it held. Whoever
+    /// may answer requests gives what it holds; all else is `operator.admin`'s.
     fn power(&self, role: Role, scope: &ScopeSet) -> [ScopeSet; 2] {
         let one = |scope: KnownScope| ScopeSet::from_iter([scope]);
         let first = match (&self.gave, role) {

@@ -78,15 +78,16 @@ pub fn why(
     (!sentences.is_empty()).then_some(Why { device: id, state, request, sentences, next })
 }
 
-/// What a waiting request says to its device, with the rule that would have spared a person and rests, if its last attempt met one.
+/// What a waiting request says to its device, with the rule that would have spared a person and rests, if its last attempt met
+/// one.
 fn told(registry: &Registry, request: &Request, history: &[Record]) -> String {
     let met = last_attempt(request, history).and_then(|(_, need)| need.rests);
     let rests = met.filter(|met| resting_rules(registry).iter().any(|(rule, _)| rule == met));
     sentence(request, PairingNeed { rests, ..what_is_needed(registry, request) })
 }
 
-/// What the last attempt was told that named this request, where that was something else: it may have asked for less, or something
-/// came between.
+/// What the last attempt was told that named this request, where that was something else: it may have asked for less, or
+/// something came between.
 fn told_otherwise(registry: &Registry, request: &Request, history: &[Record]) -> Option<String> {
     let (record, need) = last_attempt(request, history)?;
     let is_the_same = sentence(request, need.clone()) == told(registry, request, history);

@@ -77,8 +77,8 @@ pub fn event(record: &Record, reads_all: bool) -> Value {
     value
 }
 
-/// A warrant: the act that gave, and below `authority` what its actor gave it by. Whoever may not read all is told of what was given
-/// to devices that it may see and of policies, and no other device is named.
+/// A warrant: the act that gave, and below `authority` what its actor gave it by. Whoever may not read all is told of what was
+/// given to devices that it may see and of policies, and no other device is named.
 #[must_use]
 pub fn warrant(warrant: &Warrant<'_>, reads_all: bool, sees: impl Fn(&DeviceId) -> bool) -> Value {
     let is_told = |deed: &&&Deed| match deed.device() {

@@ -234,7 +234,7 @@ fn each_step_upwards_asks_for_the_power_that_was_used() {
     assert_eq!(chain(&world, 5, Role::Operator, "read"), gave_admin);
 }
 
-/// What a reader is told of its own warrant names neither who made the code nor the code, nor the device that it has the place of.
+/// What a reader is told of its own warrant names neither the code nor who made it, nor what the device before it was given by.
 #[test]
 fn x34_a_warrant_tells_a_reader_of_itself_and_of_policies() {
     let told = |world: &World, n: u8| {
