@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use openclaw_pairing::pairing::{
-    Again, Answer, Command, CommandName, Context, DEFAULT_POLICY, DeviceId, Digest, Event, Issue, Mint, Outcome, Policy, Record,
-    Refusal, Registry, Role, Rule, ScopeSet, Seq, Simulation, decide,
+    Again, Answer, Command, CommandName, Context, DEFAULT_POLICY, DeviceId, Digest, Event, Issue, Mint, Outcome, Policy, Reason,
+    Record, Refusal, Registry, Role, Rule, ScopeSet, Seq, Simulation, decide,
 };
 
-use crate::support::given::{NO_REQUEST, World, exec, visit};
+use crate::support::given::{self, NO_REQUEST, World, exec, owner, scopes, visit};
 use crate::support::story::{Act, Step, Story, Strictness, place};
 use crate::{every_story, hold, policies, stories};
 
@@ -99,6 +99,39 @@ fn refused_again(step: &Step, refusal: &Refusal) -> Refusal {
         Outcome::Refused(refusal) => *refusal,
         other => panic!("refused expected, not {other:?}"),
     }
+}
+
+/// One ask stands for what it asked itself, not for what its request shows of the one before.
+#[test]
+fn an_ask_that_supersedes_another_is_decided_again_for_what_could_be_asked_then() {
+    let mut world = World::new();
+    let actor = world.pair(1, "read");
+    let ask = |names: &str| Command::Ask { scopes: scopes(names), address: given::address(203, 1) };
+    world.tell(actor.clone(), ask("write"));
+    let text = r#"{ version: 1, ceilings: [{ scopes: ["operator.read", "operator.approvals"] }] }"#;
+    world.tell(owner(), Command::ApplyPolicy { text: text.to_owned() });
+    let told = world.tell(actor, ask("approvals"));
+    assert!(matches!(told.outcome, Outcome::Asked { .. }), "{told:?}");
+    let mut again = Again::default();
+    let last = world.records.iter().filter_map(|record| again.pass(record, None)).last().expect("a decision");
+    assert_eq!(last.again.outcome, told.outcome);
+}
+
+/// What a connect led to is not known yet when it is decided, whatever else happens to end at that moment.
+#[test]
+fn a_connect_is_decided_again_on_what_was_before_all_that_it_led_to() {
+    let mut world = World::under(r#"{ version: 1, nodeCommands: { linux: ["camera"] } }"#);
+    let node = |platform: &str| visit(1).node().platform(platform);
+    world.grant(&node("linux 6"));
+    world.connect(&node("linux 6").offers(&["camera"])).admission();
+    world.wait(600);
+    let told = world.connect(&node("linux 7").offers(&["camera"]));
+    assert_eq!(told.names(), ["DeviceMetadataChanged", "PairingExpired", "PairingRequested", "ConnectionAdmitted"]);
+    let told = tried(r#"{ version: 1, nodeCommands: { linux: ["camera"] }, metadata: "exact" }"#, &world.records);
+    let differing: Vec<_> = told.differences().iter().map(|(seq, difference)| (*seq, &difference.now)).collect();
+    let [(seq, Answer::Refused(refusal))] = &*differing else { panic!("{differing:?}") };
+    let Refusal::PairingRequired(need) = &**refusal else { panic!("{refusal:?}") };
+    assert_eq!((*seq, need.reason), (world.registry.head(), Reason::MetadataUpgrade));
 }
 
 // --- a policy tried on history ------------------------------------------------------------------------------------
