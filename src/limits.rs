@@ -185,6 +185,19 @@ pub const RETRY_AFTER_MS: (u64, u64) = (1_000, 60_000);
 /// Records that `device.pair.why` looks back over for those of one device: some tens of megabytes, read in less than a second.
 pub const WHY_RECORDS: u64 = 65_536;
 
+// --- what a real OpenClaw kept ------------------------------------------------------------------------------
+
+/// Devices taken over from one place: more than any of them has, and a batch each some hundred.
+pub const IMPORTED_DEVICES: usize = 65_536;
+/// Bytes of its database, which holds more than devices, and of the log beside it.
+pub const DATABASE_BYTES: u64 = 1024 * 1024 * 1024;
+/// Bytes of one row of it: what SQLite itself would give a gigabyte.
+pub const DATABASE_ROW_BYTES: i32 = 1024 * 1024;
+/// Bytes of it copied at once.
+pub const DATABASE_STEP_BYTES: usize = 64 * 1024;
+/// How often it is copied until nobody wrote it meanwhile.
+pub const DATABASE_TRIES: usize = 3;
+
 // --- the authority ------------------------------------------------------------------------------------------
 
 /// Commands waiting for the writer; when full, callers wait.
