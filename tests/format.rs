@@ -17,9 +17,9 @@ use openclaw_pairing::journal::format::{
 use openclaw_pairing::journal::{Access, Found, Journal, MemoryVolume, Witness};
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{
-    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Condition, Digest, Ending, Event, Fault,
-    Forwarding, KINDS, KnownScope, Millis, PairingNeed, PeerUser, Person, Reason, Record, Refusal, RequestId, Resolution, Role,
-    Rule, ScopeSet, Seq, SharedVerdict, SignatureForm, TokenVerdict,
+    Act, Actor, AuthMode, AuthReason, ClientId, ClientMode, CommandName, CommandRefused, Condition, DeviceId, Digest, Ending,
+    Event, Fault, Forwarding, KINDS, KnownScope, Millis, Obstacle, PairingNeed, PeerUser, Person, Reason, Record, Refusal,
+    RequestId, Resolution, Role, Rule, ScopeSet, Seq, SharedVerdict, SignatureForm, TokenVerdict,
 };
 use openclaw_pairing::wire;
 use serde_json::Value;
@@ -254,7 +254,10 @@ fn witness_and_checkpoint() -> (Vec<u8>, Vec<u8>) {
 }
 
 /// What an export leaves out (X36): whatever names or checks a token.
-const UNTOLD: [(&str, &str); 8] = [
+const UNTOLD: [(&str, &str); 11] = [
+    ("DeviceImported", "grants[0].token.digest"),
+    ("TokenKeyReplaced", "key"),
+    ("TokenKeyReplaced", "before"),
     ("GatewayStarted", "key"),
     ("SetupCodeCreated", "digest"),
     ("TokenIssued", "issue.salt"),
@@ -375,6 +378,9 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::PairingRequired(need(Some(Rule::LocalFirstPairing))),
         Refusal::UnknownSetupCode,
         Refusal::TooManySetupCodes,
+        Obstacle::Overtaken.into(),
+        Refusal::OwnerOnly,
+        Refusal::Succeeded { by: DeviceId([9; 32]), at: Millis(1) },
     ]
 }
 

@@ -14,7 +14,7 @@ use crate::pairing::{
 
 /// The layout in which a registry is saved. Whoever changes [`Registry`], or a type in it, takes the next number, and older
 /// checkpoints are made anew; `tests/data/registry.image` reminds.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 
 /// A journal that can be written, and what it says.
 pub(super) struct Opened {

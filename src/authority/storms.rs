@@ -12,8 +12,8 @@ use crate::host::ManualHost;
 use crate::journal::{Head, Journal, MemoryVolume, Options};
 use crate::limits;
 use crate::pairing::{
-    Actor, Attempt, CodeGrant, Command, Digest, Event, GatewayStopped, JournalId, KnownScope, Millis, Outcome, Record, Refusal,
-    Registry, RequestId, Role, STRICT_POLICY, ScopeSet, TokenKey,
+    Actor, Attempt, Command, Digest, Event, GatewayStopped, JournalId, KnownScope, Millis, Outcome, Record, Refusal, Registry,
+    RequestId, Role, RoleGrant, STRICT_POLICY, ScopeSet, TokenKey,
 };
 
 /// Attempts of one storm.
@@ -273,7 +273,7 @@ async fn x31_the_reserve_is_spent_on_what_takes_power_away_and_on_nothing_else()
     storm.pair(3, &read_only()).await;
     storm.requests(connect(4, afar(4))).await;
     let code = Command::CreateSetupCode {
-        grants: vec![CodeGrant { role: Role::Operator, scopes: read_only() }],
+        grants: vec![RoleGrant { role: Role::Operator, scopes: read_only() }],
         digest: Digest([1; 32]),
         lives_ms: 600_000,
         label: None,

@@ -326,6 +326,8 @@ impl Hub {
                 Event::DeviceRemoved(event) => end(&mut peers, record, &event.device, None, "device removed"),
                 Event::TokenRevoked(event) => end(&mut peers, record, &event.device, Some(event.role), "token revoked"),
                 Event::TokenRotated(event) => end(&mut peers, record, &event.device, Some(event.role), "token rotated"),
+                Event::GrantWithdrawn(event) => end(&mut peers, record, &event.device, Some(event.role), "scopes withdrawn"),
+                Event::DeviceSucceeded(event) => end(&mut peers, record, &event.device, None, "device succeeded"),
                 _ => {}
             }
         }

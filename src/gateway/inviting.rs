@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::methods::{Caller, Desk};
 use crate::limits;
-use crate::pairing::{CodeGrant, Command, KnownScope, Millis, Outcome, Role, SetupCode, SetupCodeId, digest_of};
+use crate::pairing::{Command, KnownScope, Millis, Outcome, Role, RoleGrant, SetupCode, SetupCodeId, digest_of};
 use crate::settings::Advertised;
 use crate::wire::codes::{self, SetupCodeParams, SetupIdParams};
 use crate::wire::error::{NoAddress, Subject, command_refused, no_address, unrecorded};
@@ -249,7 +249,7 @@ impl Desk {
     }
 }
 
-fn administrates(grants: &[CodeGrant]) -> bool {
+fn administrates(grants: &[RoleGrant]) -> bool {
     grants.iter().any(|grant| grant.role == Role::Operator && grant.scopes.contains(KnownScope::Admin))
 }
 

@@ -410,7 +410,9 @@ impl Desk {
             Ok(Outcome::RejectedAll(requests)) => {
                 Ok(json!({ "rejected": requests.iter().map(ToString::to_string).collect::<Vec<_>>() }))
             }
-            Ok(Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. }) => Ok(Value::Null),
+            Ok(
+                Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. } | Outcome::Imported { .. },
+            ) => Ok(Value::Null),
         }
     }
 

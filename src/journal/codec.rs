@@ -13,11 +13,12 @@ use self::payload::{Misread, Payload};
 use super::format::Fault;
 use crate::limits;
 use crate::pairing::{
-    Actor, AttemptsSuppressed, CommandRefused, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed,
-    ConnectionRefused, DeviceMetadataChanged, DeviceRemoved, DeviceRenamed, Event, GatewayStarted, GatewayStopped,
-    HistoryArchived, JournalCreated, JournalRepaired, OwnerActsSeen, PairingApproved, PairingExpired, PairingRejected,
-    PairingRequested, PolicyChanged, RuleArmed, SegmentSealed, SetupCodeCreated, SetupCodeRevoked, SetupCodeSpent, TokenIssued,
-    TokenRevoked, TokenRotated, WitnessPlaced,
+    ActUndone, Actor, AttemptsSuppressed, CommandRefused, ConditionCleared, ConditionFound, ConfigurationChanged,
+    ConnectionAdmitted, ConnectionClosed, ConnectionRefused, DeviceImported, DeviceMetadataChanged, DeviceRemoved, DeviceRenamed,
+    DeviceRestored, DeviceSucceeded, Event, GatewayStarted, GatewayStopped, GrantWithdrawn, HistoryArchived, JournalCreated,
+    JournalRepaired, OwnerActsSeen, PairingApproved, PairingExpired, PairingRejected, PairingRequested, PolicyChanged,
+    RollbackAccepted, RuleArmed, SegmentSealed, SetupCodeCreated, SetupCodeRevoked, SetupCodeSpent, TokenIssued,
+    TokenKeyReplaced, TokenRevoked, TokenRotated, WitnessPlaced,
 };
 
 /// Fixed-width little-endian integers, lengths as u64.
@@ -75,6 +76,14 @@ pub fn encode(actor: &Actor, event: &Event) -> Option<Vec<u8>> {
         Event::SetupCodeCreated(event) => payload(actor, event),
         Event::SetupCodeSpent(event) => payload(actor, event),
         Event::SetupCodeRevoked(event) => payload(actor, event),
+        Event::RollbackAccepted(event) => payload(actor, event),
+        Event::ConfigurationChanged(event) => payload(actor, event),
+        Event::ActUndone(event) => payload(actor, event),
+        Event::GrantWithdrawn(event) => payload(actor, event),
+        Event::DeviceRestored(event) => payload(actor, event),
+        Event::DeviceImported(event) => payload(actor, event),
+        Event::DeviceSucceeded(event) => payload(actor, event),
+        Event::TokenKeyReplaced(event) => payload(actor, event),
     }
 }
 
@@ -97,6 +106,9 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         10 => parts::<PolicyChanged>(payload),
         11 => parts::<OwnerActsSeen>(payload),
         12 => parts::<RuleArmed>(payload),
+        13 => parts::<RollbackAccepted>(payload),
+        14 => parts::<ConfigurationChanged>(payload),
+        15 => parts::<ActUndone>(payload),
         16 => parts::<ConnectionAdmitted>(payload),
         17 => parts::<ConnectionRefused>(payload),
         18 => parts::<ConnectionClosed>(payload),
@@ -106,12 +118,17 @@ pub fn decode(kind: u16, payload: &[u8]) -> Result<(Actor, Event), PayloadError>
         33 => parts::<PairingApproved>(payload),
         34 => parts::<PairingRejected>(payload),
         35 => parts::<PairingExpired>(payload),
+        36 => parts::<GrantWithdrawn>(payload),
         48 => parts::<DeviceMetadataChanged>(payload),
         49 => parts::<DeviceRemoved>(payload),
         50 => parts::<DeviceRenamed>(payload),
+        51 => parts::<DeviceRestored>(payload),
+        52 => parts::<DeviceImported>(payload),
+        53 => parts::<DeviceSucceeded>(payload),
         64 => parts::<TokenIssued>(payload),
         65 => parts::<TokenRotated>(payload),
         66 => parts::<TokenRevoked>(payload),
+        67 => parts::<TokenKeyReplaced>(payload),
         80 => parts::<SetupCodeCreated>(payload),
         81 => parts::<SetupCodeSpent>(payload),
         82 => parts::<SetupCodeRevoked>(payload),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::coded::{NoValue, coded};
 use super::event::{
-    Actor, Address, Attempt, AuthMode, CodeGrant, Condition, Event, Fault, GatewayStarted, GatewayStopped, Incoherent, Issue,
-    JournalRepaired, Reason, Rule,
+    Actor, Address, Attempt, AuthMode, Condition, DeviceImported, Event, Fault, GatewayStarted, GatewayStopped, Incoherent,
+    Issue, JournalRepaired, Reason, RoleGrant, Rule,
 };
 use super::ids::{DeviceId, Digest, Millis, PublicKey, RequestId, Seq, SetupCodeId};
 use super::scopes::{Role, ScopeSet};
@@ -101,7 +101,7 @@ pub enum Command {
     /// Make a code that pairs one device without a request.
     CreateSetupCode {
         /// What it gives.
-        grants: Vec<CodeGrant>,
+        grants: Vec<RoleGrant>,
         /// SHA-256 of its text.
         digest: Digest,
         /// For how long it is good, in milliseconds.
@@ -118,6 +118,11 @@ pub enum Command {
     MarkSeen {
         /// The last that was seen.
         through: Seq,
+    },
+    /// Take devices over from a real OpenClaw.
+    Import {
+        /// They.
+        devices: Vec<DeviceImported>,
     },
     /// End the requests whose time is over.
     Expire,
@@ -232,10 +237,28 @@ pub enum Outcome {
         /// When it is good no longer.
         expires: Millis,
     },
+    /// These devices were taken over, and those were left as they are.
+    Imported {
+        /// The ones taken over.
+        devices: Vec<DeviceId>,
+        /// The others, and why.
+        left: Vec<(DeviceId, LeftAlone)>,
+    },
     /// It is noted.
     Noted,
     /// No.
     Refused(Box<Refusal>),
+}
+
+/// Why a device is not taken over from a real OpenClaw: what was decided here stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftAlone {
+    /// It is paired here already.
+    Paired,
+    /// A person removed it here, or turned it down.
+    Barred,
+    /// Another key has its place here.
+    Succeeded,
 }
 
 /// The terms on which a connection is let in.
@@ -312,6 +335,32 @@ coded!(
         TrustedProxyUntrustedSource = 12 => "trusted_proxy_untrusted_source",
     }
 );
+
+/// Why something cannot be done, whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// No such record.
+    #[error("there is no such record")]
+    NoRecord,
+    /// No inverse exists.
+    #[error("it cannot be taken back")]
+    NoInverse,
+    /// A later act changed the same again.
+    #[error("a later act changed the same again")]
+    Overtaken,
+    /// Nothing is left of it.
+    #[error("nothing is left of it")]
+    NothingLeft,
+    /// The asking device is paired already.
+    #[error("the device that asks is paired already")]
+    PairedAlready,
+}
+
+impl From<Obstacle> for Refusal {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::NotPossible { why: obstacle.to_string() }
+    }
+}
 
 coded!(
     /// How a request ended.
@@ -430,6 +479,20 @@ pub enum Refusal {
     UnknownSetupCode,
     /// Too many setup codes are good already.
     TooManySetupCodes,
+    /// It cannot be done, whoever asks.
+    NotPossible {
+        /// Why.
+        why: String,
+    },
+    /// Only the owner of this host may, and never over the network.
+    OwnerOnly,
+    /// Another key has this device's place.
+    Succeeded {
+        /// The device that has it.
+        by: DeviceId,
+        /// Since when.
+        at: Millis,
+    },
 }
 
 impl Refusal {
@@ -459,6 +522,9 @@ impl Refusal {
             Self::PairingRequired(PairingNeed { rests: Some(_), .. }) => 20,
             Self::UnknownSetupCode => 21,
             Self::TooManySetupCodes => 22,
+            Self::NotPossible { .. } => 23,
+            Self::OwnerOnly => 24,
+            Self::Succeeded { .. } => 25,
         }
     }
 }
@@ -500,6 +566,8 @@ impl From<Refusal> for RefusalImage {
             Refusal::RecordBudgetSpent { retry_after_ms } => Self { wait_ms: Some(retry_after_ms), ..empty },
             Refusal::LoosensPolicy { keys } => Self { words: Some(keys), ..empty },
             Refusal::BadPolicy { why } => Self { words: Some(why), ..empty },
+            Refusal::NotPossible { why } => Self { words: Some(why), ..empty },
+            Refusal::Succeeded { by, at } => Self { words: Some(by.to_string()), at: Some(at), ..empty },
             Refusal::ControlUiNeedsDevice
             | Refusal::DeviceRequired
             | Refusal::PendingTableFull
@@ -510,7 +578,8 @@ impl From<Refusal> for RefusalImage {
             | Refusal::HeldAlready
             | Refusal::FromExecShell
             | Refusal::UnknownSetupCode
-            | Refusal::TooManySetupCodes => empty,
+            | Refusal::TooManySetupCodes
+            | Refusal::OwnerOnly => empty,
         }
     }
 }
@@ -611,6 +680,12 @@ impl RefusalImage {
                 .map(|(need, rule)| Refusal::PairingRequired(PairingNeed { rests: Some(rule), ..*need })),
             21 => Some(Refusal::UnknownSetupCode),
             22 => Some(Refusal::TooManySetupCodes),
+            23 => self.words.take().map(|why| Refusal::NotPossible { why }),
+            24 => Some(Refusal::OwnerOnly),
+            25 => {
+                let by = self.words.take().and_then(|words| words.parse().ok());
+                by.zip(self.at.take()).map(|(by, at)| Refusal::Succeeded { by, at })
+            }
             _ => None,
         };
         let refusal = refusal.ok_or(NoValue::Unknown(Incoherent("refusal")))?;

@@ -6,6 +6,7 @@ mod approval;
 mod asking;
 mod codes;
 mod conditions;
+mod import;
 mod rules;
 mod sight;
 mod surface;
@@ -48,6 +49,7 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
             codes::create(registry, policy, (grants, digest), lives_ms, label, context)
         }
         Command::RevokeSetupCode { code } => codes::revoke(registry, policy, code, context),
+        Command::Import { devices } => import::import(registry, policy, devices, context),
         Command::Expire => approval::expire(registry, policy, context),
         Command::Start(event) => conditions::start(registry, event, context),
         Command::Stop(event) => conditions::stop(registry, event, context),
@@ -228,6 +230,14 @@ pub fn may_see_request(registry: &Registry, actor: &Actor, request: &Request) ->
 #[must_use]
 pub fn may_see_device(registry: &Registry, actor: &Actor, device: &DeviceId) -> bool {
     Powers::of(registry, registry.policy(), actor).check_device(device).is_ok()
+}
+
+/// Whether it may do what is never done over the network.
+fn is_owner(policy: &Policy, context: &Context<'_>) -> Result<(), Refusal> {
+    match context.actor {
+        Actor::Owner(_) => seat_belt(policy, context),
+        _ => Err(Refusal::OwnerOnly),
+    }
 }
 
 /// Whether an act that widens may be taken from where it is asked: a seat belt against an agent that is talked into it, no wall.

@@ -93,6 +93,12 @@ events! {
     OwnerActsSeen = 11,
     /// A local rule that rested works again.
     RuleArmed = 12,
+    /// A journal that ends before what was seen of it was accepted.
+    RollbackAccepted = 13,
+    /// A setting is another than at the last start.
+    ConfigurationChanged = 14,
+    /// An earlier act is taken back, by the records behind this one.
+    ActUndone = 15,
     /// A connection was let in.
     ConnectionAdmitted = 16,
     /// A connection was turned away.
@@ -111,18 +117,28 @@ events! {
     PairingRejected = 34,
     /// A request ran out of time.
     PairingExpired = 35,
+    /// Something that was granted was taken back.
+    GrantWithdrawn = 36,
     /// A device's pinned platform or family changed.
     DeviceMetadataChanged = 48,
     /// A device and all that it held was removed.
     DeviceRemoved = 49,
     /// A device got a name from an operator.
     DeviceRenamed = 50,
+    /// A removed device is paired again, without its tokens.
+    DeviceRestored = 51,
+    /// A device was taken over from a real OpenClaw.
+    DeviceImported = 52,
+    /// A device's place was given to another key.
+    DeviceSucceeded = 53,
     /// A role of a device got its first token.
     TokenIssued = 64,
     /// A role's token was replaced.
     TokenRotated = 65,
     /// A role was revoked and its token retired.
     TokenRevoked = 66,
+    /// Tokens are derived with another key from here on.
+    TokenKeyReplaced = 67,
     /// A code was made that pairs a device without a request.
     SetupCodeCreated = 80,
     /// A device was paired by it.
@@ -147,6 +163,11 @@ impl Event {
             Self::DeviceMetadataChanged(event) => Some(event.device),
             Self::DeviceRemoved(event) => Some(event.device),
             Self::DeviceRenamed(event) => Some(event.device),
+            Self::GrantWithdrawn(event) => Some(event.device),
+            Self::DeviceRestored(event) => Some(event.profile.device),
+            Self::DeviceImported(event) => Some(event.profile.device),
+            // Of the old one the registry knows who has its place.
+            Self::DeviceSucceeded(event) => Some(event.by),
             Self::TokenIssued(event) => Some(event.device),
             Self::TokenRotated(event) => Some(event.device),
             Self::TokenRevoked(event) => Some(event.device),
@@ -166,6 +187,10 @@ impl Event {
             | Self::PolicyChanged(_)
             | Self::OwnerActsSeen(_)
             | Self::RuleArmed(_)
+            | Self::RollbackAccepted(_)
+            | Self::ConfigurationChanged(_)
+            | Self::ActUndone(_)
+            | Self::TokenKeyReplaced(_)
             | Self::SetupCodeCreated(_)
             | Self::SetupCodeRevoked(_) => None,
         }
@@ -180,6 +205,7 @@ impl Event {
             Self::PairingApproved(event) => event.request,
             Self::PairingRejected(event) => Some(event.request),
             Self::PairingExpired(event) => Some(event.request),
+            Self::DeviceSucceeded(event) => Some(event.request),
             Self::AttemptsSuppressed(event) => event.request,
             _ => None,
         }
@@ -846,6 +872,39 @@ pub struct RuleArmed {
     pub rule: Rule,
 }
 
+/// The journal ends before what was seen of it, and its owner goes on from there. What was taken away in the records that are
+/// gone would come back, so every role of every device is revoked but of those that the owner named, and no setup code is good
+/// any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackAccepted {
+    /// The last record that is left.
+    pub head: Seq,
+    /// The last record that was seen; what came after that, nobody knows.
+    pub witnessed: Seq,
+    /// The digest of the batch that ended with it.
+    pub hash: Digest,
+    /// The devices that keep what they hold, by id, each once.
+    pub keeps: Vec<DeviceId>,
+}
+
+/// A setting that matters to admission is another than it was at the last start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigurationChanged {
+    /// Its name, as [`GatewayStarted::settings`] has it.
+    pub key: String,
+    /// What it was; of a secret only whether there was one.
+    pub before: Option<String>,
+    /// What it is; of a secret only whether there is one.
+    pub after: Option<String>,
+}
+
+/// An earlier act is taken back. Its inverse is the records right behind this one by the same actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActUndone {
+    /// The record of that act.
+    pub undoes: Seq,
+}
+
 /// A connection was let in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionAdmitted {
@@ -904,6 +963,14 @@ coded!(
         RejectFrom = 12 => "reject all of an address",
         /// Say that the owner's acts were seen.
         MarkSeen = 13 => "mark as seen",
+        /// Take an earlier act back.
+        Undo = 14 => "undo",
+        /// Give a device's place to another key.
+        Succeed = 15 => "hand a device over",
+        /// Take devices over from a real OpenClaw.
+        Import = 16 => "import",
+        /// Accept a journal that ends before what was seen of it.
+        AcceptRollback = 17 => "accept a rollback",
     }
 );
 
@@ -982,6 +1049,8 @@ coded!(
         Upgrade = 4 => "upgrade",
         /// A setup code was presented.
         SetupCode = 5 => "setup code",
+        /// What took it away was undone.
+        Undo = 6 => "undo",
     }
 );
 
@@ -1020,6 +1089,17 @@ pub struct PairingExpired {
     pub due: Millis,
 }
 
+/// Scopes that were approved are held no more: neither by approval nor by the role's token. The role stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantWithdrawn {
+    /// The device.
+    pub device: DeviceId,
+    /// The role.
+    pub role: Role,
+    /// The scopes.
+    pub scopes: ScopeSet,
+}
+
 /// A device's pinned platform or family changed within what the policy lets pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceMetadataChanged {
@@ -1047,6 +1127,83 @@ pub struct DeviceRenamed {
     pub label: String,
     /// Its name before.
     pub label_before: Option<String>,
+}
+
+/// Who a paired device is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The device.
+    pub device: DeviceId,
+    /// Its key.
+    pub key: PublicKey,
+    /// The client it said it is.
+    pub client: Client,
+    /// What it said of itself; platform and family are pinned.
+    pub description: Description,
+    /// The name that an operator gave it.
+    pub label: Option<String>,
+    /// Where it asked from; unspecified (`::`) where that is not known.
+    pub address: Address,
+    /// When it was first approved.
+    pub created_at: Millis,
+    /// When it was last approved.
+    pub approved_at: Millis,
+}
+
+/// A device that had been removed, or succeeded, is paired again. Its tokens stay dead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRestored {
+    /// Who it is.
+    pub profile: Profile,
+    /// What it holds: roles by number, each once.
+    pub grants: Vec<RoleGrant>,
+}
+
+/// A device was taken over from what a real OpenClaw kept, by the owner and by nobody's approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceImported {
+    /// SHA-256 of what it was read from.
+    pub source: Digest,
+    /// Who it is.
+    pub profile: Profile,
+    /// What it holds: roles by number, each once.
+    pub grants: Vec<ImportedGrant>,
+}
+
+/// A role of an imported device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedGrant {
+    /// The role.
+    pub role: Role,
+    /// What was approved.
+    pub scopes: ScopeSet,
+    /// Its token, where it had one.
+    pub token: Option<ImportedToken>,
+}
+
+/// A token that was not made here: it can be recognised and not made again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedToken {
+    /// SHA-256 of its text.
+    pub digest: Digest,
+    /// What it carries, within what was approved.
+    pub scopes: ScopeSet,
+    /// When the role got its first token.
+    pub created_at: Millis,
+    /// When it was rotated, if ever.
+    pub rotated_at: Option<Millis>,
+}
+
+/// The place of a device, its name and all that was approved for it and not revoked, was given to another key. The old one, its
+/// tokens and its requests end here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSucceeded {
+    /// The device that was.
+    pub device: DeviceId,
+    /// The device that has its place.
+    pub by: DeviceId,
+    /// The request in which that proved its key, settled by this.
+    pub request: RequestId,
 }
 
 /// A role of a device got a token.
@@ -1086,6 +1243,15 @@ pub struct TokenRevoked {
     pub role: Role,
 }
 
+/// Tokens are derived with another key from here on. Those that were derived before stay good by their digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenKeyReplaced {
+    /// The key.
+    pub key: KeyId,
+    /// The key before, where one is known.
+    pub before: Option<KeyId>,
+}
+
 /// A code was made that pairs one device without a request: whoever presents it first. It is on record by its digest only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupCodeCreated {
@@ -1094,16 +1260,16 @@ pub struct SetupCodeCreated {
     /// SHA-256 of its text.
     pub digest: Digest,
     /// What it gives: roles by number, each once, and their scopes.
-    pub grants: Vec<CodeGrant>,
+    pub grants: Vec<RoleGrant>,
     /// When it is good no longer.
     pub expires: Millis,
     /// What it is for, in its maker's words.
     pub label: Option<String>,
 }
 
-/// A role that a setup code gives.
+/// A role, and what is approved for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct CodeGrant {
+pub struct RoleGrant {
     /// The role.
     pub role: Role,
     /// All that it may carry.

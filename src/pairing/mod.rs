@@ -15,8 +15,8 @@ mod token;
 
 pub use coded::UnknownCode;
 pub use command::{
-    Admission, AuthReason, Command, Context, Decision, Ending, Granted, Mint, Outcome, PairingNeed, Presented, Refusal,
-    Resolution, Shown, Surface,
+    Admission, AuthReason, Command, Context, Decision, Ending, Granted, LeftAlone, Mint, Obstacle, Outcome, PairingNeed,
+    Presented, Refusal, Resolution, Shown, Surface,
 };
 pub use decide::{
     decide, kept_back, may_hear_of, may_offer, may_read, may_read_all, may_read_of, may_see_device, may_see_request,
@@ -33,7 +33,8 @@ pub use policy::{
 };
 pub use possible::{Impossible, check};
 pub use registry::{
-    Activity, Applied, Device, Finding, Grant, Registry, Request, Resting, Retired, RetiredWhy, Run, SetupCode, Token, Unseen,
+    Activity, Applied, Device, Finding, Grant, Issued, Registry, Request, Resting, Retired, RetiredWhy, Run, SetupCode,
+    Succession, Token, Unseen,
 };
 pub use scopes::{KnownScope, MalformedScopes, Role, ScopeSet};
 pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, foreign_digest, same};

@@ -22,6 +22,7 @@ pub struct Impossible {
 pub fn check(registry: &Registry, record: &Record) -> Result<(), Impossible> {
     let unless = |is_possible: bool, what| if is_possible { Ok(()) } else { Err(Impossible { seq: record.seq, what }) };
     let paired = |device: &DeviceId| unless(registry.device(device).is_some(), "no such device is paired");
+    let unpaired = |device: &DeviceId| unless(registry.device(device).is_none(), "this device is paired already");
     let waits = |request: &RequestId, device: &DeviceId| {
         let is_theirs = registry.request(request).is_some_and(|request| request.device == *device);
         unless(is_theirs, "no such request of this device waits")
@@ -45,6 +46,16 @@ pub fn check(registry: &Registry, record: &Record) -> Result<(), Impossible> {
         Event::TokenIssued(event) => paired(&event.device),
         Event::TokenRotated(event) => paired(&event.device),
         Event::TokenRevoked(event) => paired(&event.device),
+        Event::GrantWithdrawn(event) => paired(&event.device),
+        Event::DeviceRestored(event) => unpaired(&event.profile.device),
+        Event::DeviceImported(event) => unpaired(&event.profile.device),
+        Event::DeviceSucceeded(event) => {
+            waits(&event.request, &event.by)?;
+            unpaired(&event.by)?;
+            paired(&event.device)
+        }
+        Event::ActUndone(event) => unless(event.undoes < record.seq, "it names a later record"),
+        Event::RollbackAccepted(event) => unless(event.head < record.seq, "it names a later record"),
         Event::OwnerActsSeen(event) => unless(event.through < record.seq, "it names a later record"),
         Event::AttemptsSuppressed(event) => {
             unless(event.like.is_none_or(|like| like < record.seq), "it names a later record")?;

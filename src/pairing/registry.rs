@@ -13,9 +13,9 @@ use sha2::{Digest as _, Sha256};
 use super::coded::coded;
 use super::command::{Ending, Granted, Refusal, Resolution};
 use super::event::{
-    Act, Actor, Address, Attempt, AttemptsSuppressed, Client, CodeGrant, Condition, ConnectionAdmitted, ConnectionRefused,
-    Described, Description, Event, GatewayStarted, Issue, PairingApproved, PairingRequested, Reason, Record, Rule,
-    SetupCodeCreated, TokenVerdict,
+    Act, Actor, Address, Attempt, AttemptsSuppressed, Client, Condition, ConnectionAdmitted, ConnectionRefused, Described,
+    Description, DeviceSucceeded, Event, GatewayStarted, ImportedToken, Issue, PairingApproved, PairingRequested, Profile,
+    Reason, Record, RoleGrant, RollbackAccepted, Rule, SetupCodeCreated, TokenVerdict,
 };
 use super::identity::SignatureForm;
 use super::ids::{DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Seq, SetupCodeId};
@@ -48,6 +48,16 @@ pub struct Registry {
     codes: Map<SetupCodeId, Arc<SetupCode>>,
     resting: Map<Rule, Resting>,
     unseen: Arc<Unseen>,
+    succeeded: Map<DeviceId, Succession>,
+}
+
+/// Which key has the place of a device that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Succession {
+    /// The device that has it.
+    pub by: DeviceId,
+    /// Since when.
+    pub at: Millis,
 }
 
 /// When the policy in force came into force, and through whom; the first one came with the journal.
@@ -68,7 +78,7 @@ pub struct SetupCode {
     /// SHA-256 of its text.
     pub digest: Digest,
     /// What it gives.
-    pub grants: Vec<CodeGrant>,
+    pub grants: Vec<RoleGrant>,
     /// When it is good no longer.
     pub expires: Millis,
     /// What it is for.
@@ -170,11 +180,40 @@ pub struct Token {
     /// What it carries.
     pub scopes: ScopeSet,
     /// What is known of it.
-    pub issue: Issue,
+    pub issue: Issued,
     /// When the role got its first token.
     pub created_at: Millis,
     /// When it was rotated, if ever.
     pub rotated_at: Option<Millis>,
+}
+
+/// What is known of a token: never its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Issued {
+    /// It was derived here, and can be again.
+    Derived(Issue),
+    /// It was taken over from a real OpenClaw: SHA-256 of its text.
+    Imported(Digest),
+}
+
+impl Issued {
+    /// SHA-256 of its text.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        match self {
+            Self::Derived(issue) => &issue.digest,
+            Self::Imported(digest) => digest,
+        }
+    }
+
+    /// What it is derived with, where it can be.
+    #[must_use]
+    pub const fn derived(self) -> Option<Issue> {
+        match self {
+            Self::Derived(issue) => Some(issue),
+            Self::Imported(_) => None,
+        }
+    }
 }
 
 /// A token that is good no longer.
@@ -195,6 +234,8 @@ coded!(
         Rotated = 1 => "rotated",
         /// The role was revoked.
         Revoked = 2 => "revoked",
+        /// An older copy of the journal was accepted.
+        Suspended = 3 => "suspended",
     }
 );
 
@@ -380,6 +421,12 @@ impl Registry {
         self.barred.contains_key(device)
     }
 
+    /// Which key has the place of a device that was, until that is paired anew.
+    #[must_use]
+    pub fn succession(&self, device: &DeviceId) -> Option<Succession> {
+        self.succeeded.get(device).copied()
+    }
+
     /// What a paired device did.
     #[must_use]
     pub fn activity(&self, device: &DeviceId) -> Option<&Arc<Activity>> {
@@ -438,8 +485,8 @@ impl Registry {
         let Some(grant) = self.devices.get(device).and_then(|device| device.grants.get(&role)) else {
             return TokenVerdict::Wrong;
         };
-        let live = grant.token.as_ref().is_some_and(|token| same(&token.issue.digest, presented));
-        let retired = grant.retired.iter().filter(|retired| same(&retired.token.issue.digest, presented)).count();
+        let live = grant.token.as_ref().is_some_and(|token| same(token.issue.digest(), presented));
+        let retired = grant.retired.iter().filter(|retired| same(retired.token.issue.digest(), presented)).count();
         match (live, retired) {
             (true, _) => TokenVerdict::Live,
             (false, 0) => TokenVerdict::Wrong,
@@ -535,7 +582,7 @@ impl Registry {
     pub fn digest(&self) -> (Digest, Digest) {
         let mut pairing = DigestHasher::default();
         (&self.journal, self.policy(), &self.devices, &self.requests, &self.barred, &self.settled).hash(&mut pairing);
-        (&self.settled_others, &self.codes, &self.resting).hash(&mut pairing);
+        (&self.settled_others, &self.codes, &self.resting, &self.succeeded).hash(&mut pairing);
         let mut activity = DigestHasher::default();
         (self.head, self.now, &self.activity, self.starts, &self.witness).hash(&mut activity);
         (&self.last_run, &self.conditions, &self.applied, &self.unseen).hash(&mut activity);
@@ -604,37 +651,48 @@ impl Registry {
             Event::DeviceRenamed(event) => self.change(&event.device, |device| device.label = Some(event.label.clone())),
             Event::DeviceRemoved(event) => {
                 self.rest(record, &event.device, Role::ALL);
-                for role in Role::ALL {
-                    if let Some(id) = self.waiting.get(&(event.device, *role)).copied() {
-                        self.settle(id, Ending::Removed, record.at, &record.actor);
-                    }
-                }
-                self.forget(&event.device);
-                self.barred.insert_mut(event.device, record.at);
+                self.remove(record, &event.device);
             }
             Event::TokenIssued(event) => self.grant(&event.device, event.role, |grant| {
-                let (scopes, issue) = (event.scopes.clone(), event.issue);
+                let (scopes, issue) = (event.scopes.clone(), Issued::Derived(event.issue));
                 grant.token = Some(Token { scopes, issue, created_at: record.at, rotated_at: None });
             }),
             Event::TokenRotated(event) => self.grant(&event.device, event.role, |grant| {
                 let created_at = grant.token.as_ref().map_or(record.at, |token| token.created_at);
                 grant.retire(RetiredWhy::Rotated, record.at);
-                let (scopes, issue) = (event.scopes.clone(), event.issue);
+                let (scopes, issue) = (event.scopes.clone(), Issued::Derived(event.issue));
                 grant.token = Some(Token { scopes, issue, created_at, rotated_at: Some(record.at) });
             }),
             Event::TokenRevoked(event) => {
                 self.rest(record, &event.device, &[event.role]);
-                self.grant(&event.device, event.role, |grant| {
-                    grant.retire(RetiredWhy::Revoked, record.at);
-                    grant.approved = ScopeSet::EMPTY;
-                    grant.revoked = Some((record.at, record.actor.clone()));
-                    grant.approvers.clear();
-                    grant.rules.clear();
-                });
+                self.grant(&event.device, event.role, |grant| grant.end(RetiredWhy::Revoked, record));
+            }
+            Event::GrantWithdrawn(event) => self.grant(&event.device, event.role, |grant| {
+                grant.approved = grant.approved.without(&event.scopes);
+                if let Some(token) = &mut grant.token {
+                    token.scopes = token.scopes.within(event.role, &grant.approved);
+                }
+            }),
+            Event::RollbackAccepted(event) => self.roll_back(record, event),
+            Event::DeviceRestored(event) => {
+                let grants = event.grants.iter().map(|grant| (grant.role, Grant::holding(&grant.scopes, None)));
+                self.enter(&event.profile, grants.collect());
+            }
+            Event::DeviceImported(event) => {
+                let grants = event.grants.iter().map(|grant| (grant.role, Grant::holding(&grant.scopes, grant.token.as_ref())));
+                self.enter(&event.profile, grants.collect());
+            }
+            Event::DeviceSucceeded(event) => self.succeed(record, event),
+            Event::TokenKeyReplaced(event) => {
+                if let Some(run) = &mut self.last_run {
+                    Arc::make_mut(run).key = Some(event.key);
+                }
             }
             Event::JournalRepaired(_)
             | Event::SegmentSealed(_)
             | Event::HistoryArchived(_)
+            | Event::ConfigurationChanged(_)
+            | Event::ActUndone(_)
             | Event::ConnectionClosed(_)
             | Event::CommandRefused(_) => {}
         }
@@ -865,6 +923,60 @@ impl Registry {
         oldest
     }
 
+    /// Ends a device and its requests.
+    fn remove(&mut self, record: &Record, id: &DeviceId) {
+        for role in Role::ALL {
+            if let Some(request) = self.waiting.get(&(*id, *role)).copied() {
+                self.settle(request, Ending::Removed, record.at, &record.actor);
+            }
+        }
+        self.forget(id);
+        self.barred.insert_mut(*id, record.at);
+    }
+
+    /// Gives the place of a device to the one that proved its key in a request.
+    fn succeed(&mut self, record: &Record, event: &DeviceSucceeded) {
+        let old = self.devices.get(&event.device).cloned();
+        let (Some(old), Some(request)) = (old, self.requests.get(&event.request).cloned()) else { return };
+        let mut device = Device::begun(&request, old.created_at);
+        device.adopt(&request);
+        device.approved_at = record.at;
+        device.label.clone_from(&old.label);
+        let held = old.grants.iter().filter(|(_, grant)| grant.revoked.is_none());
+        let inherit = |grant: &Grant| Grant { token: None, retired: vec![], ..grant.clone() };
+        device.grants = held.map(|(role, grant)| (*role, inherit(grant))).collect();
+        self.devices.insert_mut(device.id, Arc::new(device));
+        let heard = Some((request.seq, Arc::clone(&request.description)));
+        self.activity.insert_mut(event.by, Arc::new(Activity { heard, ..Activity::default() }));
+        self.settle(event.request, Ending::Approved, record.at, &record.actor);
+        self.remove(record, &event.device);
+        self.succeeded.insert_mut(event.device, Succession { by: event.by, at: record.at });
+    }
+
+    /// Enters a device that is paired by no request.
+    fn enter(&mut self, profile: &Profile, grants: BTreeMap<Role, Grant>) {
+        let Profile { device: id, key, client, description, label, address, created_at, approved_at } = profile.clone();
+        let (description, settled) = (Arc::new(description), Vec::new());
+        let device = Device { id, key, client, description, label, address, created_at, approved_at, grants, settled };
+        self.devices.insert_mut(id, Arc::new(device));
+        self.activity.insert_mut(id, Arc::default());
+        self.barred.remove_mut(&id);
+        self.succeeded.remove_mut(&id);
+    }
+
+    /// Revokes what the records that are gone might have revoked.
+    fn roll_back(&mut self, record: &Record, event: &RollbackAccepted) {
+        let all: Vec<_> = self.devices.keys().filter(|id| !event.keeps.contains(id)).copied().collect();
+        for id in all {
+            self.change(&id, |device| {
+                for grant in device.grants.values_mut().filter(|grant| grant.revoked.is_none()) {
+                    grant.end(RetiredWhy::Suspended, record);
+                }
+            });
+        }
+        self.codes = Map::default();
+    }
+
     /// Drops a device; its answered requests are remembered with those of all others.
     fn forget(&mut self, id: &DeviceId) {
         let Some(device) = self.devices.get(id).cloned() else { return };
@@ -943,7 +1055,7 @@ impl Device {
             device: self.id,
             role,
             scopes: token.scopes.clone(),
-            issue: Some(token.issue),
+            issue: token.issue.derived(),
             at: token.rotated_at.unwrap_or(token.created_at),
         })
     }
@@ -967,6 +1079,24 @@ fn add(names: &mut Vec<String>, more: &[String]) {
 }
 
 impl Grant {
+    /// What is held by no approval that is on record here.
+    fn holding(approved: &ScopeSet, token: Option<&ImportedToken>) -> Self {
+        let token = token.map(|token| Token {
+            scopes: token.scopes.clone(),
+            issue: Issued::Imported(token.digest),
+            created_at: token.created_at,
+            rotated_at: token.rotated_at,
+        });
+        Self { approved: approved.clone(), token, ..Self::default() }
+    }
+
+    /// Nothing of it is held any more.
+    fn end(&mut self, why: RetiredWhy, record: &Record) {
+        self.retire(why, record.at);
+        let revoked = Some((record.at, record.actor.clone()));
+        *self = Self { revoked, retired: std::mem::take(&mut self.retired), ..Self::default() };
+    }
+
     fn retire(&mut self, why: RetiredWhy, at: Millis) {
         if let Some(token) = self.token.take() {
             self.retired.insert(0, Retired { why, at, token });

@@ -159,6 +159,13 @@ impl ScopeSet {
         Self::from_parts(known, others.map(Into::into).collect())
     }
 
+    /// The members of this set that are no members of `taken`, whatever covers them.
+    #[must_use]
+    pub fn without(&self, taken: &Self) -> Self {
+        let others = self.others().filter(|text| !taken.has_other(text)).map(Into::into).collect();
+        Self::from_parts(self.known & !taken.known, others)
+    }
+
     /// The members of this set that `limit` covers for `role`.
     #[must_use]
     pub fn within(&self, role: Role, limit: &Self) -> Self {

@@ -35,10 +35,13 @@ pub fn log_row(record: &Record) -> LogRow {
     let (level, subsystem) = match &record.event {
         Event::ConnectionRefused(_) | Event::AttemptsSuppressed(_) => (Level::Warn, "gateway/ws"),
         Event::ConnectionAdmitted(_) | Event::ConnectionClosed(_) => (Level::Info, "gateway/ws"),
-        Event::CommandRefused(_) | Event::PairingRequested(_) | Event::ConditionFound(_) | Event::PolicyChanged(_) => {
-            (Level::Warn, "gateway")
-        }
-        Event::JournalRepaired(_) => (Level::Warn, "journal"),
+        Event::CommandRefused(_)
+        | Event::PairingRequested(_)
+        | Event::ConditionFound(_)
+        | Event::ConfigurationChanged(_)
+        | Event::TokenKeyReplaced(_)
+        | Event::PolicyChanged(_) => (Level::Warn, "gateway"),
+        Event::JournalRepaired(_) | Event::RollbackAccepted(_) => (Level::Warn, "journal"),
         Event::WitnessPlaced(event) if event.lost.is_some() => (Level::Warn, "journal"),
         Event::JournalCreated(_) | Event::SegmentSealed(_) | Event::WitnessPlaced(_) | Event::HistoryArchived(_) => {
             (Level::Info, "journal")

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::pairing::{Actor, Address, Ask, Attempt, Event, Person, Record, Refusal};
+use crate::pairing::{Actor, Address, Ask, Attempt, Description, Event, Person, Profile, Record, Refusal};
 
 /// The stand-ins of one export.
 #[derive(Debug, Default)]
@@ -57,6 +57,12 @@ impl Redaction {
                 self.maybe("label", &mut event.label_before);
             }
             Event::SetupCodeCreated(event) => self.maybe("label", &mut event.label),
+            Event::ConfigurationChanged(event) if !TOLD.contains(&&*event.key) => {
+                self.maybe("setting", &mut event.before);
+                self.maybe("setting", &mut event.after);
+            }
+            Event::DeviceRestored(event) => self.profile(&mut event.profile),
+            Event::DeviceImported(event) => self.profile(&mut event.profile),
             Event::GatewayStopped(_)
             | Event::SegmentSealed(_)
             | Event::ConditionCleared(_)
@@ -72,7 +78,13 @@ impl Redaction {
             | Event::TokenRotated(_)
             | Event::TokenRevoked(_)
             | Event::SetupCodeSpent(_)
-            | Event::SetupCodeRevoked(_) => {}
+            | Event::SetupCodeRevoked(_)
+            | Event::RollbackAccepted(_)
+            | Event::ConfigurationChanged(_)
+            | Event::ActUndone(_)
+            | Event::GrantWithdrawn(_)
+            | Event::DeviceSucceeded(_)
+            | Event::TokenKeyReplaced(_) => {}
         }
         record
     }
@@ -101,10 +113,20 @@ impl Redaction {
 
     fn ask(&mut self, ask: &mut Ask) {
         if let Some(said) = &mut ask.described.here {
-            self.maybe("name", &mut said.display_name);
-            self.maybe("model", &mut said.model);
-            self.maybe("instance", &mut said.instance);
+            self.description(said);
         }
+    }
+
+    fn description(&mut self, said: &mut Description) {
+        self.maybe("name", &mut said.display_name);
+        self.maybe("model", &mut said.model);
+        self.maybe("instance", &mut said.instance);
+    }
+
+    fn profile(&mut self, profile: &mut Profile) {
+        self.description(&mut profile.description);
+        self.maybe("label", &mut profile.label);
+        self.address(&mut profile.address);
     }
 
     fn refusal(&mut self, refusal: &mut Refusal) {

@@ -106,6 +106,16 @@ pub fn refusal_sentence(refusal: &Refusal, about: About<'_>) -> String {
         Refusal::TooManySetupCodes => {
             "too many setup codes are good already; take some back: openclaw devices join-code --list".to_owned()
         }
+        Refusal::NotPossible { why } => format!("not possible: {}", quote(why)),
+        Refusal::OwnerOnly => {
+            "only the owner may do that, on the gateway's host and never over the network, whatever scopes are held".to_owned()
+        }
+        Refusal::Succeeded { by, at } => format!(
+            "{} was succeeded by device {by} at {}: its key and tokens are good no longer, and a new identity has to be \
+             made to pair again",
+            device(about, "the device"),
+            time_text(*at)
+        ),
         Refusal::TokenKeyUnusable => "no token can be issued: the key file pairing/token.key cannot be read".to_owned(),
     }
 }
@@ -213,14 +223,56 @@ pub fn event_sentence(record: &Record) -> String {
         Event::RuleArmed(event) => format!("the local rule {} was armed again by {}", event.rule, by()),
         Event::AttemptsSuppressed(event) => suppressed(event),
         Event::SetupCodeCreated(event) => {
-            let gives = event.grants.iter().map(|grant| format!("{} with {}", grant.role, grant.scopes)).collect::<Vec<_>>();
+            let gives = event.grants.iter().map(|grant| format!("{} with {}", grant.role, grant.scopes));
             let label = event.label.as_deref().map(|label| format!(" for \"{}\"", quote(label))).unwrap_or_default();
-            let (code, gives, until) = (event.code, gives.join(" and "), time_text(event.expires));
+            let (code, gives, until) = (event.code, listed(gives), time_text(event.expires));
             format!("setup code {code}{label} was made by {}: {gives}, until {until}", by())
         }
         Event::SetupCodeSpent(event) => format!("setup code {} was spent by device {}", event.code, event.device),
         Event::SetupCodeRevoked(event) => format!("setup code {} was taken back by {}", event.code, by()),
+        Event::RollbackAccepted(event) => {
+            let kept = match &*event.keeps {
+                [] => "none of them".to_owned(),
+                keeps => keeps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            };
+            let (head, seen) = (event.head, event.witnessed);
+            format!(
+                "the journal ends at seq {head} and was seen up to seq {seen}; {} accepted that: every device is suspended until \
+                 it is approved anew, and keeps what it held: {kept}",
+                by()
+            )
+        }
+        Event::ConfigurationChanged(event) => {
+            let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".to_owned(), quote);
+            format!("the setting {} changed from {} to {}", quote(&event.key), text(&event.before), text(&event.after))
+        }
+        Event::ActUndone(event) => format!("the act at seq {} was undone by {}", event.undoes, by()),
+        Event::GrantWithdrawn(event) => {
+            format!("{} as {} was withdrawn from device {} by {}", event.scopes, event.role, event.device, by())
+        }
+        Event::DeviceRestored(event) => {
+            let holds = event.grants.iter().map(|grant| format!("{} with {}", grant.role, grant.scopes));
+            format!("device {} was restored by {}, without its tokens: {}", event.profile.device, by(), listed(holds))
+        }
+        Event::DeviceImported(event) => {
+            let holds = event.grants.iter().map(|grant| {
+                let token = if grant.token.is_some() { "and its token" } else { "and no token" };
+                format!("{} with {} {token}", grant.role, grant.scopes)
+            });
+            format!("device {} was imported by {} from {}: {}", event.profile.device, by(), event.source, listed(holds))
+        }
+        Event::DeviceSucceeded(event) => {
+            format!("device {} was succeeded by device {}, request {}, by {}", event.device, event.by, event.request, by())
+        }
+        Event::TokenKeyReplaced(event) => {
+            let why = if event.before.is_some() { ", since the one before is gone" } else { "" };
+            format!("new tokens are derived with another key from now on{why}; tokens in use stay good")
+        }
     }
+}
+
+fn listed(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(" and ")
 }
 
 fn suppressed(event: &AttemptsSuppressed) -> String {

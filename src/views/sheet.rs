@@ -63,7 +63,14 @@ impl Facts {
             | Event::OwnerActsSeen(_)
             | Event::SetupCodeCreated(_)
             | Event::SetupCodeSpent(_)
-            | Event::SetupCodeRevoked(_) => Self::default(),
+            | Event::SetupCodeRevoked(_)
+            | Event::RollbackAccepted(_)
+            | Event::ConfigurationChanged(_)
+            | Event::ActUndone(_)
+            | Event::DeviceRestored(_)
+            | Event::DeviceImported(_)
+            | Event::DeviceSucceeded(_)
+            | Event::TokenKeyReplaced(_) => Self::default(),
             Event::RuleArmed(event) => Self { rule: event.rule.to_string(), ..Self::default() },
             Event::AttemptsSuppressed(event) => {
                 Self { address: event.address.map(|address| address.ip().to_string()).unwrap_or_default(), ..Self::default() }
@@ -81,6 +88,7 @@ impl Facts {
                 Self { address: event.address.ip().to_string(), ..Self::of_role(event.ask.role, &event.ask.scopes) }
             }
             Event::PairingApproved(event) => Self::of_role(event.role, &event.scopes),
+            Event::GrantWithdrawn(event) => Self::of_role(event.role, &event.scopes),
             Event::TokenIssued(event) => Self::of_role(event.role, &event.scopes),
             Event::TokenRotated(event) => Self::of_role(event.role, &event.scopes),
             Event::TokenRevoked(event) => Self { role: event.role.to_string(), ..Self::default() },

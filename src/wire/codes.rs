@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::devices::Label;
 use super::frame::Text;
 use crate::limits;
-use crate::pairing::{CodeGrant, KnownScope, Millis, Registry, Role, ScopeSet, SetupCode, SetupCodeId};
+use crate::pairing::{KnownScope, Millis, Registry, Role, RoleGrant, ScopeSet, SetupCode, SetupCodeId};
 use crate::views::who;
 
 /// Params of `device.pair.setupCode`. What OpenClaw 2026.9.6 does not know stands last.
@@ -79,9 +79,9 @@ const LIMITED: [KnownScope; 5] =
 impl Profile {
     /// The roles and scopes.
     #[must_use]
-    pub fn grants(self) -> Vec<CodeGrant> {
-        let operator = |scopes: &[KnownScope]| CodeGrant { role: Role::Operator, scopes: scopes.iter().copied().collect() };
-        let node = CodeGrant { role: Role::Node, scopes: ScopeSet::EMPTY };
+    pub fn grants(self) -> Vec<RoleGrant> {
+        let operator = |scopes: &[KnownScope]| RoleGrant { role: Role::Operator, scopes: scopes.iter().copied().collect() };
+        let node = RoleGrant { role: Role::Node, scopes: ScopeSet::EMPTY };
         match self {
             Self::Limited => vec![operator(&LIMITED), node],
             Self::Node => vec![node],
@@ -95,7 +95,7 @@ impl SetupCodeParams {
     ///
     /// # Errors
     /// What does not fit.
-    pub fn grants(&self) -> Result<Vec<CodeGrant>, String> {
+    pub fn grants(&self) -> Result<Vec<RoleGrant>, String> {
         let role = match (&self.role, self.bootstrap_profile) {
             (Some(_), Some(_)) => return Err("at /role: must NOT stand beside bootstrapProfile".to_owned()),
             (None, None) if self.scopes.is_some() => return Err("at root: must have required property 'role'".to_owned()),
@@ -117,7 +117,7 @@ impl SetupCodeParams {
             Role::Node if !scopes.is_empty() => Err("at /scopes: a node has none".to_owned()),
             Role::Operator if scopes.is_empty() => Err("at /scopes: an operator needs one at least".to_owned()),
             Role::Operator if !scopes.iter().all(begins) => Err("at /scopes: must be scopes of an operator".to_owned()),
-            Role::Node | Role::Operator => Ok(vec![CodeGrant { role, scopes }]),
+            Role::Node | Role::Operator => Ok(vec![RoleGrant { role, scopes }]),
         }
     }
 
@@ -161,7 +161,7 @@ pub fn setup_code(payload: &Value) -> String {
 
 /// How much a code gives, in the words of OpenClaw 2026.9.6.
 #[must_use]
-pub fn access(grants: &[CodeGrant]) -> &'static str {
+pub fn access(grants: &[RoleGrant]) -> &'static str {
     let operator = grants.iter().find(|grant| grant.role == Role::Operator);
     match operator {
         None => "node",
@@ -172,7 +172,7 @@ pub fn access(grants: &[CodeGrant]) -> &'static str {
 
 /// The roles and scopes that a code gives.
 #[must_use]
-pub fn grants(grants: &[CodeGrant]) -> Value {
+pub fn grants(grants: &[RoleGrant]) -> Value {
     grants.iter().map(|grant| json!({ "role": grant.role.as_str(), "scopes": grant.scopes.sorted() })).collect()
 }
 

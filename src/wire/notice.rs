@@ -91,6 +91,7 @@ pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
                     resolved(request, event.device, "approved");
                 }
             }
+            Event::DeviceSucceeded(event) => resolved(event.request, event.by, "approved"),
             Event::PairingRejected(event) => resolved(event.request, event.device, "rejected"),
             Event::PairingExpired(event) => resolved(event.request, event.device, "rejected"),
             // OpenClaw 2026.9.6 says only that something changed.

@@ -5,8 +5,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::pairing::{
-    Actor, Ask, Attempt, Client, CodeGrant, Credential, Described, Description, Digest, Event, PairingNeed, Person, Record,
-    Refusal, Resolution, ScopeSet, Source,
+    Actor, Ask, Attempt, Client, Credential, Described, Description, Digest, Event, ImportedGrant, PairingNeed, Person, Profile,
+    Record, Refusal, Resolution, RoleGrant, ScopeSet, Source,
 };
 use crate::views::{is_plain, time_text};
 
@@ -136,16 +136,71 @@ fn fields(event: &Event) -> Value {
         ]),
         Event::SetupCodeCreated(event) => members([
             ("code", Some(event.code.to_string().into())),
-            ("grants", Some(event.grants.iter().map(code_grant).collect())),
+            ("grants", Some(event.grants.iter().map(role_grant).collect())),
             ("expires", Some(event.expires.0.into())),
             ("label", text(event.label.as_ref())),
         ]),
         Event::SetupCodeSpent(event) => json!({ "code": event.code.to_string(), "device": event.device.to_string() }),
         Event::SetupCodeRevoked(event) => json!({ "code": event.code.to_string() }),
+        Event::RollbackAccepted(event) => json!({
+            "head": event.head.0,
+            "witnessed": event.witnessed.0,
+            "hash": event.hash.to_string(),
+            "keeps": event.keeps.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
+        Event::ConfigurationChanged(event) => members([
+            ("key", Some(event.key.as_str().into())),
+            ("before", text(event.before.as_ref())),
+            ("after", text(event.after.as_ref())),
+        ]),
+        Event::ActUndone(event) => json!({ "undoes": event.undoes.0 }),
+        Event::GrantWithdrawn(event) => {
+            json!({ "device": event.device.to_string(), "role": event.role.as_str(), "scopes": scopes(&event.scopes) })
+        }
+        Event::DeviceRestored(event) => json!({
+            "profile": profile(&event.profile),
+            "grants": event.grants.iter().map(role_grant).collect::<Value>(),
+        }),
+        Event::DeviceImported(event) => json!({
+            "source": event.source.to_string(),
+            "profile": profile(&event.profile),
+            "grants": event.grants.iter().map(imported_grant).collect::<Value>(),
+        }),
+        Event::DeviceSucceeded(event) => json!({
+            "device": event.device.to_string(),
+            "by": event.by.to_string(),
+            "request": event.request.to_string(),
+        }),
+        // Which keys there are is nobody's business.
+        Event::TokenKeyReplaced(_) => json!({}),
     }
 }
 
-fn code_grant(grant: &CodeGrant) -> Value {
+fn profile(profile: &Profile) -> Value {
+    members([
+        ("device", Some(profile.device.to_string().into())),
+        ("key", Some(Digest(profile.key.0).to_string().into())),
+        ("client", Some(client(profile.client))),
+        ("description", Some(description(&profile.description))),
+        ("label", text(profile.label.as_ref())),
+        ("address", Some(profile.address.ip().to_string().into())),
+        ("created_at", Some(profile.created_at.0.into())),
+        ("approved_at", Some(profile.approved_at.0.into())),
+    ])
+}
+
+fn imported_grant(grant: &ImportedGrant) -> Value {
+    let token = grant.token.as_ref().map(|token| {
+        members([
+            ("scopes", Some(scopes(&token.scopes))),
+            ("created_at", Some(token.created_at.0.into())),
+            ("rotated_at", token.rotated_at.map(|at| at.0.into())),
+        ])
+    });
+    members([("role", Some(grant.role.as_str().into())), ("scopes", Some(scopes(&grant.scopes))), ("token", token)])
+}
+
+fn role_grant(grant: &RoleGrant) -> Value {
     json!({ "role": grant.role.as_str(), "scopes": scopes(&grant.scopes) })
 }
 
@@ -265,6 +320,9 @@ fn refusal(refusal: &Refusal) -> Value {
         Refusal::BadPolicy { why } => json!({ "number": 19, "retry": false, "words": why }),
         Refusal::UnknownSetupCode => json!({ "number": 21, "retry": false }),
         Refusal::TooManySetupCodes => json!({ "number": 22, "retry": false }),
+        Refusal::NotPossible { why } => json!({ "number": 23, "retry": false, "words": why }),
+        Refusal::OwnerOnly => json!({ "number": 24, "retry": false }),
+        Refusal::Succeeded { by, at } => json!({ "number": 25, "retry": false, "at": at.0, "words": by.to_string() }),
     }
 }
 

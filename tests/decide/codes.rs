@@ -1,7 +1,7 @@
 //! Setup codes: an approval given ahead, to whoever shows the code first.
 
 use openclaw_pairing::limits::{SETUP_CODE_MS, SETUP_CODES};
-use openclaw_pairing::pairing::{CodeGrant, Person, SetupCodeId};
+use openclaw_pairing::pairing::{Person, RoleGrant, SetupCodeId};
 
 use super::*;
 use support::given::Told;
@@ -10,12 +10,12 @@ const LIFE: u64 = SETUP_CODE_MS.1;
 /// What pairs a new device.
 const PAIRED: [&str; 5] = ["PairingRequested", "SetupCodeSpent", "PairingApproved", "TokenIssued", "ConnectionAdmitted"];
 
-fn node() -> CodeGrant {
-    CodeGrant { role: Role::Node, scopes: ScopeSet::EMPTY }
+fn node() -> RoleGrant {
+    RoleGrant { role: Role::Node, scopes: ScopeSet::EMPTY }
 }
 
-fn operator(names: &str) -> CodeGrant {
-    CodeGrant { role: Role::Operator, scopes: scopes(names) }
+fn operator(names: &str) -> RoleGrant {
+    RoleGrant { role: Role::Operator, scopes: scopes(names) }
 }
 
 /// The digest of code number `n`.
@@ -23,13 +23,13 @@ fn code(n: u8) -> Digest {
     Digest([n; 32])
 }
 
-fn create(world: &mut World, actor: Actor, n: u8, grants: &[CodeGrant]) -> Told {
+fn create(world: &mut World, actor: Actor, n: u8, grants: &[RoleGrant]) -> Told {
     let command = Command::CreateSetupCode { grants: grants.to_vec(), digest: code(n), lives_ms: LIFE, label: None };
     world.tell(actor, command)
 }
 
 /// The owner makes code number `n`.
-fn made(world: &mut World, n: u8, grants: &[CodeGrant]) -> SetupCodeId {
+fn made(world: &mut World, n: u8, grants: &[RoleGrant]) -> SetupCodeId {
     match create(world, owner(), n, grants).outcome {
         Outcome::CodeCreated { code, expires } => {
             assert_eq!(expires, world.now.plus(LIFE));

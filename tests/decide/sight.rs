@@ -1,10 +1,11 @@
 //! What an actor sees of others, and what not even a full disk prevents.
 
 use openclaw_pairing::pairing::{
-    AttemptsSuppressed, Condition, ConditionCleared, ConditionFound, ConnectionClosed, Digest, HistoryArchived, JournalRepaired,
-    KINDS, OwnerActsSeen, PolicyChanged, RuleArmed, STRICT_POLICY, SegmentSealed, SetupCodeCreated, SetupCodeId,
-    SetupCodeRevoked, SetupCodeSpent, WitnessPlaced, may_hear_of, may_read, may_read_all, may_read_of, may_see_device,
-    may_see_request, takes_away,
+    ActUndone, AttemptsSuppressed, Client, Condition, ConditionCleared, ConditionFound, ConfigurationChanged, ConnectionClosed,
+    Description, DeviceImported, DeviceRestored, DeviceSucceeded, Digest, GrantWithdrawn, HistoryArchived, JournalRepaired,
+    KINDS, KeyId, OwnerActsSeen, PolicyChanged, Profile, RollbackAccepted, RuleArmed, STRICT_POLICY, SegmentSealed,
+    SetupCodeCreated, SetupCodeId, SetupCodeRevoked, SetupCodeSpent, TokenKeyReplaced, WitnessPlaced, may_hear_of, may_read,
+    may_read_all, may_read_of, may_see_device, may_see_request, takes_away,
 };
 
 use super::*;
@@ -62,11 +63,38 @@ fn told() -> (World, [(&'static str, Actor); 7]) {
         last: Millis(1),
     };
     world.note(Actor::System, suppressed.into());
+    let keeps = [6, 7, 8, 9].map(device).to_vec();
+    world.note(owner(), RollbackAccepted { head: Seq(1), witnessed: Seq(2), hash: Digest([0; 32]), keeps }.into());
+    world.note(Actor::System, ConfigurationChanged { key: "port".to_owned(), before: None, after: None }.into());
+    world.note(owner(), ActUndone { undoes: Seq(1) }.into());
+    let profile = imported(1);
+    world.note(owner(), DeviceRestored { profile: profile.clone(), grants: vec![] }.into());
+    world.note(owner(), GrantWithdrawn { device: device(1), role: Role::Operator, scopes: scopes("read") }.into());
+    world.remove(owner(), 1);
+    world.note(owner(), DeviceImported { source: Digest([0; 32]), profile, grants: vec![] }.into());
+    world.remove(owner(), 1);
+    world.pair(4, "read");
+    let request = world.connect(&visit(1).asks("read")).request();
+    world.note(owner(), DeviceSucceeded { device: device(4), by: device(1), request }.into());
+    world.note(Actor::System, TokenKeyReplaced { key: KeyId([0; 8]), before: None }.into());
     let host = Actor::SharedSecret { rule: Rule::LocalCli, scopes: scopes("read") };
     let names = ["owner", "admin", "host", "pairing", "write", "reader", "nobody"];
     let actors = [owner(), admin, host, pairing, write, reader, Actor::Peer];
     let mut actors = names.into_iter().zip(actors);
     (world, std::array::from_fn(|_| actors.next().expect("seven")))
+}
+
+fn imported(n: u8) -> Profile {
+    Profile {
+        device: device(n),
+        key: key(n),
+        client: Client { id: ClientId::Cli, mode: ClientMode::Cli },
+        description: Description::default(),
+        label: None,
+        address: address(203, 1),
+        created_at: Millis(1),
+        approved_at: Millis(1),
+    }
 }
 
 fn started() -> openclaw_pairing::pairing::GatewayStarted {
@@ -83,10 +111,19 @@ fn x34_a_record_is_read_by_whoever_it_concerns_and_by_those_who_may_do_everythin
             actors.iter().filter(|(_, actor)| may_read(&world.registry, actor, record)).map(|(who, _)| *who).collect();
         let concerns = |n: u8| format!("{record:?}").contains(&device(n).to_string());
         let expected: &[&str] = match name {
-            "JournalCreated" | "GatewayStarted" | "GatewayStopped" | "JournalRepaired" | "SegmentSealed" | "ConditionFound"
-            | "ConditionCleared" | "WitnessPlaced" | "HistoryArchived" | "PolicyChanged" | "RuleArmed" => {
-                &["owner", "admin", "host", "pairing", "write", "reader", "nobody"]
-            }
+            "JournalCreated"
+            | "GatewayStarted"
+            | "GatewayStopped"
+            | "JournalRepaired"
+            | "SegmentSealed"
+            | "ConditionFound"
+            | "ConditionCleared"
+            | "WitnessPlaced"
+            | "HistoryArchived"
+            | "PolicyChanged"
+            | "RuleArmed"
+            | "ConfigurationChanged"
+            | "TokenKeyReplaced" => &["owner", "admin", "host", "pairing", "write", "reader", "nobody"],
             // Of the others each device reads what is its own.
             _ if !concerns(1) => {
                 kinds.insert(name);

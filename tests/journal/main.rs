@@ -969,7 +969,7 @@ fn a_seal_stands_alone_is_true_and_is_the_end() {
 // --- journals kept as files ---------------------------------------------------------------------------------------------
 
 /// The journals in `tests/vectors`, as this program makes them.
-fn vectors() -> [(&'static str, Vec<u8>); 8] {
+fn vectors() -> [(&'static str, Vec<u8>); 9] {
     let Story { bytes, ends, .. } = Story::small();
     let torn = bytes[..bytes.len() - TORN_BYTES].to_vec();
     let mut flipped = bytes.clone();
@@ -981,7 +981,8 @@ fn vectors() -> [(&'static str, Vec<u8>); 8] {
     let of_kinds =
         |kinds: &[u16]| -> Vec<_> { every_kind().into_iter().filter(|record| kinds.contains(&record.event.kind())).collect() };
     let (renamed, ruled) = (of_kinds(&[50]), of_kinds(&[10, 11, 12, 20, 80, 81, 82]));
-    let is_later = |record: &Record| renamed.iter().chain(&ruled).any(|later| later.event == record.event);
+    let restored = of_kinds(&[13, 14, 15, 36, 51, 52, 53, 67]);
+    let is_later = |record: &Record| [&renamed, &ruled, &restored].into_iter().flatten().any(|later| later.event == record.event);
     let first = every_kind().into_iter().filter(|record| !is_later(record));
     let timed = first.zip(1..).map(|(record, n)| Record { at: Millis(1_767_225_600_000 + n), ..record });
     let unsealed = timed.filter(|record| record.event.kind() != 5);
@@ -994,11 +995,12 @@ fn vectors() -> [(&'static str, Vec<u8>); 8] {
         });
         Story::holding(vec![every_kind()[..1].to_vec(), timed.collect()]).bytes
     };
-    let (renamed, ruled) = (later(renamed.clone(), 20), later(ruled.clone(), 21));
+    let (renamed, ruled, restored) = (later(renamed.clone(), 20), later(ruled.clone(), 21), later(restored.clone(), 30));
     let kinds = Story::holding(kinds.chunks(4).map(<[Record]>::to_vec).collect()).bytes;
     [
         ("every-kind", kinds),
         ("renamed", renamed),
+        ("restored", restored),
         ("ruled", ruled),
         ("sound", bytes),
         ("torn-tail", torn),

@@ -183,6 +183,9 @@ fn refused_again(registry: &Registry, record: &Record, event: &CommandRefused) -
             };
             Command::ArmRule { rule }
         }
+        CommandName::Undo | CommandName::Succeed | CommandName::Import | CommandName::AcceptRollback => {
+            panic!("no story tries to {}", event.command)
+        }
         CommandName::ApplyPolicy => Command::ApplyPolicy { text: refused_policy(registry, &event.refusal) },
     };
     let Record { actor, at, .. } = record;

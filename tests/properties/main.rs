@@ -17,8 +17,8 @@ use std::sync::Once;
 use again::Recorded;
 use openclaw_pairing::journal::codec;
 use openclaw_pairing::pairing::{
-    Act as Through, Actor, Admission, Attempt, CodeGrant, Command, Context, DeviceId, Digest, Event, KnownScope, Millis, Outcome,
-    Policy, Record, Refusal, Registry, RequestId, Role, Rule, ScopeSet, Seq, SetupCodeId, TokenVerdict, decide,
+    Act as Through, Actor, Admission, Attempt, Command, Context, DeviceId, Digest, Event, KnownScope, Millis, Outcome, Policy,
+    Record, Refusal, Registry, RequestId, Role, RoleGrant, Rule, ScopeSet, Seq, SetupCodeId, TokenVerdict, decide,
 };
 use proptest::array::{uniform8, uniform12};
 use proptest::collection::vec;
@@ -301,7 +301,7 @@ fn rule_could_give(step: &Step, rule: Rule, role: Role, given: &ScopeSet) -> boo
         }
         Rule::SetupCode => {
             let code = code.and_then(|id| step.before.setup_code(&id));
-            let gives = |grants: &[CodeGrant]| grants.iter().any(|grant| grant.role == role && grant.scopes.covers(role, given));
+            let gives = |grants: &[RoleGrant]| grants.iter().any(|grant| grant.role == role && grant.scopes.covers(role, given));
             // Who may make one may do everything, which is held where it is made.
             code.is_some_and(|code| gives(&code.grants) && step.now < code.expires && code.spent.is_none())
         }

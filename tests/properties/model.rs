@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openclaw_pairing::pairing::{
-    Address, AuthMode, Client, ClientId, ClientMode, CodeGrant, Description, Ending, Forwarding, PeerUser, Reason, Role, Rule,
+    Address, AuthMode, Client, ClientId, ClientMode, Description, Ending, Forwarding, PeerUser, Reason, Role, RoleGrant, Rule,
     SharedVerdict, SignatureForm, TokenVerdict,
 };
 
@@ -852,7 +852,7 @@ impl Model {
         Answer::Noted
     }
 
-    fn make_code(&mut self, by: By, grants: &[CodeGrant], lives_ms: u64) -> Answer {
+    fn make_code(&mut self, by: By, grants: &[RoleGrant], lives_ms: u64) -> Answer {
         if let Err(refusal) = self.may_all(by).and_then(|()| self.seat_belt(by)) {
             return refusal;
         }

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use openclaw_pairing::journal::{Journal, MemoryVolume, Options};
 use openclaw_pairing::pairing::{
-    Act, Actor, Address, Ask, Attempt, AttemptsSuppressed, AuthMode, Client, ClientId, ClientMode, CodeGrant, CommandName,
-    CommandRefused, Condition, ConditionCleared, ConditionFound, ConnectionAdmitted, ConnectionClosed, ConnectionId,
-    ConnectionRefused, Credential, Described, Description, DeviceId, DeviceMetadataChanged, DeviceRemoved, DeviceRenamed, Digest,
-    Ending, Event, Forwarding, GatewayStarted, GatewayStopped, HistoryArchived, Issue, JournalCreated, JournalId,
+    Act, ActUndone, Actor, Address, Ask, Attempt, AttemptsSuppressed, AuthMode, Client, ClientId, ClientMode, CommandName,
+    CommandRefused, Condition, ConditionCleared, ConditionFound, ConfigurationChanged, ConnectionAdmitted, ConnectionClosed,
+    ConnectionId, ConnectionRefused, Credential, Described, Description, DeviceId, DeviceImported, DeviceMetadataChanged,
+    DeviceRemoved, DeviceRenamed, DeviceRestored, DeviceSucceeded, Digest, Ending, Event, Forwarding, GatewayStarted,
+    GatewayStopped, GrantWithdrawn, HistoryArchived, ImportedGrant, ImportedToken, Issue, JournalCreated, JournalId,
     JournalRepaired, KeyId, KnownScope, Millis, OwnerActsSeen, PairingApproved, PairingExpired, PairingNeed, PairingRejected,
-    PairingRequested, PeerUser, Person, PolicyChanged, Proof, PublicKey, Reason, Record, Refusal, RequestId, Resolution, Role,
-    Rule, RuleArmed, Salt, ScopeSet, SegmentSealed, Seq, SetupCodeCreated, SetupCodeId, SetupCodeRevoked, SetupCodeSpent,
-    SharedVerdict, SignatureForm, Source, TokenIssued, TokenRevoked, TokenRotated, TokenVerdict, WitnessPlaced,
+    PairingRequested, PeerUser, Person, PolicyChanged, Profile, Proof, PublicKey, Reason, Record, Refusal, RequestId, Resolution,
+    Role, RoleGrant, RollbackAccepted, Rule, RuleArmed, Salt, ScopeSet, SegmentSealed, Seq, SetupCodeCreated, SetupCodeId,
+    SetupCodeRevoked, SetupCodeSpent, SharedVerdict, SignatureForm, Source, TokenIssued, TokenKeyReplaced, TokenRevoked,
+    TokenRotated, TokenVerdict, WitnessPlaced,
 };
 
 /// The journal that the examples belong to.
@@ -65,6 +67,15 @@ pub(crate) fn every_kind() -> Vec<Record> {
         ),
         (Actor::Device { device, scopes: ScopeSet::cli() }, OwnerActsSeen { through: Seq(10) }.into()),
         (owner(Some("pts/1")), RuleArmed { rule: Rule::LocalFirstPairing }.into()),
+        (
+            owner(Some("pts/1")),
+            RollbackAccepted { head: Seq(9), witnessed: Seq(11), hash: Digest([0x9b; 32]), keeps: vec![device] }.into(),
+        ),
+        (
+            Actor::System,
+            ConfigurationChanged { key: "auth".into(), before: Some("none".into()), after: Some("token".into()) }.into(),
+        ),
+        (owner(None), ActUndone { undoes: Seq(10) }.into()),
         (peer(), ConnectionAdmitted { attempt: connected(), rule: Rule::Paired, scopes: known(&[KnownScope::Read]) }.into()),
         (peer(), ConnectionRefused { attempt: connected(), refusal: Refusal::PairingRequired(need(request)) }.into()),
         (peer(), ConnectionClosed { admission: Seq(8), code: 1000 }.into()),
@@ -110,6 +121,7 @@ pub(crate) fn every_kind() -> Vec<Record> {
             PairingRejected { request, device }.into(),
         ),
         (Actor::System, PairingExpired { request, device, due: Millis(1_767_225_900_000) }.into()),
+        (owner(None), GrantWithdrawn { device, role, scopes: known(&[KnownScope::Write]) }.into()),
         (
             Actor::Rule(Rule::Metadata),
             DeviceMetadataChanged { device, platform: Some("macOS 26.1".into()), platform_before: Some("macOS 26.0".into()) }
@@ -120,6 +132,17 @@ pub(crate) fn every_kind() -> Vec<Record> {
             Actor::Device { device, scopes: ScopeSet::cli() },
             DeviceRenamed { device, label: "Zoë's phone".into(), label_before: Some("phone".into()) }.into(),
         ),
+        (owner(None), DeviceRestored { profile: profile(), grants: vec![RoleGrant { role, scopes: ScopeSet::cli() }] }.into()),
+        (
+            owner(Some("pts/1")),
+            DeviceImported {
+                source: Digest([0xe3; 32]),
+                profile: profile(),
+                grants: vec![ImportedGrant { role, scopes: ScopeSet::cli(), token: Some(imported()) }],
+            }
+            .into(),
+        ),
+        (owner(None), DeviceSucceeded { device, by: DeviceId([0x99; 32]), request }.into()),
         (Actor::Rule(Rule::LocalFirstPairing), TokenIssued { device, role, scopes: ScopeSet::cli(), issue: issue(0x51) }.into()),
         (
             Actor::Device { device, scopes: ScopeSet::cli() },
@@ -127,12 +150,13 @@ pub(crate) fn every_kind() -> Vec<Record> {
                 .into(),
         ),
         (owner(Some("pts/1")), TokenRevoked { device, role }.into()),
+        (Actor::System, TokenKeyReplaced { key: KeyId([0x4c; 8]), before: Some(KeyId([0x4b; 8])) }.into()),
         (
             owner(Some("pts/1")),
             SetupCodeCreated {
                 code: SetupCodeId([0x5c; 16]),
                 digest: Digest([0xd5; 32]),
-                grants: vec![CodeGrant { role: Role::Node, scopes: ScopeSet::EMPTY }],
+                grants: vec![RoleGrant { role: Role::Node, scopes: ScopeSet::EMPTY }],
                 expires: Millis(1_767_226_200_000),
                 label: Some("Zoë's phone".into()),
             }
@@ -165,6 +189,28 @@ fn known(scopes: &[KnownScope]) -> ScopeSet {
 
 fn key() -> PublicKey {
     PublicKey([0x07; 32])
+}
+
+fn profile() -> Profile {
+    Profile {
+        device: device(),
+        key: key(),
+        client: client(),
+        description: Description { platform: Some("macOS 26.0".into()), ..Description::default() },
+        label: Some("Zoë's phone".into()),
+        address: std::net::IpAddr::from([192, 0, 2, 7]).into(),
+        created_at: Millis(1_767_225_500_000),
+        approved_at: Millis(1_767_225_550_000),
+    }
+}
+
+fn imported() -> ImportedToken {
+    ImportedToken {
+        digest: Digest([0x1d; 32]),
+        scopes: known(&[KnownScope::Read]),
+        created_at: Millis(1_767_225_500_000),
+        rotated_at: Some(Millis(1_767_225_560_000)),
+    }
 }
 
 fn device() -> DeviceId {

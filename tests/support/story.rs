@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Range;
 
 use openclaw_pairing::pairing::{
-    Actor, Address, AuthMode, ClientId, ClientMode, CodeGrant, Command, Digest, Event, Forwarding, GatewayStarted, Millis,
-    Outcome, PeerUser, Registry, RequestId, Role, Rule, ScopeSet, Seq, SetupCodeId, SharedVerdict,
+    Actor, Address, AuthMode, ClientId, ClientMode, Command, Digest, Event, Forwarding, GatewayStarted, Millis, Outcome,
+    PeerUser, Registry, RequestId, Role, RoleGrant, Rule, ScopeSet, Seq, SetupCodeId, SharedVerdict,
 };
 
 use super::given::{NO_REQUEST, Visit, World, address, device, exec, owner, scopes, visit};
@@ -90,7 +90,7 @@ pub enum Act {
     },
     MakeCode {
         by: By,
-        grants: Vec<CodeGrant>,
+        grants: Vec<RoleGrant>,
         lives_ms: u64,
     },
     TakeBackCode {
@@ -399,14 +399,14 @@ pub fn plot(which: u8, n: u8) -> Vec<Act> {
 }
 
 /// What a setup code gives; now and then a role that is asked for in vain.
-fn grants_from(kind: u8, scopes: ScopeSet) -> Vec<CodeGrant> {
-    let operator = CodeGrant { role: Role::Operator, scopes: scopes.clone() };
-    let node = CodeGrant { role: Role::Node, scopes: ScopeSet::EMPTY };
+fn grants_from(kind: u8, scopes: ScopeSet) -> Vec<RoleGrant> {
+    let operator = RoleGrant { role: Role::Operator, scopes: scopes.clone() };
+    let node = RoleGrant { role: Role::Node, scopes: ScopeSet::EMPTY };
     match kind % 4 {
         0 => vec![operator],
         1 => vec![node],
         2 => vec![operator, node],
-        _ => vec![CodeGrant { role: Role::Operator, scopes: ScopeSet::EMPTY }, CodeGrant { role: Role::Node, scopes }],
+        _ => vec![RoleGrant { role: Role::Operator, scopes: ScopeSet::EMPTY }, RoleGrant { role: Role::Node, scopes }],
     }
 }
 

@@ -74,9 +74,9 @@ CODES = {
     "CommandName": {
         1: "approve", 2: "reject", 3: "remove", 4: "rotate", 5: "revoke", 6: "rename", 7: "ask", 8: "apply a policy",
         9: "arm a rule", 10: "create a setup code", 11: "revoke a setup code", 12: "reject all of an address",
-        13: "mark as seen",
+        13: "mark as seen", 14: "undo", 15: "hand a device over", 16: "import", 17: "accept a rollback",
     },
-    "Act": {1: "approval", 2: "rotation", 3: "first pairing", 4: "upgrade", 5: "setup code"},
+    "Act": {1: "approval", 2: "rotation", 3: "first pairing", 4: "upgrade", 5: "setup code", 6: "undo"},
     "Condition": {
         1: "identity", 2: "devices", 3: "token key", 4: "witness", 5: "clock", 6: "configuration", 7: "unclean stop",
         8: "storage",
@@ -130,7 +130,13 @@ STRUCTURES = {
         ("need", "option PairingNeed"), ("scopes", "option Scopes"), ("role", "option Role"),
         ("resolution", "option Resolution"),
     ],
-    "CodeGrant": [("role", "Role"), ("scopes", "Scopes")],
+    "RoleGrant": [("role", "Role"), ("scopes", "Scopes")],
+    "Profile": [
+        ("device", "bytes 32"), ("key", "bytes 32"), ("client", "Client"), ("description", "Description"),
+        ("label", "option text"), ("address", "address"), ("created_at", "u64"), ("approved_at", "u64"),
+    ],
+    "ImportedGrant": [("role", "Role"), ("scopes", "Scopes"), ("token", "option ImportedToken")],
+    "ImportedToken": [("digest", "bytes 32"), ("scopes", "Scopes"), ("created_at", "u64"), ("rotated_at", "option u64")],
 }
 
 # What a refusal has besides, from number 15 on.
@@ -142,6 +148,7 @@ REFUSAL_PARTS = {
     1: {"fault"}, 2: set(), 3: set(), 4: {"auth"}, 5: {"need"}, 6: set(), 7: {"scopes"}, 8: set(), 9: set(),
     10: {"resolution"}, 11: set(), 12: {"role"}, 13: set(), 14: set(), 15: {"scopes", "words"},
     16: {"wait_ms"}, 17: set(), 18: {"words"}, 19: {"words"}, 20: {"need", "rule"}, 21: set(), 22: set(),
+    23: {"words"}, 24: set(), 25: {"at", "words"},
 }
 
 KINDS = {
@@ -160,6 +167,9 @@ KINDS = {
     10: ("PolicyChanged", [("policy", "text")]),
     11: ("OwnerActsSeen", [("through", "u64")]),
     12: ("RuleArmed", [("rule", "Rule")]),
+    13: ("RollbackAccepted", [("head", "u64"), ("witnessed", "u64"), ("hash", "bytes 32"), ("keeps", "list bytes 32")]),
+    14: ("ConfigurationChanged", [("key", "text"), ("before", "option text"), ("after", "option text")]),
+    15: ("ActUndone", [("undoes", "u64")]),
     16: ("ConnectionAdmitted", [("attempt", "Attempt"), ("rule", "Rule"), ("scopes", "Scopes")]),
     17: ("ConnectionRefused", [("attempt", "Attempt"), ("refusal", "Refusal")]),
     18: ("ConnectionClosed", [("admission", "u64"), ("code", "u16")]),
@@ -190,12 +200,16 @@ KINDS = {
     ),
     34: ("PairingRejected", [("request", "uuid"), ("device", "bytes 32")]),
     35: ("PairingExpired", [("request", "uuid"), ("device", "bytes 32"), ("due", "u64")]),
+    36: ("GrantWithdrawn", [("device", "bytes 32"), ("role", "Role"), ("scopes", "Scopes")]),
     48: (
         "DeviceMetadataChanged",
         [("device", "bytes 32"), ("platform", "option text"), ("platform_before", "option text")],
     ),
     49: ("DeviceRemoved", [("device", "bytes 32")]),
     50: ("DeviceRenamed", [("device", "bytes 32"), ("label", "text"), ("label_before", "option text")]),
+    51: ("DeviceRestored", [("profile", "Profile"), ("grants", "list RoleGrant")]),
+    52: ("DeviceImported", [("source", "bytes 32"), ("profile", "Profile"), ("grants", "list ImportedGrant")]),
+    53: ("DeviceSucceeded", [("device", "bytes 32"), ("by", "bytes 32"), ("request", "uuid")]),
     64: ("TokenIssued", [("device", "bytes 32"), ("role", "Role"), ("scopes", "Scopes"), ("issue", "Issue")]),
     65: (
         "TokenRotated",
@@ -204,10 +218,11 @@ KINDS = {
         ],
     ),
     66: ("TokenRevoked", [("device", "bytes 32"), ("role", "Role")]),
+    67: ("TokenKeyReplaced", [("key", "bytes 8"), ("before", "option bytes 8")]),
     80: (
         "SetupCodeCreated",
         [
-            ("code", "uuid"), ("digest", "bytes 32"), ("grants", "list CodeGrant"), ("expires", "u64"),
+            ("code", "uuid"), ("digest", "bytes 32"), ("grants", "list RoleGrant"), ("expires", "u64"),
             ("label", "option text"),
         ],
     ),
@@ -215,7 +230,10 @@ KINDS = {
     82: ("SetupCodeRevoked", [("code", "uuid")]),
 }
 
-UNTOLD = {("GatewayStarted", "key"), ("SetupCodeCreated", "digest"), ("TokenIssued", "issue"), ("TokenRotated", "issue")}
+UNTOLD = {
+    ("GatewayStarted", "key"), ("SetupCodeCreated", "digest"), ("TokenIssued", "issue"),
+    ("TokenKeyReplaced", "before"), ("TokenKeyReplaced", "key"), ("TokenRotated", "issue"),
+}
 
 # --- checksums and the chain ---------------------------------------------------------------------------------------------
 
@@ -386,6 +404,8 @@ def record_json(seq, kind, time, payload):
     if rest.at != len(payload):
         raise Damaged("bytes are left over after the payload")
     told = {field: value for field, value in told.items() if (name, field) not in UNTOLD}
+    for grant in told.get("grants", []):
+        grant.get("token", {}).pop("digest", None)
     return {"seq": seq, "atMs": time, "at": time_text(time), "kind": kind, "event": name, "actor": actor, "fields": told}
 
 

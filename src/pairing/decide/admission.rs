@@ -3,8 +3,8 @@
 
 use super::super::command::{Admission, AuthReason, Context, Decision, Granted, Outcome, PairingNeed, Refusal, Surface};
 use super::super::event::{
-    Act, Actor, Attempt, AuthMode, Client, ClientId, ClientMode, CodeGrant, ConnectionAdmitted, ConnectionRefused, Credential,
-    Described, Description, DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, PairingRequested, Reason, Rule,
+    Act, Actor, Attempt, AuthMode, Client, ClientId, ClientMode, ConnectionAdmitted, ConnectionRefused, Credential, Described,
+    Description, DeviceMetadataChanged, Event, Fault, Issue, PairingApproved, PairingRequested, Reason, RoleGrant, Rule,
     SetupCodeSpent, SharedVerdict, Source, TokenIssued, TokenVerdict,
 };
 use super::super::identity::SignatureForm;
@@ -368,7 +368,7 @@ impl Try<'_> {
         // A code was made for no client in particular and gives more than is asked, so what nobody like this one may have is left
         // out. It could not be refused for it: of a code that is not spent, no record says which it was.
         let known_as = registry.device(&device).map(|device| device.client);
-        let gain = |grant: &CodeGrant| {
+        let gain = |grant: &RoleGrant| {
             let held = registry.device(&device).map(|device| device.held(grant.role)).unwrap_or_default();
             let clients = known_as.into_iter().chain([*client]);
             let mut scopes =

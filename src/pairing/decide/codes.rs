@@ -1,7 +1,7 @@
 //! Setup codes: an approval given ahead, to whoever shows the code first. What they give when they are shown is admission's.
 
 use super::super::command::{Context, Decision, Outcome, Refusal};
-use super::super::event::{CodeGrant, CommandName, SetupCodeCreated, SetupCodeRevoked};
+use super::super::event::{CommandName, RoleGrant, SetupCodeCreated, SetupCodeRevoked};
 use super::super::ids::{Digest, SetupCodeId};
 use super::super::policy::Policy;
 use super::super::registry::Registry;
@@ -12,7 +12,7 @@ use crate::limits;
 pub(super) fn create(
     registry: &Registry,
     policy: &Policy,
-    (grants, digest): (Vec<CodeGrant>, Digest),
+    (grants, digest): (Vec<RoleGrant>, Digest),
     lives_ms: u64,
     label: Option<String>,
     context: &Context<'_>,

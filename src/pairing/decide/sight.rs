@@ -43,6 +43,9 @@ pub fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
         | Event::WitnessPlaced(_)
         | Event::HistoryArchived(_) => true,
         Event::PolicyChanged(_) | Event::RuleArmed(_) => true,
+        Event::ConfigurationChanged(_) | Event::TokenKeyReplaced(_) => true,
+        // Which devices keep what they hold, and what was undone, may be of others.
+        Event::RollbackAccepted(_) | Event::ActUndone(_) => false,
         // Who acts on this host, and which codes are about, is nobody's business but theirs who see all.
         Event::ConnectionClosed(_) | Event::OwnerActsSeen(_) | Event::SetupCodeCreated(_) | Event::SetupCodeRevoked(_) => false,
         Event::CommandRefused(_) => matches!(&record.actor, Actor::Device { device, .. } if powers.owns(device)),
@@ -56,6 +59,10 @@ pub fn may_read(registry: &Registry, actor: &Actor, record: &Record) -> bool {
         | Event::DeviceRenamed(_)
         | Event::AttemptsSuppressed(_)
         | Event::SetupCodeSpent(_)
+        | Event::GrantWithdrawn(_)
+        | Event::DeviceRestored(_)
+        | Event::DeviceImported(_)
+        | Event::DeviceSucceeded(_)
         | Event::TokenIssued(_)
         | Event::TokenRotated(_)
         | Event::TokenRevoked(_) => is_own,
