@@ -189,6 +189,10 @@ pub const WHY_RECORDS: u64 = 65_536;
 
 /// Devices taken over from one place: more than any of them has, and a batch each some hundred.
 pub const IMPORTED_DEVICES: usize = 65_536;
+/// Of these as many as one command takes over: each is a record of some hundred bytes, or of tens of thousands.
+pub const IMPORTED_AT_ONCE: usize = 256;
+/// And so many bytes of their text, with room on the owner channel's line for what stands around them.
+pub const IMPORTED_BYTES: usize = OWNER_LINE_BYTES / 2;
 /// Bytes of its database, which holds more than devices, and of the log beside it.
 pub const DATABASE_BYTES: u64 = 1024 * 1024 * 1024;
 /// Bytes of one row of it: what SQLite itself would give a gigabyte.

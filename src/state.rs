@@ -184,6 +184,12 @@ impl StateDir {
         self.root.join("devices")
     }
 
+    /// What OpenClaw 2026.3.13 kept there before the first copy.
+    #[must_use]
+    pub fn devices_of_openclaw(&self) -> PathBuf {
+        self.devices().join("paired.openclaw.json")
+    }
+
     /// OpenClaw's configuration.
     #[must_use]
     pub fn config(&self) -> PathBuf {

@@ -1,14 +1,16 @@
 //! One device as OpenClaw writes it, in our words. Closed: what no release knows is left out and named, and a device of which it
 //! is not certain who it is, or that it was ever approved, is not taken over.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde_json::Value;
 
-use super::facts::*;
 use super::{Entry, Flaw, Found};
 use crate::limits;
-use crate::pairing::{Client, ClientId, ClientMode, Description, DeviceId, KnownScope, Millis, Role, ScopeSet, foreign_digest};
+use crate::pairing::{
+    Client, ClientId, ClientMode, Description, DeviceId, ImportedGrant, ImportedToken, KnownScope, Millis, Profile, Role,
+    ScopeSet, foreign_digest,
+};
 use crate::views::quote;
 use crate::wire::devices::{Label, parse_public_key};
 
@@ -37,7 +39,7 @@ pub(super) fn device(id: &str, entry: &Entry, needs_token: NeedsToken, flaws: &m
     if grants.is_empty() {
         return Err(Flaw::NoRole);
     }
-    let address = text(entry, "remoteIp").and_then(|address| address.parse::<IpAddr>().ok()).map(Into::into);
+    let address = text(entry, "remoteIp").and_then(|address| address.parse().ok());
     let label = text(entry, "operatorLabel").and_then(|label| Label::try_from(label.to_owned()).ok());
     let description = description(entry);
     let last_seen = last_seen(entry);
@@ -47,11 +49,11 @@ pub(super) fn device(id: &str, entry: &Entry, needs_token: NeedsToken, flaws: &m
         client: Client { id: client, mode },
         description,
         label: label.map(|Label(label)| label),
-        address,
+        address: address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)).into(),
         created_at,
         approved_at,
     };
-    Ok(Found { device: ImportedDevice { profile, grants }, last_seen })
+    Ok(Found { profile, grants, last_seen })
 }
 
 /// What it holds, by the number of the role.

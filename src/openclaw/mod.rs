@@ -3,7 +3,6 @@
 //! digest. Nothing here is written but a private copy of the database, and what is decided with the facts is not known.
 
 mod entry;
-mod facts;
 mod flaw;
 mod json;
 #[cfg(feature = "import-sqlite")]
@@ -20,9 +19,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::limits;
-use crate::pairing::{Digest, Millis};
+use crate::pairing::{Digest, ImportedGrant, Millis, Profile};
 use crate::state::{self, StateError};
-pub use facts::*;
 pub use flaw::{Flaw, Remark};
 
 /// The paired devices of 2026.3.13.
@@ -43,7 +41,11 @@ pub enum SourceError {
     #[error(transparent)]
     State(#[from] StateError),
     /// There is no state of OpenClaw.
-    #[error("{} holds nothing that OpenClaw kept: neither {PAIRED} (2026.3.13) nor {DATABASE} (2026.9.6)", path.display())]
+    #[error(
+        "{} holds nothing that OpenClaw kept: neither {PAIRED} (2026.3.13) nor {DATABASE} (2026.9.6); name its state directory: \
+         openclaw import <dir>",
+        path.display()
+    )]
     Nothing {
         /// The directory.
         path: PathBuf,
@@ -101,8 +103,10 @@ pub struct Kept {
 /// A device that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Who it is and what it holds.
-    pub device: ImportedDevice,
+    /// Who it is.
+    pub profile: Profile,
+    /// What it holds: roles by number, each once.
+    pub grants: Vec<ImportedGrant>,
     /// When OpenClaw last saw it.
     pub last_seen: Option<Millis>,
 }
@@ -132,7 +136,7 @@ pub fn look(dir: &Path, has_our_journal: bool) -> Result<Kept, SourceError> {
     if !has_database && !has_files {
         return Err(SourceError::Nothing { path: dir.to_owned() });
     }
-    reading.kept.devices.sort_by_key(|found| found.device.profile.device);
+    reading.kept.devices.sort_by_key(|found| found.profile.device);
     Ok(reading.kept)
 }
 
