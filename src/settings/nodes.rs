@@ -24,7 +24,10 @@ impl Proposal {
     /// # Errors
     /// [`SettingsError`].
     pub fn of(path: PathBuf) -> Result<Option<Self>, SettingsError> {
-        let config = Config::at(path)?;
+        Ok(Self::read(&Config::at(path)?))
+    }
+
+    fn read(config: &Config) -> Option<Self> {
         let said = |key: &str| config.value.pointer(&format!("/gateway/nodes/pairing/{key}"));
         let (mut keys, mut beside) = (vec![], vec![]);
         if said("autoApproveLocal") == Some(&Value::Bool(false)) {
@@ -46,7 +49,7 @@ impl Proposal {
             beside.push("sshVerify: nobody is verified over SSH here, so a person approves such a node".to_owned());
         }
         let policy = (!keys.is_empty()).then(|| format!("{{\n  version: 1,\n{}}}\n", keys.concat()));
-        Ok((policy.is_some() || !beside.is_empty()).then_some(Self { policy, beside }))
+        (policy.is_some() || !beside.is_empty()).then_some(Self { policy, beside })
     }
 }
 
@@ -55,10 +58,7 @@ mod tests {
     use super::*;
 
     fn of(config: &str) -> Option<Proposal> {
-        let scratch = tempfile::tempdir().expect("a scratch directory");
-        let path = scratch.path().join("openclaw.json");
-        std::fs::write(&path, config).expect("written");
-        Proposal::of(path).expect("read")
+        Proposal::read(&Config::read(PathBuf::from("openclaw.json"), Some(config.as_bytes())).expect("JSON5"))
     }
 
     #[test]

@@ -22,7 +22,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S21", "audit B names the owner", "needs audit"),
     ("S23", "audit shows for each of B's five scopes the owner as the root of authority", "needs audit"),
     ("S24", "doctor reports the same", "needs doctor"),
-    ("S26", ALL, "needs import"),
     ("S28", "a missing stop is visible in doctor", "needs doctor"),
     ("S30", "simulate finds zero differences with P0, and with P1 exactly those of G and C", "needs policy simulate"),
 ];
@@ -41,6 +40,7 @@ const SCENARIOS: &str = include_str!("scenarios.jsonl");
 /// The source of every test here.
 const SOURCES: &[&str] = &[
     include_str!("copies.rs"),
+    include_str!("imports.rs"),
     include_str!("journals.rs"),
     include_str!("losses.rs"),
     include_str!("metadata.rs"),
