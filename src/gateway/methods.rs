@@ -32,6 +32,7 @@ use crate::wire::devices::{
 };
 use crate::wire::error::{Subject, command_refused, missing_scope, not_served, unauthorized_role, unknown_method, unrecorded};
 use crate::wire::frame::{Text, WireError, parse_params};
+use crate::wire::import;
 use crate::wire::owner::SeenParams;
 use crate::wire::policy;
 
@@ -85,7 +86,7 @@ impl Caller {
         }
     }
 
-    fn is_owner(&self) -> bool {
+    pub(super) fn is_owner(&self) -> bool {
         matches!(self.actor, Actor::Owner(_))
     }
 }
@@ -126,6 +127,7 @@ enum Method {
     Invited,
     Invitations,
     Uninvite,
+    Import,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -167,6 +169,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.setupStatus", ADMIN, Method::Invited),
     ("device.pair.setupCodes", ADMIN, Method::Invitations),
     ("device.pair.revokeSetupCode", ADMIN, Method::Uninvite),
+    ("device.import", ADMIN, Method::Import),
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
@@ -294,6 +297,7 @@ impl Desk {
             Method::Invite => self.invite(caller, read(method, params)?).await,
             Method::Invited => Ok(self.invited(&read(method, params)?)),
             Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
+            Method::Import => self.import(caller, read(method, params)?).await,
             Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
@@ -420,9 +424,8 @@ impl Desk {
             Ok(Outcome::RejectedAll(requests)) => {
                 Ok(json!({ "rejected": requests.iter().map(ToString::to_string).collect::<Vec<_>>() }))
             }
-            Ok(
-                Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. } | Outcome::Imported { .. },
-            ) => Ok(Value::Null),
+            Ok(Outcome::Imported { devices, left }) => Ok(import::imported(&devices, &left)),
+            Ok(Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. }) => Ok(Value::Null),
         }
     }
 

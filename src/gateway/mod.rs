@@ -9,6 +9,7 @@ mod copies;
 mod handshake;
 mod http;
 mod hub;
+mod importing;
 mod inviting;
 mod join;
 mod methods;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use copies::write as write_copies;
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
-use std::sync::Arc;
 
 use super::command::{Command, Context, Decision, Mint, Outcome, Refusal};
 use super::decide::decide;
@@ -11,7 +10,7 @@ use super::event::{
     Act, Actor, Address, Ask, Attempt, CommandName, CommandRefused, Description, Event, Issue, PairingRequested, Record,
     RoleGrant, Rule, TokenVerdict,
 };
-use super::ids::{DeviceId, Digest, Millis, PublicKey, Seq, SetupCodeId};
+use super::ids::{DeviceId, Digest, KeyId, Millis, PublicKey, Salt, Seq, SetupCodeId};
 use super::policy::Policy;
 use super::registry::Registry;
 use super::scopes::{Role, ScopeSet};
@@ -66,6 +65,9 @@ struct LedTo {
 /// Answers with what is on record, and with nothing else.
 #[derive(Clone, Debug, Default)]
 struct Issues(BTreeMap<Role, Issue>);
+
+/// What a rotation would have issued that was refused.
+const NEVER_ISSUED: Issue = Issue { salt: Salt([0; 16]), key: KeyId([0; 8]), digest: Digest([0; 32]) };
 
 impl Mint for Issues {
     fn mint(&self, _: &DeviceId, role: Role) -> Option<Issue> {
@@ -126,7 +128,8 @@ impl Again {
     fn decide(&self, led_to: Option<&LedTo>, record: &Record, policy: Option<&Policy>) -> Option<Decided> {
         let registry = led_to.map_or(&self.registry, |led_to| &led_to.before);
         let gains = || led_to.map(|led_to| led_to.gains.clone()).unwrap_or_default();
-        let (mut ids, mut mint) = (led_to.map(LedTo::ids).unwrap_or_default(), Issues::default());
+        let (mut ids, mut issues) =
+            (led_to.map(LedTo::ids).unwrap_or_default(), led_to.map(|led_to| led_to.issues.clone()).unwrap_or_default());
         let (command, then) = match &record.event {
             Event::ConnectionAdmitted(event) => {
                 let answer = Answer::Admitted { rule: event.rule, scopes: event.scopes.clone(), gains: gains() };
@@ -135,12 +138,17 @@ impl Again {
             Event::ConnectionRefused(event) => {
                 (connect(registry, led_to, &event.attempt, record.at), Answer::Refused(Box::new(event.refusal.clone())))
             }
-            Event::CommandRefused(event) => (refused(event)?, Answer::Refused(Box::new(event.refusal.clone()))),
+            Event::CommandRefused(event) => {
+                if let Some(role) = event.role.filter(|_| event.refusal != Refusal::TokenKeyUnusable) {
+                    issues.0.insert(role, NEVER_ISSUED);
+                }
+                (refused(event)?, Answer::Refused(Box::new(event.refusal.clone())))
+            }
             Event::PairingApproved(event) => {
                 (done(registry, record)?, Answer::Done { gains: [(event.role, event.scopes.clone())].into() })
             }
             Event::TokenRotated(event) => {
-                mint.0.insert(event.role, event.issue);
+                issues.0.insert(event.role, event.issue);
                 (done(registry, record)?, Answer::Done { gains: gains() })
             }
             event => {
@@ -152,10 +160,9 @@ impl Again {
                 (done(registry, record)?, Answer::Done { gains: BTreeMap::new() })
             }
         };
-        let mint = led_to.map(|led_to| &led_to.issues).filter(|issues| !issues.0.is_empty()).unwrap_or(&mint);
-        let context = Context { actor: record.actor.clone(), now: record.at, ids, mint };
-        let in_force = Arc::clone(registry.policy());
-        Some(Decided { then, again: decide(registry, policy.unwrap_or(&in_force), command, &context) })
+        let context = Context { actor: record.actor.clone(), now: record.at, ids, mint: &issues };
+        let policy = policy.unwrap_or_else(|| registry.policy());
+        Some(Decided { then, again: decide(registry, policy, command, &context) })
     }
 }
 
@@ -215,7 +222,8 @@ fn done(registry: &Registry, record: &Record) -> Option<Command> {
         Event::TokenRotated(event) => {
             Command::Rotate { device: event.device, role: event.role, scopes: Some(event.scopes.clone()) }
         }
-        // What else may take away, may under every policy; and taking from itself first, it could no more a record later.
+        // Whoever else took away may do so under every policy. One act is several records, and by the second of them a device that took
+        // from itself first could do no more.
         Event::DeviceRemoved(event) if is_shared => Command::Remove { device: event.device, with_approved: false },
         Event::TokenRevoked(event) if is_shared => {
             Command::Revoke { device: event.device, role: event.role, with_approved: false }

@@ -24,7 +24,7 @@ pub use command::{
     Presented, Refusal, Resolution, Shown, Surface,
 };
 pub use decide::{
-    decide, kept_back, may_hear_of, may_offer, may_read, may_read_all, may_read_of, may_see_device, may_see_request,
+    decide, kept_back, left_alone, may_hear_of, may_offer, may_read, may_read_all, may_read_of, may_see_device, may_see_request,
     resting_rules, role_of, takes_away, what_is_needed,
 };
 pub use event::*;

@@ -1,5 +1,6 @@
 //! How do we tell a person? Pure: records and registries in, words out. The same words for the same fact everywhere.
 
+mod import;
 mod logs;
 mod policy;
 mod redact;
@@ -11,6 +12,7 @@ mod warrant;
 mod why;
 
 pub use crate::pairing::is_plain;
+pub use import::left_alone_sentence;
 pub use logs::{Level, LogRow, log_row};
 pub use policy::{change_line, resting_sentence, spares_sentence, warning_sentence, way_text};
 pub use redact::Redaction;

@@ -7,6 +7,7 @@ pub mod connect;
 pub mod devices;
 pub mod error;
 pub mod frame;
+pub mod import;
 pub mod logs;
 pub mod moment;
 pub mod nodes;

@@ -232,6 +232,7 @@ const TABLE: &[(&str, Row)] = &[
     ("device.pair.rename", Row::Acts),
     ("device.pair.setupCode", Row::Acts),
     ("device.pair.revokeSetupCode", Row::Acts),
+    ("device.import", Row::Acts),
     ("device.token.rotate", Row::Acts),
     ("device.token.revoke", Row::Acts),
     ("device.scopes.requestUpgrade", Row::Acts),

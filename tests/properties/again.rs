@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use openclaw_pairing::pairing::{
-    Again, Answer, Command, CommandName, Context, DeviceId, Event, Issue, Mint, Outcome, Policy, Record, Refusal, Registry, Role,
-    Rule, ScopeSet, Simulation, decide,
+    Again, Answer, Command, CommandName, Context, DEFAULT_POLICY, DeviceId, Digest, Event, Issue, Mint, Outcome, Policy, Reason,
+    Record, Refusal, Registry, Role, Rule, ScopeSet, Seq, Simulation, decide,
 };
 
-use crate::support::given::NO_REQUEST;
+use crate::support::given::{self, NO_REQUEST, World, exec, owner, scopes, visit};
 use crate::support::story::{Act, Step, Story, Strictness, place};
 use crate::{every_story, hold, policies, stories};
 
@@ -101,6 +101,39 @@ fn refused_again(step: &Step, refusal: &Refusal) -> Refusal {
     }
 }
 
+/// One ask stands for what it asked itself, not for what its request shows of the one before.
+#[test]
+fn an_ask_that_supersedes_another_is_decided_again_for_what_could_be_asked_then() {
+    let mut world = World::new();
+    let actor = world.pair(1, "read");
+    let ask = |names: &str| Command::Ask { scopes: scopes(names), address: given::address(203, 1) };
+    world.tell(actor.clone(), ask("write"));
+    let text = r#"{ version: 1, ceilings: [{ scopes: ["operator.read", "operator.approvals"] }] }"#;
+    world.tell(owner(), Command::ApplyPolicy { text: text.to_owned() });
+    let told = world.tell(actor, ask("approvals"));
+    assert!(matches!(told.outcome, Outcome::Asked { .. }), "{told:?}");
+    let mut again = Again::default();
+    let last = world.records.iter().filter_map(|record| again.pass(record, None)).last().expect("a decision");
+    assert_eq!(last.again.outcome, told.outcome);
+}
+
+/// What a connect led to is not known yet when it is decided, whatever else happens to end at that moment.
+#[test]
+fn a_connect_is_decided_again_on_what_was_before_all_that_it_led_to() {
+    let mut world = World::under(r#"{ version: 1, nodeCommands: { linux: ["camera"] } }"#);
+    let node = |platform: &str| visit(1).node().platform(platform);
+    world.grant(&node("linux 6"));
+    world.connect(&node("linux 6").offers(&["camera"])).admission();
+    world.wait(600);
+    let told = world.connect(&node("linux 7").offers(&["camera"]));
+    assert_eq!(told.names(), ["DeviceMetadataChanged", "PairingExpired", "PairingRequested", "ConnectionAdmitted"]);
+    let told = tried(r#"{ version: 1, nodeCommands: { linux: ["camera"] }, metadata: "exact" }"#, &world.records);
+    let differing: Vec<_> = told.differences().iter().map(|(seq, difference)| (*seq, &difference.now)).collect();
+    let [(seq, Answer::Refused(refusal))] = &*differing else { panic!("{differing:?}") };
+    let Refusal::PairingRequired(need) = &**refusal else { panic!("{refusal:?}") };
+    assert_eq!((*seq, need.reason), (world.registry.head(), Reason::MetadataUpgrade));
+}
+
 // --- a policy tried on history ------------------------------------------------------------------------------------
 
 /// A story under one policy from its beginning to its end.
@@ -109,9 +142,8 @@ fn without_a_change(mut story: Story) -> Story {
     story
 }
 
-fn tried(policy: Strictness, records: &[Record]) -> Simulation {
-    let policy = Policy::parse(&policy.text()).expect("a policy");
-    let mut simulation = Simulation::new(policy, Registry::default());
+fn tried(policy: &str, records: &[Record]) -> Simulation {
+    let mut simulation = Simulation::new(Policy::parse(policy).expect("a policy"), Registry::default());
     records.iter().for_each(|record| simulation.pass(record));
     simulation
 }
@@ -121,7 +153,7 @@ fn simulate_under_the_present_policy_finds_no_difference_for_any_history() {
     hold(&stories(), |story| {
         let story = without_a_change(story);
         let records = story.play().world.records;
-        let simulation = tried(story.policy, &records);
+        let simulation = tried(&story.policy.text(), &records);
         assert!(simulation.differences().is_empty(), "{:?}", simulation.differences());
         let tells = |record: &&Record| matches!(record.event, Event::ConnectionAdmitted(_) | Event::ConnectionRefused(_));
         let attempts = records.iter().filter(tells).count();
@@ -135,16 +167,59 @@ fn simulate_of_a_stricter_policy_only_turns_admissions_into_refusals_or_gives_fe
     let seen = std::cell::RefCell::new(&mut seen);
     hold(&(stories(), policies()), |(story, other)| {
         let story = without_a_change(story);
-        let (strict, _) = story.policy.ordered(other);
-        for (seq, difference) in tried(strict, &story.play().world.records).differences() {
+        let (strict, loose) = story.policy.ordered(other);
+        let records = story.play().world.records;
+        for (seq, difference) in tried(&strict.text(), &records).differences() {
             assert!(is_within(&difference.now, &difference.then), "{seq}: {difference:?}");
             *seen.borrow_mut().entry(difference.command.map(CommandName::as_str)).or_insert(0) += 1;
+        }
+        // As loose as both in every key may not go together.
+        if loose.loosened_by(story.policy).is_empty() {
+            for (seq, difference) in tried(&loose.text(), &records).differences() {
+                assert!(is_within(&difference.then, &difference.now), "{seq}: {difference:?}");
+            }
         }
     });
     let (seen, whole) = (seen.into_inner(), std::env::var_os("PAIRING_SEED").is_none());
     for of in [None, Some(CommandName::Approve), Some(CommandName::Rotate), Some(CommandName::CreateSetupCode)] {
         assert!(!whole || seen.contains_key(&of.map(CommandName::as_str)), "{of:?} never differs: {seen:?}");
     }
+}
+
+#[test]
+fn what_was_refused_from_an_agents_shell_would_be_done_where_a_policy_takes_it() {
+    let mut world = World::new();
+    world.pair(1, "read");
+    let asks = world.connect(&visit(2).asks("read")).request();
+    let begun = world.registry.head();
+    world.approve(exec(), asks);
+    world.rotate(exec(), 1, Some("read write"));
+    world.tell(
+        exec(),
+        Command::ApplyPolicy {
+            text: "{ version: 1, metadata: \"family\", localUpgrade: { scopes: [\"operator.read\"] } }".to_owned(),
+        },
+    );
+    world.tell(exec(), Command::ArmRule { rule: Rule::LocalFirstPairing });
+    world.tell(exec(), Command::MarkSeen { through: begun });
+    world.tell(exec(), Command::CreateSetupCode { grants: vec![], digest: Digest([7; 32]), lives_ms: 0, label: None });
+    world.tell(exec(), Command::Import { devices: vec![] });
+    let told = tried("{ version: 1, ownerActsFromExec: true }", &world.records);
+    let told = told.differences();
+    assert_eq!(told.keys().copied().collect::<Vec<_>>(), (begun.0 + 1..begun.0 + 8).map(Seq).collect::<Vec<_>>());
+    for difference in told.values() {
+        assert_eq!(difference.then, Answer::Refused(Box::new(Refusal::FromExecShell)));
+        assert!(matches!(difference.now, Answer::Done { .. }), "{difference:?}");
+    }
+    // And what was done where one took it would be refused where another does not.
+    let mut world = World::under("{ version: 1, ownerActsFromExec: true }");
+    let asks = world.connect(&visit(2).asks("read")).request();
+    world.approve(exec(), asks);
+    let approved = world.registry.head();
+    let told = tried(DEFAULT_POLICY, &world.records);
+    let differences = told.differences();
+    assert!(differences.values().all(|difference| difference.now == Answer::Refused(Box::new(Refusal::FromExecShell))));
+    assert_eq!(differences.keys().copied().collect::<Vec<_>>(), [Seq(approved.0 - 1)], "the approval, not the token behind it");
 }
 
 /// Whether an answer gives no more than another.

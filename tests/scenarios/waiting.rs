@@ -11,7 +11,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S14", "openclaw doctor looks too", "needs doctor"),
     ("S17", "the owner lets C2 succeed C, and what follows from it", "needs recover"),
     ("S24", "doctor reports the same", "needs doctor"),
-    ("S26", ALL, "needs import"),
     ("S28", "a missing stop is visible in doctor", "needs doctor"),
 ];
 
@@ -29,6 +28,7 @@ const SCENARIOS: &str = include_str!("scenarios.jsonl");
 /// The source of every test here.
 const SOURCES: &[&str] = &[
     include_str!("copies.rs"),
+    include_str!("imports.rs"),
     include_str!("journals.rs"),
     include_str!("losses.rs"),
     include_str!("metadata.rs"),
