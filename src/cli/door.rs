@@ -73,6 +73,8 @@ impl Here {
 pub(super) enum Purpose {
     Look,
     Act,
+    /// And begin the journal where there is none.
+    Begin,
 }
 
 /// An open way to a gateway.
@@ -171,6 +173,7 @@ async fn own(world: &World, purpose: Purpose, limit: Duration) -> Result<Door, F
     let stopped = match purpose {
         Purpose::Look => Stopped::to_read(state, host),
         Purpose::Act => Stopped::to_act(state, host),
+        Purpose::Begin => Stopped::to_begin(state, host),
     };
     match stopped {
         Ok(stopped) => Ok(Door::Stopped(Box::new(stopped))),

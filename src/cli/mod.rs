@@ -2,12 +2,14 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod audit;
 mod codes;
 mod compare;
 mod dashboard;
 mod devices;
 mod door;
 mod gateway;
+mod import;
 mod journal;
 mod logs;
 mod moment;
@@ -30,6 +32,7 @@ use crate::gateway::GatewayError;
 use crate::host::{Host, SystemHost};
 use crate::journal::JournalError;
 use crate::keyring::KeyringError;
+use crate::settings::SettingsError;
 use crate::state::{StateDir, StateError};
 use crate::views::{quote, time_text};
 use crate::wire::frame::WireError;
@@ -76,8 +79,12 @@ enum Command {
     Qr(codes::Qr),
     /// Open the Control UI in a browser, with a code that makes it an owner's
     Dashboard(dashboard::Dashboard),
+    /// Take over the paired devices that a real OpenClaw kept
+    Import(import::Args),
     /// Print what happened, from the journal
     Logs(logs::Args),
+    /// Tell who approved which scope for which device, when, and on whose authority
+    Audit(audit::Args),
     /// Tell what was true at a point of history, or what changed between two
     Replay(replay::Args),
     /// Check and read the journal
@@ -155,7 +162,9 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Nodes(command) => wait_for(nodes::run(command, &world, out)),
         Command::Qr(args) => wait_for(codes::qr(&args, &world, out)),
         Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
+        Command::Import(args) => wait_for(import::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
+        Command::Audit(args) => wait_for(audit::run(&args, &world, out)),
         Command::Replay(args) => replay::run(&args, &world, out),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
@@ -261,6 +270,12 @@ impl From<GatewayError> for Failure {
 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
+        Self::new(Exit::Failed, error.to_string())
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
         Self::new(Exit::Failed, error.to_string())
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -50,6 +50,18 @@ impl Output {
     pub(super) fn note(&self, text: impl Display) {
         // Whoever closed standard error does not want to know.
         let _ = writeln!(anstream::stderr(), "{text}");
+    }
+
+    /// Asks a yes or no of whoever sits at the terminal; none where nobody does.
+    pub(super) fn ask(&self, question: impl Display) -> Result<Option<bool>, Failure> {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return Ok(None);
+        }
+        let cannot = |error: io::Error| Failure::new(Exit::Failed, format!("cannot ask: {error}"));
+        write!(anstream::stderr(), "{question}").map_err(cannot)?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map_err(cannot)?;
+        Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
 
     /// Rows under their titles, as wide as the terminal; unwrapped where there is none.

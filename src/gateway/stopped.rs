@@ -71,6 +71,14 @@ impl Stopped {
         if !Journal::exists(&state.journal())? {
             return Err(JournalError::NotAJournal { path: state.journal() }.into());
         }
+        Self::to_begin(state, host)
+    }
+
+    /// Opens the journal under its lock, or begins one.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; [`JournalError::Locked`] while a gateway runs.
+    pub fn to_begin(state: StateDir, host: Arc<dyn Host>) -> Result<Self, GatewayError> {
         outlive_file_limits();
         state.prepare()?;
         let lock = Lock::acquire(&state.journal())?;
@@ -89,7 +97,9 @@ impl Stopped {
     /// Writes the copies for other tools, where something may have changed, and closes the journal.
     pub async fn close(self) {
         let Some(writing) = self.writing else { return };
-        if let Err(error) = copies::write(&self.state, &self.desk.authority.registry()) {
+        let registry = self.desk.authority.registry();
+        let kept = if registry.last_run().is_none() { copies::keep_original(&self.state) } else { Ok(()) };
+        if let Err(error) = kept.and_then(|()| copies::write(&self.state, &registry)) {
             tracing::warn!(%error, "the copies for other tools could not be written");
         }
         drop(self.desk);
