@@ -2,6 +2,7 @@
 //! made again, and decided on the registry as it was, under the policy of then or under another one.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::net::Ipv6Addr;
 
 use super::command::{Command, Context, Decision, Mint, Outcome, Refusal};
@@ -20,6 +21,8 @@ use super::scopes::{Role, ScopeSet};
 pub struct Again {
     registry: Registry,
     led_to: Option<LedTo>,
+    /// Whether the last record says that an act was undone.
+    undoes: bool,
 }
 
 /// A decision made again.
@@ -78,7 +81,7 @@ impl Mint for Issues {
 /// History from behind what is known already.
 impl From<Registry> for Again {
     fn from(registry: Registry) -> Self {
-        Self { registry, led_to: None }
+        Self { registry, ..Self::default() }
     }
 }
 
@@ -92,8 +95,12 @@ impl Again {
     /// Goes on to the next record. Where it tells of an attempt or of a command whose answer can depend on the policy, that is decided
     /// again under `policy`, or where there is none, under the one in force then.
     pub fn pass(&mut self, record: &Record, policy: Option<&Policy>) -> Option<Decided> {
+        // What undoes an act is decided by that act, which is not at hand.
+        let is_inverse = mem::replace(&mut self.undoes, matches!(record.event, Event::ActUndone(_)));
         let decided = if self.leads_on(record) {
             self.hold(record);
+            None
+        } else if is_inverse {
             None
         } else {
             let led_to = self.led_to.take();
