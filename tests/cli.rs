@@ -507,6 +507,12 @@ fn an_export_has_every_record_as_json_or_as_a_row() {
     let lines: Vec<_> = json.lines().collect();
     assert_eq!(lines.len(), openclaw_pairing::pairing::KINDS.len());
     assert_eq!(said(&["journal", "export", "--from", "3", "--until", "5"]).lines().collect::<Vec<_>>(), lines[2..5]);
+    // A time takes all of its records: the seal has that of the record behind it.
+    let times = ["--from", "2026-01-01T00:00:00.003Z", "--until", "2026-01-01T01:00:00.006+01:00"];
+    assert_eq!(said(&[&["journal", "export"], &times[..]].concat()).lines().collect::<Vec<_>>(), lines[2..6]);
+    assert_eq!(said(&["journal", "export", "--from", "0s"]), "");
+    let wrong = home.output(&["journal", "export", "--from", "yesterday"]);
+    assert_eq!(wrong.status.code(), Some(2));
     // `show` says the same and its sentence.
     for (shown, line) in said(&["journal", "show", "--json"]).lines().zip(lines) {
         let mut shown: serde_json::Value = serde_json::from_str(shown).expect("JSON");

@@ -11,9 +11,12 @@ mod gateway;
 mod import;
 mod journal;
 mod logs;
+mod moment;
 mod nodes;
 mod output;
 mod policy;
+mod replay;
+mod simulate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,6 +25,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::authority::PastError;
 use crate::client::ClientError;
 use crate::gateway::GatewayError;
 use crate::host::{Host, SystemHost};
@@ -29,7 +33,7 @@ use crate::journal::JournalError;
 use crate::keyring::KeyringError;
 use crate::settings::SettingsError;
 use crate::state::{StateDir, StateError};
-use crate::views::quote;
+use crate::views::{quote, time_text};
 use crate::wire::frame::WireError;
 use output::Output;
 
@@ -78,6 +82,8 @@ enum Command {
     Import(import::Args),
     /// Print what happened, from the journal
     Logs(logs::Args),
+    /// Tell what was true at a point of history, or what changed between two
+    Replay(replay::Args),
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
@@ -155,6 +161,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Import(args) => wait_for(import::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
+        Command::Replay(args) => replay::run(&args, &world, out),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
     }
@@ -233,6 +240,18 @@ impl From<JournalError> for Failure {
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<PastError> for Failure {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::Journal(error) => error.into(),
+            PastError::Early { begins } => {
+                Self::new(Exit::Failed, format!("{error}: its first record is of {}", time_text(begins)))
+            }
+            error => Self::new(Exit::Failed, error.to_string()),
+        }
     }
 }
 

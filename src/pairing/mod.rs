@@ -1,6 +1,7 @@
 //! What is true, and what is allowed? Pure: no files, sockets, clocks, randomness, async or logging, and no text but the
 //! policy's. [`decide()`] asks, [`Registry::apply`] remembers; all rules are in the first, none in the second.
 
+mod again;
 mod coded;
 mod command;
 mod decide;
@@ -11,8 +12,10 @@ mod policy;
 mod possible;
 mod registry;
 mod scopes;
+mod simulation;
 mod token;
 
+pub use again::{Again, Answer, Decided};
 pub use coded::UnknownCode;
 pub use command::{
     Admission, AuthReason, Command, Context, Decision, Ending, Granted, LeftAlone, Mint, Obstacle, Outcome, PairingNeed,
@@ -37,4 +40,5 @@ pub use registry::{
     Succession, Token, Unseen,
 };
 pub use scopes::{KnownScope, MalformedScopes, Role, ScopeSet};
+pub use simulation::{Difference, Simulation, Tally};
 pub use token::{DeviceToken, SharedSecret, TokenKey, digest_of, foreign_digest, same};
