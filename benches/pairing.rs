@@ -11,7 +11,7 @@ use openclaw_pairing::journal::{Journal, Lock, Options};
 use openclaw_pairing::pairing::{
     Actor, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential, DEFAULT_POLICY,
     Described, Description, Device, DeviceId, Event, Forwarding, Issue, JournalCreated, JournalId, KeyId, Millis, Mint, Moment,
-    PRESETS, PeerUser, Person, Policy, Proof, PublicKey, Record, Registry, Role, Salt, ScopeSet, Seq, SharedVerdict,
+    PRESETS, PeerUser, Person, Policy, Proof, Provenance, PublicKey, Record, Registry, Role, Salt, ScopeSet, Seq, SharedVerdict,
     SignatureForm, Simulation, Source, TokenVerdict, decide,
 };
 
@@ -211,6 +211,13 @@ fn replaying(c: &mut Criterion) {
                 let mut registry = Registry::default();
                 records.iter().for_each(|record| registry.apply(record));
                 registry
+            });
+        });
+        group.bench_function("fold of what was granted, for audit", |b| {
+            b.iter(|| {
+                let mut provenance = Provenance::default();
+                records.iter().for_each(|record| provenance.apply(record));
+                provenance
             });
         });
         // What it is measured against: no check, no chain, no fold.

@@ -185,6 +185,12 @@ pub const RETRY_AFTER_MS: (u64, u64) = (1_000, 60_000);
 /// Records that `device.pair.why` looks back over for those of one device: some tens of megabytes, read in less than a second.
 pub const WHY_RECORDS: u64 = 65_536;
 
+/// Records that one `audit.events` looks through: a tenth of a second, so that whoever asks sees how far it is.
+pub const AUDIT_RECORDS: usize = 262_144;
+/// Acts, from the one that gave a scope upwards, that a warrant tells: devices that approve one another go on for ever, and a message
+/// nests at most [`JSON_DEPTH`] deep.
+pub const WARRANTS: usize = 32;
+
 // --- what a real OpenClaw kept ------------------------------------------------------------------------------
 
 /// Devices taken over from one place: more than any of them has, and a batch each some hundred.

@@ -2,6 +2,7 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod audit;
 mod codes;
 mod compare;
 mod dashboard;
@@ -82,6 +83,8 @@ enum Command {
     Import(import::Args),
     /// Print what happened, from the journal
     Logs(logs::Args),
+    /// Tell who approved which scope for which device, when, and on whose authority
+    Audit(audit::Args),
     /// Tell what was true at a point of history, or what changed between two
     Replay(replay::Args),
     /// Check and read the journal
@@ -161,6 +164,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Import(args) => wait_for(import::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
+        Command::Audit(args) => wait_for(audit::run(&args, &world, out)),
         Command::Replay(args) => replay::run(&args, &world, out),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),

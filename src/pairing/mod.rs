@@ -8,8 +8,10 @@ mod decide;
 mod event;
 mod identity;
 mod ids;
+mod inquiry;
 mod policy;
 mod possible;
+mod provenance;
 mod registry;
 mod scopes;
 mod simulation;
@@ -30,11 +32,13 @@ pub use identity::{SignatureForm, SignedText, is_plain, normal, platform_family,
 pub use ids::{
     ConnectionId, DeviceId, Digest, JournalId, KeyId, MalformedId, Millis, PublicKey, RequestId, Salt, Seq, SetupCodeId,
 };
+pub use inquiry::{Doer, Inquiry};
 pub use policy::{
     Budgets, Change, DEFAULT as DEFAULT_POLICY, FailureBudget, Flaw, PRESETS, PendingBudget, Policy, PolicyError, RecordBudget,
     STRICT as STRICT_POLICY, SocketBudget, Spares, Warning, Way, json5_depth, policy_digest,
 };
 pub use possible::{Impossible, check};
+pub use provenance::{Coming, Deed, Gave, Provenance, Root, Warrant};
 pub use registry::{
     Activity, Applied, Device, Finding, Grant, Issued, Registry, Request, Resting, Retired, RetiredWhy, Run, SetupCode,
     Succession, Token, Unseen,

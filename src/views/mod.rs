@@ -8,6 +8,7 @@ mod sentence;
 mod sheet;
 mod simulation;
 mod state;
+mod warrant;
 mod why;
 
 pub use crate::pairing::is_plain;
@@ -19,4 +20,5 @@ pub use sentence::{About, age_text, close_reason, event_sentence, quote, refusal
 pub use sheet::{COLUMNS, sheet_row};
 pub use simulation::{answer_text, client_text, difference_sentence, tally_text};
 pub use state::{FactChange, Field, Of, fact_changes, facts};
+pub use warrant::deed_sentence;
 pub use why::{Why, pending, why};

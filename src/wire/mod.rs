@@ -1,6 +1,7 @@
 //! What is said on the socket? Pure, and the one room that knows JSON. Facts of the protocol: OpenClaw 2026.3.13
 //! (protocol 3) and 2026.9.6 (protocol 4); versions stand side by side in [`connect`].
 
+pub mod audit;
 pub mod codes;
 pub mod connect;
 pub mod devices;

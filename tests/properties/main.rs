@@ -11,6 +11,7 @@ mod owner;
 mod past;
 #[path = "../support/mod.rs"]
 mod support;
+mod warrants;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
