@@ -352,14 +352,24 @@ pub fn with_approved(mut result: Value, approved: &[DeviceId]) -> Value {
     result
 }
 
-/// `devices/paired.json` as OpenClaw 2026.3.13 keeps it, but for tokens: a copy for tools that read it, never read back.
+/// `devices/paired.json` as OpenClaw 2026.3.13 keeps it, but for tokens: a copy for tools that read it, never read back. Without its
+/// token nothing tells that a role was revoked, so it is left out; what a node may offer stands where 2026.9.6 has it.
 #[must_use]
 pub fn paired_copy(registry: &Registry) -> Value {
     let entry = |device: &std::sync::Arc<Device>| {
         let mut entry = paired(device, None);
         if let Some(entry) = entry.as_object_mut() {
             entry.remove("tokens");
+            let roles: Vec<_> = device.grants.keys().filter(|role| device.has(**role)).map(|role| role.as_str()).collect();
+            entry.insert("role".into(), roles.first().copied().unwrap_or_default().into());
+            entry.insert("roles".into(), roles.into());
             entry.insert("approvedScopes".into(), scopes(&device.approved()));
+            if device.has(Role::Node) {
+                let Description { caps, commands, .. } = &*device.description;
+                let (created, approved) = (device.created_at.0, device.approved_at.0);
+                let surface = json!({ "caps": caps, "commands": commands, "createdAtMs": created, "approvedAtMs": approved });
+                entry.insert("nodeSurface".into(), surface);
+            }
         }
         (device.id.to_string(), entry)
     };

@@ -12,6 +12,7 @@ mod conditions;
 mod crowd;
 mod dialects;
 mod http;
+mod import;
 mod life;
 mod nodes;
 mod pairing;

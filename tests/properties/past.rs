@@ -10,7 +10,7 @@ use crate::support::given::{JOURNAL, World};
 use crate::{fold, hold, stories};
 
 /// In memory where that can be.
-fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
     let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     dir.expect("a scratch directory")

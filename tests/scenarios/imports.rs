@@ -53,7 +53,8 @@ async fn s26_importing_an_old_installation_keeps_what_is_sound_and_says_what_is_
     let imported = world.on_record(is!(DeviceImported));
     let mut ids: Vec<_> = imported.iter().map(|(_, event)| event.profile.device.to_string()).collect();
     let mut expected: Vec<_> = devices.iter().map(Device::id).collect();
-    (ids.sort(), expected.sort());
+    ids.sort();
+    expected.sort();
     assert_eq!(ids, expected);
     assert!(imported.iter().all(|(actor, _)| by_owner(actor)));
     let reported = |parts: &[&str]| said.out.lines().any(|line| parts.iter().all(|part| line.contains(part)));
