@@ -13,6 +13,7 @@ mod logs;
 mod nodes;
 mod output;
 mod policy;
+mod recover;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -77,6 +78,8 @@ enum Command {
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
+    /// See what was lost and can be got back; with an option, get it back
+    Recover(Box<recover::Args>),
     /// Tell whether the gateway of this host runs, and what it keeps, as `gateway status` does
     Status(gateway::StatusArgs),
 }
@@ -151,6 +154,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
+        Command::Recover(args) => recover::run(&args, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -50,6 +50,23 @@ impl Output {
     pub(super) fn note(&self, text: impl Display) {
         // Whoever closed standard error does not want to know.
         let _ = writeln!(anstream::stderr(), "{text}");
+    }
+
+    /// Asks once, on a terminal; elsewhere only what was said before counts.
+    pub(super) fn confirm(&self, question: &str, yes: bool) -> Result<(), Failure> {
+        if yes {
+            return Ok(());
+        }
+        if !io::stdin().is_terminal() {
+            return Err(Failure::new(Exit::Failed, "not done: nobody can be asked here; to do it without asking, say --yes"));
+        }
+        self.note(format_args!("{question} [y/N]"));
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        match (read, answer.trim()) {
+            (Ok(_), "y" | "Y" | "yes" | "Yes") => Ok(()),
+            _ => Err(Failure::new(Exit::Failed, "not done: the answer was not yes")),
+        }
     }
 
     /// Rows under their titles, as wide as the terminal; unwrapped where there is none.

@@ -11,6 +11,6 @@ pub use crate::pairing::is_plain;
 pub use logs::{Level, LogRow, log_row};
 pub use policy::{change_line, resting_sentence, spares_sentence, warning_sentence, way_text};
 pub use redact::Redaction;
-pub use sentence::{About, age_text, close_reason, event_sentence, quote, refusal_sentence, time_text, who};
+pub use sentence::{About, age_text, close_reason, condition_sentence, event_sentence, quote, refusal_sentence, time_text, who};
 pub use sheet::{COLUMNS, sheet_row};
 pub use why::{Why, pending, why};

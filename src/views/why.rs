@@ -96,6 +96,11 @@ fn asked_for(policy: &Policy, request: &Request) -> String {
 fn held(device: &Device, role: Role, grant: &Grant) -> String {
     let id = device.id;
     match (&grant.revoked, &grant.token) {
+        (Some((at, by)), _) if grant.is_suspended() => format!(
+            "device {id} had the {role} role until it was suspended at {} by {}, who accepted an older copy of the journal",
+            time_text(*at),
+            who(by)
+        ),
         (Some((at, by)), _) => {
             format!("device {id} had the {role} role until it was revoked at {} by {}", time_text(*at), who(by))
         }

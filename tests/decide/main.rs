@@ -13,6 +13,7 @@ mod described;
 mod nodes;
 mod owners;
 mod policy;
+mod recovery;
 mod requests;
 mod sight;
 mod tokens;

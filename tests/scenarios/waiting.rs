@@ -17,7 +17,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("S13", "audit D shows its whole history, including the removal", "needs audit"),
     ("S16", "audit --json filtered by R1 returns the attempt with address, client id, rule and sequence number", "needs audit"),
     ("S14", "openclaw doctor looks too", "needs doctor"),
-    ("S17", "the owner lets C2 succeed C, and what follows from it", "needs recover"),
     ("S18", "policy simulate from strict to default lists exactly those refusals", "needs policy simulate"),
     ("S21", "audit B names the owner", "needs audit"),
     ("S23", "audit shows for each of B's five scopes the owner as the root of authority", "needs audit"),
