@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, world: &World, out: &Output) -> Result<(), Failur
     match (&args.succeed, &args.request, &args.settle) {
         (Some(old), Some(request), _) => wait_for(succeed(old, request, args, world, out)),
         (.., Some(condition)) => wait_for(settle(condition, args, world, out)),
-        _ if args.accept_rollback => accept(args, world, out),
+        _ if args.accept_rollback => wait_for(async { accept(args, world, out) }),
         _ if args.new_key => wait_for(new_key(args, world, out)),
         _ if args.copies => wait_for(copies(args, world, out)),
         _ => wait_for(look(args, world, out)),
