@@ -6,6 +6,7 @@ mod disk;
 #[path = "../support/given.rs"]
 #[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
 mod given;
+mod rollback;
 #[path = "../support/journal.rs"]
 mod support;
 mod witness;
