@@ -322,7 +322,7 @@ fn accept(args: &Args, world: &World, out: &Output) -> Result<(), Failure> {
         "sinceMs": registry.now().0,
         "witnessed": lost.witnessed.seq.0,
         "missing": lost.witnessed.seq.0.saturating_sub(lost.head.seq.0),
-        "message": lost_sentence(&remains),
+        "lost": lost_sentence(&remains),
         "suspended": suspended.iter().map(|device| device.id.to_string()).collect::<Vec<_>>(),
         "kept": kept.iter().map(|device| device.id.to_string()).collect::<Vec<_>>(),
     });

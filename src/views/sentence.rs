@@ -318,8 +318,8 @@ fn next_step(condition: Condition) -> &'static str {
             "it only holds copies, which are written again; who is paired stands in the journal: openclaw devices list"
         }
         Condition::Key => {
-            "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one, and one \
-             that cannot be used is replaced, while the gateway is stopped: openclaw recover --new-key"
+            "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one: openclaw \
+             gateway run; one that cannot be used is replaced while it is stopped: openclaw recover --new-key"
         }
         Condition::Witness => {
             "hold the journal against a head that you noted: openclaw journal verify --expect SEQ:HASH; once that is settled: \

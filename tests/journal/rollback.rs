@@ -114,46 +114,25 @@ fn j07_damage_anywhere_is_given_up_from_there_on_and_all_of_it_is_kept() {
 fn t04_whatever_a_crash_leaves_of_an_acceptance_is_refused_as_before_or_accepted() {
     let (sound, witness, _) = witnessed();
     let names: Vec<_> = sound.files().into_keys().collect();
-    let flip = |name: &String, byte: usize| {
-        let mut bytes = sound.bytes(name);
+    let flipped = |name: &String, byte: usize| {
+        let (disk, mut bytes) = (copy_of(&sound), sound.bytes(name));
         bytes[byte] ^= 1;
-        bytes
+        disk.put(name, bytes);
+        disk
     };
-    let damages: [(&str, Box<dyn Fn() -> MemoryVolume>); 4] = [
-        ("an older copy", Box::new(|| MemoryVolume::holding(&names[0], sound.bytes(&names[0])))),
-        (
-            "the first segment",
-            Box::new(|| {
-                let disk = copy_of(&sound);
-                disk.put(&names[0], flip(&names[0], 150));
-                disk
-            }),
-        ),
-        (
-            "a header",
-            Box::new(|| {
-                let disk = copy_of(&sound);
-                disk.put(&names[1], flip(&names[1], 20));
-                disk
-            }),
-        ),
-        (
-            "the end",
-            Box::new(|| {
-                let disk = copy_of(&sound);
-                let last = names.last().expect("a segment");
-                let end = without_zeros(&sound.bytes(last)).len();
-                disk.put(last, flip(last, end - 5));
-                disk
-            }),
-        ),
+    let last = names.last().expect("a segment");
+    let damages = [
+        ("an older copy", MemoryVolume::holding(&names[0], sound.bytes(&names[0]))),
+        ("the first segment", flipped(&names[0], 150)),
+        ("a header", flipped(&names[1], 20)),
+        ("the end", flipped(last, without_zeros(&sound.bytes(last)).len() - 5)),
     ];
     for (what, damaged) in damages {
         let mut at = 1;
         loop {
             // It saw all, or remembers nothing, where the damage shows by itself.
             for forgot in [false, true] {
-                let (disk, apart) = (damaged(), copy_of(&witness));
+                let (disk, apart) = (copy_of(&damaged), copy_of(&witness));
                 if forgot && what != "an older copy" && what != "the end" {
                     let mut bytes = apart.bytes("witness");
                     bytes[0] ^= 1;
@@ -176,7 +155,7 @@ fn t04_whatever_a_crash_leaves_of_an_acceptance_is_refused_as_before_or_accepted
                     }
                 }
             }
-            let (disk, apart) = (damaged(), copy_of(&witness));
+            let (disk, apart) = (copy_of(&damaged), copy_of(&witness));
             accepted(&disk, &apart).expect("nothing fails");
             if disk.operations() < at {
                 break;
