@@ -355,6 +355,7 @@ async fn x43_both_devices_are_shown_before_one_has_the_place_of_the_other() {
         said(&home, &["recover", "--succeed", &old, "--request", &stranger, "--yes", "--json"])
     );
     assert_eq!(on_record(&home, "DeviceSucceeded").0, 1);
+    assert_snapshot!("recover_succeed_10_why", said(&home, &["devices", "why", &old]));
     gateway.stop();
 }
 
@@ -384,8 +385,14 @@ async fn a_wiped_identity_of_this_host_is_found_and_got_back_by_the_printed_comm
     done(&home, &words.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(list(&home, &gateway).code, Some(0));
     assert_snapshot!("recover_identity_03_back", said(&home, &["recover"]));
-    gateway.stop();
     // Also where a gateway has started with the new one meanwhile.
+    fs::remove_dir_all(home.state().join("identity")).expect("removed");
+    assert_eq!(list(&home, &gateway).code, Some(1));
+    gateway.stop();
+    let gateway = home.start();
+    let looked = home.run(&["recover"]);
+    assert!(looked.stdout.contains("Next           openclaw recover --succeed "), "{looked:?}");
+    gateway.stop();
 }
 
 #[test]

@@ -120,7 +120,7 @@ pub struct Run {
     pub started: GatewayStarted,
     /// The token key that was used last, by it or by one before it.
     pub key: Option<KeyId>,
-    /// The gateway host's own device that was there last, with it or with one before it.
+    /// The gateway host's own device that was there last, with it or with one before it, or which has the place of that.
     pub identity: Option<DeviceId>,
     /// Whether it stopped in order.
     pub is_over: bool,
@@ -958,6 +958,9 @@ impl Registry {
             let retired = grant.retired.iter().map(|retired| &retired.token);
             grant.token.iter().chain(retired).map(|token| *token.issue.digest())
         });
+        if let Some(run) = self.last_run.as_mut().filter(|run| run.identity == Some(event.device)) {
+            Arc::make_mut(run).identity = Some(event.by);
+        }
         self.succeeded.insert_mut(event.device, Succession { by: event.by, at: record.at, tokens: tokens.collect() });
     }
 

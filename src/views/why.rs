@@ -39,6 +39,10 @@ pub fn why(
     let (waiting, over): (Vec<_>, Vec<_>) = asked.partition(|request| policy.due(request.last_at) > now);
     let mut sentences = vec![];
     let mut next = None;
+    if let Some(succession) = registry.succession(&id) {
+        let (by, at) = (succession.by, succession.at);
+        sentences.push(refusal_sentence(&Refusal::Succeeded { by, at }, About { device: Some(&id), role: None, request: None }));
+    }
     for request in &waiting {
         sentences.push(pending(registry, request));
         next = next.or_else(|| Some(format!("openclaw devices approve {}", request.id)));
