@@ -263,6 +263,18 @@ async fn a_token_key_that_cannot_be_used_is_put_aside_and_tokens_in_use_stay_goo
     assert_snapshot!("recover_key_03_look", said(&home, &["recover"]));
     assert_snapshot!("recover_key_04_not_asked", said(&home, &["recover", "--new-key"]));
     assert_eq!(fs::read(&key).expect("a key"), b"short");
+    if Path::new("/usr/bin/script").exists() {
+        // On a terminal it is asked once.
+        let words = ["sh", "-c", "echo n | script -qec \"$0 $*\" /dev/null"].map(str::to_owned);
+        let ended = home.spawn(&words, &["recover", "--new-key"]).end();
+        assert!(
+            ended.code == Some(1) && ended.stdout.contains("[y/N]") && ended.stdout.contains("the answer was not yes"),
+            "{ended:?}"
+        );
+        assert_eq!(fs::read(&key).expect("a key"), b"short");
+    } else {
+        home::say("SKIPPED, needs script: an answer on a terminal");
+    }
     assert_snapshot!("recover_key_05_done", said(&home, &["recover", "--new-key", "--yes"]));
     assert_eq!(fs::read(home.state().join("pairing/token.key.unusable-1")).expect("kept"), b"short");
     assert_eq!(on_record(&home, "TokenKeyReplaced"), (1, "owner"));
