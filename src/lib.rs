@@ -18,6 +18,7 @@
 //! | [`host`] | what time is it, and what is random? | what it is for |
 //! | [`peer`] | whose process is at the other end of a socket? | what it may do |
 //! | [`state`], [`settings`], [`keyring`] | what lies in the state directory, how is it configured, who is this machine's own device? | what is decided with it |
+//! | [`openclaw`] | what did a real OpenClaw keep? | what is decided with it |
 //! | [`heads`] | who vouches for a journal's head? | what stands in the journal |
 //! | [`authority`] | in which order do things happen? | sockets, JSON |
 //! | [`client`] | how is a gateway dialled? | what the answers mean |
@@ -55,6 +56,7 @@ pub mod host;
 pub mod journal;
 pub mod keyring;
 pub mod limits;
+pub mod openclaw;
 pub mod pairing;
 pub mod peer;
 pub mod settings;

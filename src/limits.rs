@@ -185,6 +185,29 @@ pub const RETRY_AFTER_MS: (u64, u64) = (1_000, 60_000);
 /// Records that `device.pair.why` looks back over for those of one device: some tens of megabytes, read in less than a second.
 pub const WHY_RECORDS: u64 = 65_536;
 
+/// Records that one `audit.events` looks through: a tenth of a second, so that whoever asks sees how far it is.
+pub const AUDIT_RECORDS: usize = 262_144;
+/// Acts, from the one that gave a scope upwards, that a warrant tells: devices that approve one another go on for ever, and a message
+/// nests at most [`JSON_DEPTH`] deep.
+pub const WARRANTS: usize = 32;
+
+// --- what a real OpenClaw kept ------------------------------------------------------------------------------
+
+/// Devices taken over from one place: more than any of them has, and a batch each some hundred.
+pub const IMPORTED_DEVICES: usize = 65_536;
+/// Of these as many as one command takes over: each is a record of some hundred bytes, or of tens of thousands.
+pub const IMPORTED_AT_ONCE: usize = 256;
+/// And so many bytes of their text, with room on the owner channel's line for what stands around them.
+pub const IMPORTED_BYTES: usize = OWNER_LINE_BYTES / 2;
+/// Bytes of its database, which holds more than devices, and of the log beside it.
+pub const DATABASE_BYTES: u64 = 1024 * 1024 * 1024;
+/// Bytes of one row of it: what SQLite itself would give a gigabyte.
+pub const DATABASE_ROW_BYTES: i32 = 1024 * 1024;
+/// Bytes of it copied at once.
+pub const DATABASE_STEP_BYTES: usize = 64 * 1024;
+/// How often it is copied until nobody wrote it meanwhile.
+pub const DATABASE_TRIES: usize = 3;
+
 // --- the authority ------------------------------------------------------------------------------------------
 
 /// Commands waiting for the writer; when full, callers wait.

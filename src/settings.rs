@@ -2,6 +2,7 @@
 //! we do not use are left alone.
 
 mod advertised;
+mod nodes;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::limits;
 use crate::pairing::{Address, AuthMode, SharedSecret, json5_depth};
 use crate::state::{self, StateDir, StateError};
 pub use advertised::Advertised;
+pub use nodes::Proposal;
 
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -354,8 +356,11 @@ fn kept_by(own: &Config, root: &Path) -> Result<Option<(u64, PathBuf)>, Settings
     }
 }
 
-/// `journal: { addresses }` of `pairing/settings.json5`.
-fn addresses(state: &StateDir) -> Result<AddressDetail, SettingsError> {
+/// How much of an address is recorded: `journal: { addresses }` of `pairing/settings.json5`.
+///
+/// # Errors
+/// [`SettingsError`].
+pub fn addresses(state: &StateDir) -> Result<AddressDetail, SettingsError> {
     let Config { value, .. } = Config::at(state.own_settings())?;
     let Some(journal) = value.get("journal") else { return Ok(AddressDetail::Full) };
     let is_known = journal.as_object().is_some_and(|map| map.keys().all(|key| key == "addresses"));

@@ -187,6 +187,12 @@ impl StateDir {
         self.root.join("devices")
     }
 
+    /// What OpenClaw 2026.3.13 kept there before the first copy.
+    #[must_use]
+    pub fn devices_of_openclaw(&self) -> PathBuf {
+        self.devices().join("paired.openclaw.json")
+    }
+
     /// OpenClaw's configuration.
     #[must_use]
     pub fn config(&self) -> PathBuf {
@@ -354,8 +360,40 @@ fn check_ours(path: &Path, metadata: &Metadata) -> Result<(), StateError> {
 /// # Errors
 /// [`StateError`]: a link of either kind, a file that others own or can read, one larger than `limit` bytes.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateError> {
+    let Some((file, metadata)) = open_itself(path, OFlags::empty())? else { return Ok(None) };
+    if metadata.nlink() > 1 {
+        let fix = "remove the other hard link".to_owned();
+        return Err(StateError::Elsewhere { path: path.into(), why: "has another name elsewhere", fix });
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(StateError::Exposed { path: path.into(), what: "open to others", fix: "600" });
+    }
+    read_bounded(path, file, limit).map(Some)
+}
+
+/// Opens a file to read it so that, where the system can, not even the time of its last access tells; none where it is absent.
+///
+/// # Errors
+/// [`StateError`]: a link, a file that others own, anything that is no file.
+pub fn open_untouched(path: &Path) -> Result<Option<File>, StateError> {
+    #[cfg(target_os = "linux")]
+    let flags = OFlags::NOATIME;
+    #[cfg(not(target_os = "linux"))]
+    let flags = OFlags::empty();
+    match open_itself(path, flags) {
+        // Not even root may leave no trace everywhere.
+        Err(StateError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            open_itself(path, OFlags::empty())
+        }
+        opened => opened,
+    }
+    .map(|opened| opened.map(|(file, _)| file))
+}
+
+/// Opens a file of ours or root's, and not what a link leads to.
+fn open_itself(path: &Path, flags: OFlags) -> Result<Option<(File, Metadata)>, StateError> {
     let elsewhere = |why, fix: &str| StateError::Elsewhere { path: path.into(), why, fix: fix.to_owned() };
-    let file = match open(path, OFlags::NOFOLLOW) {
+    let file = match open(path, flags | OFlags::NOFOLLOW) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(None),
         Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
@@ -367,14 +405,8 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StateErr
     if !metadata.is_file() {
         return Err(elsewhere("is not a regular file", "move it away"));
     }
-    if metadata.nlink() > 1 {
-        return Err(elsewhere("has another name elsewhere", "remove the other hard link"));
-    }
     check_ours(path, &metadata)?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        return Err(StateError::Exposed { path: path.into(), what: "open to others", fix: "600" });
-    }
-    read_bounded(path, file, limit).map(Some)
+    Ok(Some((file, metadata)))
 }
 
 /// Reads a whole file of at most `limit` bytes; none where it is absent.
@@ -396,7 +428,11 @@ fn open(path: &Path, flags: OFlags) -> io::Result<Option<File>> {
     }
 }
 
-fn read_bounded(path: &Path, file: File, limit: u64) -> Result<Vec<u8>, StateError> {
+/// Reads the whole of an open file.
+///
+/// # Errors
+/// [`StateError`]: larger than `limit` bytes, or not readable.
+pub fn read_bounded(path: &Path, file: File, limit: u64) -> Result<Vec<u8>, StateError> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io_error("read", path))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {
@@ -474,7 +510,8 @@ fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("."))
 }
 
-fn io_error(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+/// What the system says when `op` fails on `path`.
+pub fn io_error(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     move |source| StateError::Io { op, path: path.into(), source }
 }
 

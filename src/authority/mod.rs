@@ -5,6 +5,7 @@
 mod clock;
 mod ledger;
 mod opening;
+mod past;
 mod rollback;
 #[cfg(test)]
 mod storms;
@@ -30,6 +31,7 @@ use clock::Clock;
 use ledger::Ledger;
 use opening::Opened;
 pub use opening::{LAYOUT, replay};
+pub use past::{Past, PastError, past};
 pub use rollback::{NotAccepted, Remains, accept_rollback, remains};
 use writer::Writer;
 

@@ -1,20 +1,24 @@
 //! `openclaw journal`: looks at the files themselves, without the lock, whether a gateway runs or not.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::anchor::{self, Anchor, AnchorArgs, HeadArgs};
 use super::compare::{CompareArgs, compare};
+use super::devices::count;
+use super::moment::Point;
 use super::output::{Bulk, Output};
 use super::{Exit, Failure, World};
 use crate::authority;
+use crate::gateway::write_copies;
 use crate::journal::format::Fault;
 use crate::journal::{Checkpoint, Extent, Journal, JournalError, Lock, Shown, Verdict, read_all, show, verify, volume};
 use crate::pairing::{Digest, Record, Registry, Seq};
-use crate::state;
-use crate::views::{COLUMNS, Redaction, event_sentence, log_row, sheet_row, time_text};
+use crate::state::{self, StateDir};
+use crate::views::{COLUMNS, Redaction, event_sentence, log_row, quote, sheet_row, time_text};
 use crate::wire;
 
 #[derive(Subcommand)]
@@ -56,18 +60,21 @@ pub(super) struct Export {
     /// Print rows for a spreadsheet instead of JSON
     #[arg(long)]
     csv: bool,
-    /// Begin with this record
-    #[arg(long, value_name = "SEQ", default_value_t = 1)]
-    from: u64,
+    /// Begin with this record, or with those of this time
+    #[arg(long, value_name = "SEQ|TIME")]
+    from: Option<Point>,
     /// Leave out addresses, names, labels and paths, to show it to others
     #[arg(long)]
     redact: bool,
-    /// End with this record
-    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
-    until: u64,
+    /// End with this record, or with those of this time
+    #[arg(long, value_name = "SEQ|TIME")]
+    until: Option<Point>,
     /// Write to this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Instead of the records, write who is paired as OpenClaw 2026.3.13 keeps it, without tokens, into this empty or new directory
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["csv", "from", "redact", "until", "output"])]
+    openclaw: Option<PathBuf>,
 }
 
 pub(super) fn run(command: &Command, world: &World, out: &Output) -> Result<(), Failure> {
@@ -312,11 +319,31 @@ fn record_json(record: &Record) -> String {
     wire::record::line(&value)
 }
 
+/// Into a directory of its own: files of a real OpenClaw must not be replaced by what has no tokens.
+fn export_for_openclaw(dir: &Path, world: &World, out: &Output) -> Result<(), Failure> {
+    let shown = quote(&dir.display().to_string());
+    let is_empty = match std::fs::read_dir(dir) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => return Err(state::io_error("read", dir)(error).into()),
+    };
+    if !is_empty {
+        return Err(Failure::new(Exit::Failed, format!("{shown} is not empty; name a directory that is, or a new one")));
+    }
+    let (registry, _) = authority::look(&world.state.journal())?;
+    write_copies(&StateDir::at(dir), &registry)?;
+    let devices = count(registry.device_count(), "device");
+    out.line(format_args!("Wrote {devices}, without tokens, to {shown}/devices/paired.json."))
+}
+
 fn export(args: &Export, world: &World, out: &Output) -> Result<(), Failure> {
     let journal = world.state.journal();
     // Said before a file is made that would stay empty.
     if !Journal::exists(&journal)? {
         return Err(JournalError::NotAJournal { path: journal }.into());
+    }
+    if let Some(dir) = &args.openclaw {
+        return export_for_openclaw(dir, world, out);
     }
     let mut bulk = match &args.output {
         Some(path) => Bulk::file(state::create(path)?)?,
@@ -325,13 +352,16 @@ fn export(args: &Export, world: &World, out: &Output) -> Result<(), Failure> {
     if args.csv {
         bulk.line(COLUMNS)?;
     }
-    let wanted = Seq(args.from)..=Seq(args.until);
+    let now = world.host.wall();
+    let [from, until] = [args.from, args.until].map(|point| point.map(|point| point.seen_from(now)));
+    let is_wanted =
+        |record: &&Record| from.is_none_or(|from| record.is_since(from)) && until.is_none_or(|until| record.is_until(until));
     let mut written = Ok(());
     let mut redaction = args.redact.then(Redaction::default);
     let mut progress = out.progress("exported");
     let verdict = read_all(&journal, &mut |_, records| {
         progress.pass(records.len());
-        for record in records.iter().filter(|record| wanted.contains(&record.seq)) {
+        for record in records.iter().filter(is_wanted) {
             if written.is_ok() {
                 let redacted = redaction.as_mut().map(|redaction| redaction.of(record.clone()));
                 let record = redacted.as_ref().unwrap_or(record);

@@ -2,18 +2,23 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod audit;
 mod codes;
 mod compare;
 mod dashboard;
 mod devices;
 mod door;
 mod gateway;
+mod import;
 mod journal;
 mod logs;
+mod moment;
 mod nodes;
 mod output;
 mod policy;
 mod recover;
+mod replay;
+mod simulate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,13 +27,15 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::authority::PastError;
 use crate::client::ClientError;
 use crate::gateway::GatewayError;
 use crate::host::{Host, SystemHost};
 use crate::journal::JournalError;
 use crate::keyring::KeyringError;
+use crate::settings::SettingsError;
 use crate::state::{StateDir, StateError};
-use crate::views::quote;
+use crate::views::{quote, time_text};
 use crate::wire::frame::WireError;
 use output::Output;
 
@@ -73,8 +80,14 @@ enum Command {
     Qr(codes::Qr),
     /// Open the Control UI in a browser, with a code that makes it an owner's
     Dashboard(dashboard::Dashboard),
+    /// Take over the paired devices that a real OpenClaw kept
+    Import(import::Args),
     /// Print what happened, from the journal
     Logs(logs::Args),
+    /// Tell who approved which scope for which device, when, and on whose authority
+    Audit(audit::Args),
+    /// Tell what was true at a point of history, or what changed between two
+    Replay(replay::Args),
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
@@ -152,7 +165,10 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Nodes(command) => wait_for(nodes::run(command, &world, out)),
         Command::Qr(args) => wait_for(codes::qr(&args, &world, out)),
         Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
+        Command::Import(args) => wait_for(import::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
+        Command::Audit(args) => wait_for(audit::run(&args, &world, out)),
+        Command::Replay(args) => replay::run(&args, &world, out),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Recover(args) => recover::run(&args, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
@@ -235,6 +251,18 @@ impl From<JournalError> for Failure {
     }
 }
 
+impl From<PastError> for Failure {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::Journal(error) => error.into(),
+            PastError::Early { begins } => {
+                Self::new(Exit::Failed, format!("{error}: its first record is of {}", time_text(begins)))
+            }
+            error => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
+}
+
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         match error {
@@ -246,6 +274,12 @@ impl From<GatewayError> for Failure {
 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
+        Self::new(Exit::Failed, error.to_string())
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
         Self::new(Exit::Failed, error.to_string())
     }
 }

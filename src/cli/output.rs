@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, BufWriter, IsTerminal as _, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -52,21 +52,29 @@ impl Output {
         let _ = writeln!(anstream::stderr(), "{text}");
     }
 
-    /// Asks once, on a terminal; elsewhere only what was said before counts.
+    /// Asks a yes or no of whoever sits at the terminal; none where nobody does.
+    pub(super) fn ask(&self, question: impl Display) -> Result<Option<bool>, Failure> {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return Ok(None);
+        }
+        let cannot = |error: io::Error| Failure::new(Exit::Failed, format!("cannot ask: {error}"));
+        write!(anstream::stderr(), "{question}").map_err(cannot)?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map_err(cannot)?;
+        Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
+    }
+
+    /// Goes on only with a yes, said before or at the terminal.
     pub(super) fn confirm(&self, question: &str, yes: bool) -> Result<(), Failure> {
         if yes {
             return Ok(());
         }
-        if !io::stdin().is_terminal() {
-            return Err(Failure::new(Exit::Failed, "not done: nobody can be asked here; to do it without asking, say --yes"));
-        }
-        self.note(format_args!("{question} [y/N]"));
-        let mut answer = String::new();
-        let read = io::stdin().read_line(&mut answer);
-        match (read, answer.trim()) {
-            (Ok(_), "y" | "Y" | "yes" | "Yes") => Ok(()),
-            _ => Err(Failure::new(Exit::Failed, "not done: the answer was not yes")),
-        }
+        let why = match self.ask(format_args!("{question} [y/N] "))? {
+            Some(true) => return Ok(()),
+            Some(false) => "not done: the answer was not yes",
+            None => "not done: nobody can be asked here; to do it without asking, say --yes",
+        };
+        Err(Failure::new(Exit::Failed, why))
     }
 
     /// Rows under their titles, as wide as the terminal; unwrapped where there is none.

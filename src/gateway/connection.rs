@@ -24,7 +24,9 @@ use super::handshake::{Arrival, Handshake, Judged, Moment};
 use super::hub::{GOING_DOWN, Inbox, Outbox, Outgoing, actor, queue};
 use super::methods::{self, Caller};
 use crate::limits;
-use crate::pairing::{Actor, Admission, Command, ConnectionId, Fault, Forwarding, Outcome, Refusal, Role};
+use crate::pairing::{
+    Actor, Admission, Command, ConnectionId, DeviceToken, Fault, Forwarding, Granted, Outcome, Refusal, Role, TokenVerdict,
+};
 use crate::wire::connect::{self, Dialect, HelloFacts};
 use crate::wire::error::{self, Answer, Subject};
 use crate::wire::frame::{self, Malformed, Push, parse_call};
@@ -114,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 }
             }
         };
-        let Judged { attempt, key, shown, request, complaint, rest_ms, protocols, asked, says } = judged;
+        let Judged { attempt, key, shown, token, request, complaint, rest_ms, protocols, asked, says } = judged;
         let fault = attempt.fault;
         let (client, ask, proof) = (attempt.client, attempt.ask.clone(), attempt.proof);
         let dialect = Dialect::of(attempt.protocol);
@@ -141,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                 };
                 let has_code = code.zip(*device).is_some_and(|(code, device)| is_good(code, device));
                 let method = credential.as_ref().map(|credential| connect::method(credential, has_code)).unwrap_or_default();
-                let hello = self.hello(&caller, &admission, method, &asked);
+                let hello = self.hello(&caller, &admission, token.as_ref(), method, &asked);
                 let hello = frame::response(request.as_deref().unwrap_or_default(), &Ok(hello));
                 self.gateway.desk.hub.welcome(&self.id, hello, &self.gateway.desk.health());
                 return Some(caller);
@@ -187,9 +189,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         self.close(answer.code, &answer.reason).await;
     }
 
-    fn hello(&self, caller: &Caller, admission: &Admission, method: &'static str, asked: &[String]) -> Value {
+    /// What it is told first. A token that cannot be made again is told to who presented it.
+    fn hello(
+        &self,
+        caller: &Caller,
+        admission: &Admission,
+        presented: Option<&DeviceToken>,
+        method: &'static str,
+        asked: &[String],
+    ) -> Value {
         let desk = &self.gateway.desk;
-        let token = admission.token.as_ref().and_then(|granted| desk.authority.token(granted));
+        let registry = desk.authority.registry();
+        let is_live = |granted: &Granted, token: &DeviceToken| {
+            registry.judge(&granted.device, granted.role, &token.digest()) == TokenVerdict::Live
+        };
+        let remade = admission.token.as_ref().and_then(|granted| desk.authority.token(granted));
+        let its_own = admission.token.as_ref().and_then(|granted| presented.filter(|token| is_live(granted, token)));
+        let token = remade.as_ref().or(its_own);
         let (presence, versions) = desk.presence(caller);
         let facts = HelloFacts {
             dialect: caller.dialect,
@@ -207,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
             asked,
         };
         let more: Vec<_> = admission.more.iter().filter_map(|more| Some((more, desk.authority.token(more)?))).collect();
-        connect::hello_ok(facts, admission, token.as_ref(), &more)
+        connect::hello_ok(facts, admission, token, &more)
     }
 
     /// The first message that says something; pings are answered by the library.

@@ -6,21 +6,37 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::authority::Handle;
 use crate::limits;
 use crate::pairing::{Actor, Command, Condition, DeviceId, Registry};
-use crate::state::{StateDir, StateError, read, replace};
+use crate::state::{StateDir, StateError, place, read, replace};
 use crate::wire::devices::paired_copy;
 
 /// Writes the copies now.
 ///
 /// # Errors
 /// [`StateError`].
-pub(super) fn write(state: &StateDir, registry: &Registry) -> Result<(), StateError> {
+pub fn write(state: &StateDir, registry: &Registry) -> Result<(), StateError> {
     replace(&state.devices().join("paired.json"), format!("{:#}", paired_copy(registry)).as_bytes())?;
     replace(&state.devices().join("pending.json"), b"{}")
+}
+
+/// Puts aside what a real OpenClaw wrote where our first copy is to stand, tokens and all, so that it can be imported still. What
+/// was put aside before stays.
+///
+/// # Errors
+/// [`StateError`].
+pub(super) fn keep_original(state: &StateDir) -> Result<(), StateError> {
+    let Some(bytes) = read(&state.devices().join("paired.json"), limits::COPY_BYTES)? else { return Ok(()) };
+    let is_copy = serde_json::from_slice::<BTreeMap<String, Value>>(&bytes)
+        .is_ok_and(|entries| entries.values().all(|entry| entry.get("tokens").is_none()));
+    if !is_copy {
+        place(&state.devices_of_openclaw(), &bytes)?;
+    }
+    Ok(())
 }
 
 /// What somebody else wrote where the copies stand.
@@ -61,8 +77,19 @@ fn start_of(id: &str) -> &str {
 pub(super) async fn follow(state: StateDir, authority: Handle, gone: Arc<Notify>, has_run: bool) {
     let mut changes = authority.changes();
     let (place, registry) = (state.clone(), authority.registry());
-    let found = tokio::task::spawn_blocking(move || if has_run { foreign(&place, &registry) } else { vec![] });
-    for found in found.await.unwrap_or_default() {
+    let found = tokio::task::spawn_blocking(move || {
+        if has_run { Ok(foreign(&place, &registry)) } else { keep_original(&place).map(|()| vec![]) }
+    });
+    let found = match found.await {
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "what OpenClaw wrote there could not be put aside, so no copies are written for other tools");
+            return;
+        }
+        Ok(Ok(found)) => found,
+        // It panicked, and said so.
+        Err(_) => vec![],
+    };
+    for found in found {
         // If it cannot be recorded, the writer has said so.
         let _ = authority.ask(Command::Observe { condition: Condition::Devices, found: Some(found) }, Actor::System).await;
     }

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::budget::{Budgets, Key};
 use crate::limits;
 use crate::pairing::{
-    Ask, Attempt, AuthMode, Client, ClientId, ConnectionId, Credential, Described, Description, DeviceId, Fault, Millis,
-    Presented, Proof, PublicKey, Registry, Role, ScopeSet, SharedSecret, SharedVerdict, Shown, SignedText, Source, TokenVerdict,
-    digest_of, signed_form,
+    Ask, Attempt, AuthMode, Client, ClientId, ConnectionId, Credential, Described, Description, DeviceId, DeviceToken, Fault,
+    Millis, Presented, Proof, PublicKey, Registry, Role, ScopeSet, SharedSecret, SharedVerdict, Shown, SignedText, Source,
+    TokenVerdict, digest_of, signed_form,
 };
 use crate::wire::connect::{AuthParams, ConnectParams, DeviceParams, Dialect};
 use crate::wire::devices::parse_public_key;
@@ -64,6 +64,8 @@ pub(super) struct Judged {
     pub key: Option<PublicKey>,
     /// The device token and the setup code that were presented, by their digests.
     pub shown: Shown,
+    /// The device token itself, to be told to who presented it.
+    pub token: Option<DeviceToken>,
     /// The request to respond to.
     pub request: Option<String>,
     /// What does not fit, for the one who sent it.
@@ -96,6 +98,7 @@ impl Handshake<'_> {
             attempt,
             key: None,
             shown: Shown::default(),
+            token: None,
             request: None,
             complaint: None,
             rest_ms: None,
@@ -194,6 +197,7 @@ impl Handshake<'_> {
             token_is_explicit: said.token_is_explicit,
             bootstrap: said.code.is_some(),
         });
+        judged.token = said.token.map(DeviceToken::presented);
         judged.shown =
             Shown { token: presented, code: said.code.as_deref().filter(|_| shared != SharedVerdict::Spent).map(digest_of) };
         judged

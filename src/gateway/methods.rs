@@ -2,6 +2,7 @@
 //! when it is served. The same table serves sockets, the owner channel and commands on a stopped gateway's journal.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
@@ -31,6 +32,7 @@ use crate::wire::devices::{
 };
 use crate::wire::error::{Subject, command_refused, missing_scope, not_served, unauthorized_role, unknown_method, unrecorded};
 use crate::wire::frame::{Text, WireError, parse_params};
+use crate::wire::import;
 use crate::wire::owner::{self, SeenParams, SettleParams, SucceedParams};
 use crate::wire::policy;
 
@@ -44,8 +46,10 @@ pub struct Desk {
     pub hub: Arc<Hub>,
     /// Clock and chance.
     pub host: Arc<dyn Host>,
-    /// Where the journal lies, as people are told.
-    pub journal: String,
+    /// Where the journal lies.
+    pub journal: PathBuf,
+    /// Taken by whoever reads all of it: one at a time, so that however many ask, the gateway keeps its cores.
+    pub reading_all: tokio::sync::Mutex<()>,
     /// This machine's name.
     pub hostname: String,
     /// When the gateway started, by the monotonic clock.
@@ -82,7 +86,7 @@ impl Caller {
         }
     }
 
-    fn is_owner(&self) -> bool {
+    pub(super) fn is_owner(&self) -> bool {
         matches!(self.actor, Actor::Owner(_))
     }
 }
@@ -113,6 +117,8 @@ enum Method {
     Wait,
     Why,
     Tail,
+    Audit,
+    Warrants,
     Node(nodes::Method),
     Acts,
     Seen,
@@ -123,6 +129,7 @@ enum Method {
     Invited,
     Invitations,
     Uninvite,
+    Import,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -140,6 +147,8 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("status", READ, Method::Status),
     ("system-presence", READ, Method::Presence),
     ("logs.tail", READ, Method::Tail),
+    ("audit.events", READ, Method::Audit),
+    ("audit.warrants", READ, Method::Warrants),
     ("device.pair.list", PAIRING, Method::List),
     ("device.pair.approve", PAIRING, Method::Approve),
     ("device.pair.reject", PAIRING, Method::Reject),
@@ -165,6 +174,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.setupStatus", ADMIN, Method::Invited),
     ("device.pair.setupCodes", ADMIN, Method::Invitations),
     ("device.pair.revokeSetupCode", ADMIN, Method::Uninvite),
+    ("device.import", ADMIN, Method::Import),
     // Whoever lacks scopes needs none to ask for them.
     ("device.scopes.requestUpgrade", Need::Operator, Method::Ask),
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
@@ -195,7 +205,8 @@ impl Desk {
             hub,
             started: host.monotonic(),
             host,
-            journal: state.journal().display().to_string(),
+            journal: state.journal(),
+            reading_all: tokio::sync::Mutex::default(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             is_running,
             inviting: Inviting::new(advertised),
@@ -276,6 +287,8 @@ impl Desk {
             }
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
+            Method::Audit => self.audit(caller, read(method, params)?).await,
+            Method::Warrants => self.warrants(caller, read(method, params)?).await,
             Method::Node(served) => self.call_about_nodes(caller, *served, method, params).await,
             Method::Acts => {
                 read::<Nothing>(method, params)?;
@@ -298,6 +311,7 @@ impl Desk {
             Method::Invite => self.invite(caller, read(method, params)?).await,
             Method::Invited => Ok(self.invited(&read(method, params)?)),
             Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
+            Method::Import => self.import(caller, read(method, params)?).await,
             Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
@@ -343,7 +357,7 @@ impl Desk {
             "uptimeMs": self.uptime_ms(),
             "journal": {
                 "id": registry.journal().map(|id| id.to_string()),
-                "path": self.journal,
+                "path": self.journal.display().to_string(),
                 "seq": registry.head().0,
                 "digest": registry.digest().0.to_string(),
             },
@@ -439,9 +453,8 @@ impl Desk {
             Ok(Outcome::RejectedAll(requests)) => {
                 Ok(json!({ "rejected": requests.iter().map(ToString::to_string).collect::<Vec<_>>() }))
             }
-            Ok(
-                Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. } | Outcome::Imported { .. },
-            ) => Ok(Value::Null),
+            Ok(Outcome::Imported { devices, left }) => Ok(import::imported(&devices, &left)),
+            Ok(Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. }) => Ok(Value::Null),
         }
     }
 

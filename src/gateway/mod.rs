@@ -1,6 +1,7 @@
 //! Who is connected right now? Listeners, sockets and the owner channel around one authority. It knows neither the bytes on
 //! disk nor how a decision is made.
 
+mod auditing;
 mod budget;
 mod conditions;
 mod connection;
@@ -8,6 +9,7 @@ mod copies;
 mod handshake;
 mod http;
 mod hub;
+mod importing;
 mod inviting;
 mod join;
 mod methods;
@@ -29,6 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use copies::write as write_copies;
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

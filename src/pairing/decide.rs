@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use sight::{may_hear_of, may_read, may_read_all, may_read_of};
 
 pub use asking::what_is_needed;
+pub use import::left_alone;
 pub use rules::resting_rules;
 pub use surface::{kept_back, may_offer, role_of};
 

@@ -44,6 +44,12 @@ impl SharedSecret {
 pub struct DeviceToken(String);
 
 impl DeviceToken {
+    /// Takes what somebody presented as one.
+    #[must_use]
+    pub fn presented(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text, for the device whose token it is and nobody else.
     #[must_use]
     pub fn reveal(&self) -> &str {

@@ -10,6 +10,7 @@ mod codes;
 mod conditions;
 mod connects;
 mod described;
+mod inquiries;
 mod nodes;
 mod owners;
 mod policy;
@@ -17,6 +18,8 @@ mod recovery;
 mod requests;
 mod sight;
 mod tokens;
+mod told;
+mod warrants;
 
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{

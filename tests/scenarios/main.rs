@@ -16,6 +16,7 @@ mod home;
 mod running;
 
 mod copies;
+mod imports;
 mod journals;
 mod losses;
 mod metadata;

@@ -28,7 +28,8 @@ pub(super) fn import(registry: &Registry, policy: &Policy, devices: Vec<DeviceIm
 }
 
 /// Whether something was decided about a device here that an import must not change.
-fn left_alone(registry: &Registry, id: &DeviceId) -> Option<LeftAlone> {
+#[must_use]
+pub fn left_alone(registry: &Registry, id: &DeviceId) -> Option<LeftAlone> {
     if registry.device(id).is_some() {
         Some(LeftAlone::Paired)
     } else if registry.succession(id).is_some() {

@@ -21,14 +21,14 @@ export function runOurs(home, args, environment = {}) {
   return start([process.env.OPENCLAW_BIN], home, args, environment).done;
 }
 
-/** The real client as a running process: { output(), errors(), stop(), done }. */
-export function startReal(release, home, args, environment = {}) {
+/** The real client as a running process, for so many milliseconds at most: { output(), errors(), stop(), done }. */
+export function startReal(release, home, args, environment = {}, ms = 90000) {
   const client = clientDirectory(release);
   const program = [process.env.UPSTREAM_NODE, path.join(client, 'node_modules/openclaw/openclaw.mjs')];
-  return start(program, home, args, { TMPDIR: path.join(client, 'tmp'), ...environment });
+  return start(program, home, args, { TMPDIR: path.join(client, 'tmp'), ...environment }, ms);
 }
 
-function start([program, ...before], home, args, environment) {
+function start([program, ...before], home, args, environment, ms = 90000) {
   const child = spawn(program, [...before, ...args], {
     // Nothing is inherited but PATH: a token or a port of the caller's must not leak in.
     env: {
@@ -38,7 +38,7 @@ function start([program, ...before], home, args, environment) {
       ...environment,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 90000,
+    timeout: ms,
   });
   const result = { command: args.join(' '), stdout: '', stderr: '' };
   child.stdout.on('data', (text) => (result.stdout += text));

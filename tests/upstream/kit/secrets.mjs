@@ -4,11 +4,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** The only places below HOME that may hold a secret: the configuration, the identity (2026.9.6: a database), our key files. */
+/** The only places below HOME that may hold a secret: the configuration, the identity (2026.9.6: a database), what OpenClaw left, our key files. */
 const MAY_HOLD_SECRETS = [
   /^\.openclaw\/openclaw\.json/,
   /^\.openclaw\/identity\//,
   /^\.openclaw\/state\/openclaw\.sqlite/,
+  /^\.openclaw\/devices\/paired\.openclaw\.json$/,
   /^\.openclaw\/pairing\/[^/]+\.key$/,
 ];
 

@@ -48,6 +48,14 @@ export class Story {
     this.homes = [this.home];
   }
 
+  /** From now on the gateway's HOME is this one, with the openclaw.json that is there. */
+  moveTo(home) {
+    const { port } = this.gateway;
+    this.home = home;
+    this.homes.push(home);
+    this.gateway = Object.assign(new Gateway(home), { port });
+  }
+
   get url() {
     return this.gateway.url;
   }
