@@ -12,6 +12,9 @@ use rustix::io::Errno;
 use crate::host::Host;
 use crate::pairing::TokenKey;
 
+/// Token keys put aside beside each other; who loses more needs a person.
+const KEPT_KEYS: u32 = 100;
+
 /// Something in the state directory could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -67,7 +70,7 @@ pub enum StateError {
         limit: u64,
     },
     /// A key of another length.
-    #[error("{} is not {what}: it has {found} bytes, not 32; put the right file back, or move it away to have a new key made", path.display())]
+    #[error("{} is not {what}: it has {found} bytes, not 32; put the right file back, or have a new key made: openclaw recover --new-key", path.display())]
     NotAKey {
         /// The file.
         path: PathBuf,
@@ -250,18 +253,46 @@ impl StateDir {
     /// # Errors
     /// [`StateError`]; an unreadable or damaged key is never replaced.
     pub fn token_key_or_new(&self, host: &dyn Host) -> Result<TokenKey, StateError> {
+        if let Some(key) = self.read_token_key()? {
+            return Ok(key);
+        }
+        let mut fresh = [0; 32];
+        host.fill(&mut fresh);
+        replace(&self.token_key(), &fresh)?;
+        Ok(TokenKey::new(fresh))
+    }
+
+    /// The token key; none where the file is absent.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn read_token_key(&self) -> Result<Option<TokenKey>, StateError> {
         let path = self.token_key();
-        let bytes = match read_private(&path, 64)? {
-            Some(bytes) => bytes,
-            None => {
-                let mut fresh = [0; 32];
-                host.fill(&mut fresh);
-                replace(&path, &fresh)?;
-                fresh.to_vec()
-            }
-        };
+        let Some(bytes) = read_private(&path, 64)? else { return Ok(None) };
         let found = bytes.len();
-        bytes.try_into().map(TokenKey::new).map_err(|_| StateError::NotAKey { path, what: "a token key", found })
+        let key = bytes.try_into().map_err(|_| StateError::NotAKey { path, what: "a token key", found })?;
+        Ok(Some(TokenKey::new(key)))
+    }
+
+    /// Moves what lies in the token key's place out of it, over nothing else, and tells where it is.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn put_token_key_aside(&self) -> Result<PathBuf, StateError> {
+        let path = self.token_key();
+        for number in 1..=KEPT_KEYS {
+            let kept = path.with_file_name(format!("token.key.unusable-{number}"));
+            match rename_to_new(&path, &kept) {
+                Ok(()) => {
+                    let synced = File::open(parent(&path)).and_then(|dir| dir.sync_all());
+                    return synced.map(|()| kept).map_err(io_error("write", &path));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(source) => return Err(io_error("move", &path)(source)),
+            }
+        }
+        let fix = "move the token.key.unusable files away".to_owned();
+        Err(StateError::Elsewhere { path, why: "has been put aside too often", fix })
     }
 }
 
@@ -425,19 +456,21 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
 /// [`StateError`].
 pub fn place(path: &Path, bytes: &[u8]) -> Result<bool, StateError> {
     private_dir(parent(path))?;
-    let placed = written_beside(path, bytes, |beside| {
-        match rustix::fs::renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
-            // Not every file system can. Then the file has two names for a moment, in which a reader refuses it.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                std::fs::hard_link(beside, path)?;
-                std::fs::remove_file(beside)
-            }
-            renamed => Ok(renamed?),
-        }
-    });
+    let placed = written_beside(path, bytes, |beside| rename_to_new(beside, path));
     match placed {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         placed => placed.map(|()| true).map_err(io_error("write", path)),
+    }
+}
+
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can. Then the file has two names for a moment, in which a reader refuses it.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            std::fs::hard_link(from, to)?;
+            std::fs::remove_file(from)
+        }
+        renamed => Ok(renamed?),
     }
 }
 

@@ -6,6 +6,7 @@ mod clock;
 mod ledger;
 mod opening;
 mod past;
+mod rollback;
 #[cfg(test)]
 mod storms;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use ledger::Ledger;
 use opening::Opened;
 pub use opening::{LAYOUT, replay};
 pub use past::{Past, PastError, past};
+pub use rollback::{NotAccepted, Remains, accept_rollback, remains};
 use writer::Writer;
 
 /// Nothing can be decided, because nothing can be recorded.

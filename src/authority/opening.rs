@@ -8,8 +8,8 @@ use super::writer::note;
 use crate::journal::{Access, Checkpoint, Found, Journal, JournalError, Lock, Volume, Witness, codec};
 use crate::limits;
 use crate::pairing::{
-    Actor, Condition, ConditionFound, DEFAULT_POLICY, Event, JournalCreated, JournalId, Millis, Registry, Seq, WitnessPlaced,
-    check,
+    Actor, Condition, ConditionFound, DEFAULT_POLICY, Event, JournalCreated, JournalId, Millis, Record, Registry, Seq,
+    WitnessPlaced, check,
 };
 
 /// The layout in which a registry is saved. Whoever changes [`Registry`], or a type in it, takes the next number, and older
@@ -33,7 +33,7 @@ impl Opened {
         }
         let (registry, found) = replay(&volume, Access::Write)?;
         let known = registry.witness().map(PathBuf::from);
-        let witness = known.as_deref().map_or(Ok(None), |path| Witness::open(path, found.id()))?;
+        let witness = known_witness(&registry, &found)?;
         let is_well = witness.as_ref().is_some_and(|witness| witness.head().is_some());
         let (mut journal, repaired) = found.open(Some(lock), witness)?;
         if registry.head() == Seq(0) {
@@ -76,6 +76,11 @@ impl Opened {
     }
 }
 
+/// The witness whose place is on record, where it is there.
+pub(super) fn known_witness(registry: &Registry, found: &Found) -> Result<Option<Witness>, JournalError> {
+    registry.witness().map_or(Ok(None), |path| Witness::open(Path::new(path), found.id()))
+}
+
 /// Saves what the records of the journal lead to, so that the next start need not read them all.
 pub(super) fn save(journal: &mut Journal, registry: &Registry) -> Result<(), JournalError> {
     let over = JournalError::TooLarge { found: limits::CHECKPOINT_BYTES.saturating_add(1), limit: limits::CHECKPOINT_BYTES };
@@ -84,14 +89,18 @@ pub(super) fn save(journal: &mut Journal, registry: &Registry) -> Result<(), Jou
 
 /// Lets a new witness remember the head of the journal, in place of one that was lost.
 fn place_witness(journal: &mut Journal, witnesses: Option<&Path>, lost: Option<PathBuf>) -> Option<Event> {
-    let path = witnesses?.join(format!("{}.witness", journal.id()));
+    let (witness, placed) = new_witness(journal.id(), witnesses, lost)?;
+    journal.be_witnessed(witness);
+    Some(placed)
+}
+
+/// A new witness, in place of one that was lost, and the fact of its place.
+pub(super) fn new_witness(journal: JournalId, witnesses: Option<&Path>, lost: Option<PathBuf>) -> Option<(Witness, Event)> {
+    let path = witnesses?.join(format!("{journal}.witness"));
     let text = |path: &Path| path.to_str().map(str::to_owned);
     let placed = WitnessPlaced { path: text(&path)?, lost: lost.as_deref().and_then(text) };
-    match Witness::make(&path, journal.id()) {
-        Ok(witness) => {
-            journal.be_witnessed(witness);
-            Some(placed.into())
-        }
+    match Witness::make(&path, journal) {
+        Ok(witness) => Some((witness, placed.into())),
         Err(error) => {
             tracing::warn!(%error, "the journal has no witness, so that nobody would notice if its end were lost");
             None
@@ -104,15 +113,27 @@ fn place_witness(journal: &mut Journal, witnesses: Option<&Path>, lost: Option<P
 /// # Errors
 /// As [`Found::on`].
 pub fn replay(volume: &Arc<dyn Volume>, access: Access) -> Result<(Registry, Found), JournalError> {
+    replay_by(volume, access, Found::on)
+}
+
+/// As [`replay`], but where the journal is damaged only up to there.
+pub(super) fn replay_what_is_left(volume: &Arc<dyn Volume>, access: Access) -> Result<(Registry, Found), JournalError> {
+    replay_by(volume, access, Found::up_to_damage)
+}
+
+/// A way to read a journal: [`Found::on`] or [`Found::up_to_damage`].
+type Reading = fn(Arc<dyn Volume>, Access, Option<&Checkpoint>, &mut dyn FnMut(&Record)) -> Result<Found, JournalError>;
+
+fn replay_by(volume: &Arc<dyn Volume>, access: Access, read: Reading) -> Result<(Registry, Found), JournalError> {
     for seq in Checkpoint::all(&**volume)? {
         match usable(&**volume, seq)? {
-            Some((checkpoint, registry)) => return fold(volume, access, Some(&checkpoint), registry),
+            Some((checkpoint, registry)) => return fold(volume, access, Some(&checkpoint), registry, read),
             None => {
                 tracing::warn!(%seq, "a checkpoint cannot be used; the records are read instead, and a new one will be saved")
             }
         }
     }
-    fold(volume, access, None, Registry::default())
+    fold(volume, access, None, Registry::default(), read)
 }
 
 fn fold(
@@ -120,9 +141,10 @@ fn fold(
     access: Access,
     start: Option<&Checkpoint>,
     mut registry: Registry,
+    read: Reading,
 ) -> Result<(Registry, Found), JournalError> {
     let mut impossible = None;
-    let found = Found::on(Arc::clone(volume), access, start, &mut |record| {
+    let found = read(Arc::clone(volume), access, start, &mut |record| {
         if impossible.is_none() {
             impossible = check(&registry, record).err();
             registry.apply(record);

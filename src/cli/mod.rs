@@ -16,6 +16,7 @@ mod moment;
 mod nodes;
 mod output;
 mod policy;
+mod recover;
 mod replay;
 mod simulate;
 
@@ -90,6 +91,8 @@ enum Command {
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
+    /// See what was lost and can be got back; with an option, get it back
+    Recover(Box<recover::Args>),
     /// Tell whether the gateway of this host runs, and what it keeps, as `gateway status` does
     Status(gateway::StatusArgs),
 }
@@ -167,6 +170,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Audit(args) => wait_for(audit::run(&args, &world, out)),
         Command::Replay(args) => replay::run(&args, &world, out),
         Command::Journal(command) => journal::run(&command, &world, out),
+        Command::Recover(args) => recover::run(&args, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
     }
 }

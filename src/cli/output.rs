@@ -64,6 +64,19 @@ impl Output {
         Ok(Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
     }
 
+    /// Goes on only with a yes, said before or at the terminal.
+    pub(super) fn confirm(&self, question: &str, yes: bool) -> Result<(), Failure> {
+        if yes {
+            return Ok(());
+        }
+        let why = match self.ask(format_args!("{question} [y/N] "))? {
+            Some(true) => return Ok(()),
+            Some(false) => "not done: the answer was not yes",
+            None => "not done: nobody can be asked here; to do it without asking, say --yes",
+        };
+        Err(Failure::new(Exit::Failed, why))
+    }
+
     /// Rows under their titles, as wide as the terminal; unwrapped where there is none.
     pub(super) fn table(&self, titles: &[&str], rows: Vec<Vec<String>>) -> Result<(), Failure> {
         let mut table = Table::new();

@@ -12,6 +12,8 @@ use crate::limits;
 use crate::pairing::{Actor, Command, Condition, GatewayStarted, Registry, Run};
 use crate::state::StateDir;
 
+/// What is said of a file system without locks; it ends with them.
+pub(super) const NO_LOCKS: &str = "has no working locks: nothing keeps a second gateway away";
 /// The name under which a start records that there was no configuration.
 const ABSENT: &str = "absent";
 const CONFIGURATION: &str = "configuration";

@@ -33,7 +33,7 @@ use crate::wire::devices::{
 use crate::wire::error::{Subject, command_refused, missing_scope, not_served, unauthorized_role, unknown_method, unrecorded};
 use crate::wire::frame::{Text, WireError, parse_params};
 use crate::wire::import;
-use crate::wire::owner::SeenParams;
+use crate::wire::owner::{self, SeenParams, SettleParams, SucceedParams};
 use crate::wire::policy;
 
 /// What methods work with.
@@ -122,6 +122,8 @@ enum Method {
     Node(nodes::Method),
     Acts,
     Seen,
+    Succeed,
+    Settle,
     Policy(Ruling),
     Invite,
     Invited,
@@ -156,6 +158,9 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.pair.why", PAIRING, Method::Why),
     ("owner.acts", ADMIN, Method::Acts),
     ("owner.seen", ADMIN, Method::Seen),
+    // Whatever a connection holds: `decide` lets nobody but the owner on this host.
+    ("owner.succeed", ADMIN, Method::Succeed),
+    ("owner.settle", ADMIN, Method::Settle),
     ("device.token.rotate", PAIRING, Method::Rotate),
     ("device.token.revoke", PAIRING, Method::Revoke),
     ("node.list", READ, Method::Node(nodes::Method::List)),
@@ -293,6 +298,15 @@ impl Desk {
                 let through = Seq(read::<SeenParams>(method, params)?.through);
                 self.act(caller, Command::MarkSeen { through }).await
             }
+            Method::Succeed => {
+                let SucceedParams { device_id: old, request_id: request } = read(method, params)?;
+                self.act(caller, Command::Succeed { old: device_id(&old)?, request: request_id(&request)? }).await
+            }
+            Method::Settle => {
+                let condition = read::<SettleParams>(method, params)?.condition.0;
+                self.act(caller, Command::Settle { condition }).await?;
+                Ok(json!({ "condition": condition.as_str() }))
+            }
             Method::Policy(ruling) => self.rule(caller, *ruling, method, params).await,
             Method::Invite => self.invite(caller, read(method, params)?).await,
             Method::Invited => Ok(self.invited(&read(method, params)?)),
@@ -359,6 +373,12 @@ impl Desk {
             && let Some(status) = status.as_object_mut()
         {
             status.insert("ownerActs".to_owned(), self.unseen(limits::UNSEEN_ACTS_SHOWN).await);
+            status.insert(
+                "conditions".to_owned(),
+                registry.conditions().map(|(what, found)| owner::condition(what, found)).collect(),
+            );
+            let identity = registry.last_run().and_then(|run| run.identity);
+            status.insert("hostDevice".to_owned(), identity.map(|device| device.to_string()).into());
         }
         status
     }
@@ -382,7 +402,7 @@ impl Desk {
 
     pub(super) async fn act(&self, caller: &Caller, command: Command) -> Result<Value, WireError> {
         let request = match &command {
-            Command::Approve { request } | Command::Reject { request } => Some(*request),
+            Command::Approve { request } | Command::Reject { request } | Command::Succeed { request, .. } => Some(*request),
             _ => None,
         };
         let outcome = self.authority.ask(command, caller.actor.clone()).await;
@@ -418,6 +438,15 @@ impl Desk {
             Ok(Outcome::Revoked { device, role, at, approved }) => {
                 let result = json!({ "deviceId": device.to_string(), "role": role.as_str(), "revokedAtMs": at.0 });
                 Ok(devices::with_approved(result, &approved))
+            }
+            Ok(Outcome::Succeeded { old, by, request }) => {
+                let mut result =
+                    json!({ "deviceId": by.to_string(), "succeeds": old.to_string(), "requestId": request.to_string() });
+                let device = registry.device(&by).map(|device| devices::paired(device, None));
+                if let (Some(device), Some(result)) = (device, result.as_object_mut()) {
+                    result.insert("device".to_owned(), device);
+                }
+                Ok(result)
             }
             Ok(Outcome::Renamed { device, label }) => Ok(json!({ "deviceId": device.to_string(), "label": label })),
             Ok(Outcome::Asked { request }) => Ok(json!({ "requestId": request.to_string() })),

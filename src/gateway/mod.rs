@@ -36,7 +36,7 @@ pub use methods::{Caller, Desk};
 pub use owner::short_path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealed::Sealed;
-pub use stopped::Stopped;
+pub use stopped::{Stopped, Unrecovered, accept_rollback, replace_token_key};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -159,7 +159,6 @@ impl Ready {
         let journal = state.journal();
         let lock = if flags.without_lock { Lock::acquire_or_do_without(&journal) } else { Lock::acquire(&journal) }?;
         let (is_locked, owner) = (lock.is_locked(), lock.owner()?);
-        let unlocked = (!is_locked).then(|| "has no working locks: nothing keeps a second gateway away".to_owned());
         // Before anything that is gone is made anew.
         let found = Look::at(&state);
         let settings = Settings::load(&state, flags, &*host)?;
@@ -185,7 +184,11 @@ impl Ready {
         };
         let has_run = desk.authority.registry().last_run().is_some();
         let mut conditions = conditions::at_start(found, &desk.authority.registry(), &started);
-        conditions.push((Condition::Storage, unlocked));
+        // Whatever else was found of the disk, the owner settles.
+        let storage = desk.authority.registry().condition(Condition::Storage).map(|found| found.detail.clone());
+        if !is_locked || storage.as_deref() == Some(conditions::NO_LOCKS) {
+            conditions.push((Condition::Storage, (!is_locked).then(|| conditions::NO_LOCKS.to_owned())));
+        }
         desk.authority.ask(Command::Start(started), Actor::System).await?;
         for (condition, found) in conditions {
             desk.authority.ask(Command::Observe { condition, found }, Actor::System).await?;

@@ -2,6 +2,7 @@
 //! start, and written under it. Or what it said at a moment that is over, whether or not a gateway runs. The same table of methods
 //! answers as on a socket.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -11,12 +12,13 @@ use super::hub::Hub;
 use super::methods::{Caller, Desk};
 use super::person::person;
 use super::{GatewayError, copies, open_desk, outlive_file_limits};
-use crate::authority::{self, Handle, PastError, Writing};
+use crate::authority::{self, Handle, NotAccepted, PastError, Writing};
 use crate::host::{Host, ManualHost};
-use crate::journal::{Journal, JournalError, Lock, Reader};
-use crate::pairing::{Millis, Moment, Registry, Seq};
+use crate::journal::{Journal, JournalError, Lock, Lost, Reader};
+use crate::pairing::{Command, DeviceId, Millis, Moment, Outcome, Registry, Seq};
 use crate::settings::Advertised;
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError};
+use crate::wire::error::{Subject, command_refused, unrecorded};
 use crate::wire::frame::WireError;
 
 /// The journal of a gateway that does not run.
@@ -105,6 +107,80 @@ impl Stopped {
         drop(self.desk);
         // A writer that panicked has nothing more to say.
         let _ = tokio::task::spawn_blocking(move || writing.join()).await;
+    }
+}
+
+/// Gives up what is lost of a stopped gateway's journal, which must be what was `shown`; `keeps` are the devices that keep what they
+/// hold.
+///
+/// # Errors
+/// [`Unrecovered`].
+pub fn accept_rollback(state: &StateDir, host: &dyn Host, shown: &Lost, keeps: Vec<DeviceId>) -> Result<(), Unrecovered> {
+    outlive_file_limits();
+    state.prepare()?;
+    let lock = Lock::acquire(&state.journal())?;
+    let registry = authority::accept_rollback(lock, host, state.witnesses(), this_process().actor, shown, keeps);
+    let registry = registry.map_err(|error| match error {
+        NotAccepted::Refused(refusal) => Unrecovered::Refused(command_refused(&refusal, Subject::default())),
+        NotAccepted::Journal(error) => GatewayError::from(error).into(),
+        NotAccepted::Moved => Unrecovered::Refused(WireError::invalid(error.to_string())),
+    })?;
+    if let Err(error) = copies::write(state, &registry) {
+        tracing::warn!(%error, "the copies for other tools could not be written");
+    }
+    Ok(())
+}
+
+/// Puts a token key that cannot be used aside, makes a new one, and records that; tells where the old one is, if it lay there.
+///
+/// # Errors
+/// [`Unrecovered`].
+pub async fn replace_token_key(state: StateDir, host: Arc<dyn Host>) -> Result<Option<PathBuf>, Unrecovered> {
+    let journal = state.journal();
+    if !Journal::exists(&journal)? {
+        return Err(JournalError::NotAJournal { path: journal }.into());
+    }
+    state.prepare()?;
+    let lock = Lock::acquire(&journal)?;
+    let kept = match state.read_token_key() {
+        Ok(Some(_)) => return Err(Unrecovered::Refused(WireError::invalid(GOOD_KEY.to_owned()))),
+        Ok(None) => None,
+        Err(_) => Some(state.put_token_key_aside()?),
+    };
+    let (desk, writing) = open_desk(&state, lock, host, None, advertised(&state))?;
+    let stopped = Stopped { state, desk, writing: Some(writing), caller: this_process() };
+    let key = stopped.desk.authority.key_id();
+    let recorded = match key {
+        Some(key) => stopped.desk.authority.ask(Command::ReplaceKey { key }, stopped.caller.actor.clone()).await,
+        None => Ok(Outcome::Noted),
+    };
+    stopped.close().await;
+    recorded.map(|_| kept).map_err(|_| Unrecovered::Refused(unrecorded()))
+}
+
+const GOOD_KEY: &str = "the token key is there and can be used, so it is not replaced; to make every token new, remove or rotate \
+                        the devices: openclaw devices rotate";
+
+/// Why something lost was not got back.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrecovered {
+    /// The gateway's state cannot be used.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// It is refused.
+    #[error("{}", .0.message)]
+    Refused(WireError),
+}
+
+impl From<JournalError> for Unrecovered {
+    fn from(error: JournalError) -> Self {
+        Self::Gateway(error.into())
+    }
+}
+
+impl From<StateError> for Unrecovered {
+    fn from(error: StateError) -> Self {
+        Self::Gateway(error.into())
     }
 }
 

@@ -50,7 +50,7 @@ pub enum JournalError {
     },
     /// What was written is not there any more; going on could undo a revocation.
     #[error(
-        "the journal is damaged: segment {segment}, offset {offset}, seq {seq}: {what}; nothing was changed: keep a copy, and look at it with `openclaw journal show`"
+        "the journal is damaged: segment {segment}, offset {offset}, seq {seq}: {what}; nothing was changed: keep a copy, look at it with `openclaw journal show`, and see what can be got back: openclaw recover"
     )]
     Corrupt {
         /// File name of the segment.
@@ -67,7 +67,7 @@ pub enum JournalError {
     Impossible(Impossible),
     /// Sound, but not the journal that was there: an older copy, or one whose end is gone. Going on could undo a revocation.
     #[error(
-        "the journal was rolled back: it ends with seq {head}, or goes on otherwise, and seq {witnessed} was written before; an older copy was put back, or its end was cut off; nothing was changed, and nobody is let in: put the newer one back; where it is gone for good, move {} away, then revoke again what was revoked since", witness.display()
+        "the journal was rolled back: it ends with seq {head}, or goes on otherwise, and seq {witnessed} was written before; an older copy was put back, or its end was cut off; nothing was changed, and nobody is let in: put the newer one back; where it is gone for good, accept this one, which suspends every device that is not named: openclaw recover --accept-rollback"
     )]
     RolledBack {
         /// Its last record.

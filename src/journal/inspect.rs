@@ -6,6 +6,7 @@ use super::Head;
 use super::directory::Directory;
 use super::error::{JournalError, Newer};
 use super::format::{Fault, SEGMENT_HEADER_BYTES};
+use super::found::let_go_in;
 use super::recovery::{Damage, Position, Step};
 use super::segments::{self, Place, Scan, Segment, check_beginning, check_order, segment_name};
 use super::storage::{Access, length};
@@ -111,6 +112,7 @@ pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Ver
                 }
             }
             watch.pass(position.head);
+            records.iter().filter_map(let_go_in).for_each(|head| watch.is_held |= watch.is(head));
             each(position.head, records);
         }
     });
@@ -127,7 +129,7 @@ pub fn read_all(dir: &Path, each: &mut dyn FnMut(Head, &[Record])) -> Result<Ver
     match (result, sound) {
         (Ok((segment, torn)), Some(sound)) => {
             let seen = watch.seen.filter(|(journal, _)| *journal == sound.journal).map(|(_, head)| head.seq);
-            let is_ahead = seen.is_some_and(|seen| seen > sound.head.seq);
+            let is_ahead = !watch.is_held && seen.is_some_and(|seen| seen > sound.head.seq);
             match (torn, seen) {
                 (Some(Damage { offset, seq, what }), _) if is_ahead => {
                     Ok(Verdict::Corrupt { segment: sound.segment.clone(), sound: Some(sound), offset, seq, what })

@@ -34,7 +34,7 @@ pub use checkpoint::Checkpoint;
 use directory::{Directory, io_error, unsafe_path};
 pub use error::{JournalError, Newer};
 use format::{BatchBuilder, OverLimit, SegmentHeader};
-pub use found::Found;
+pub use found::{Found, Lost};
 pub use inspect::{Extent, Shown, Verdict, read_all, show, verify};
 pub use lock::Lock;
 pub use memory::{Chance, MemoryStorage, MemoryVolume, SECTOR_BYTES};

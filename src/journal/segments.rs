@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Head;
 use super::directory::{io_error, unsafe_path};
 use super::error::JournalError;
 use super::format::Fault;
@@ -118,6 +119,29 @@ impl Segment {
     pub(super) fn another(&self) -> Result<Self, JournalError> {
         let storage = self.storage.another().map_err(|source| io_error("open", &self.path, source))?;
         Ok(Self { first: self.first, path: self.path.clone(), storage })
+    }
+
+    /// What is wrong at a position behind which nothing more can be read; nothing where nothing is there.
+    pub(super) fn damage_behind(&self, position: &Position) -> Result<Option<Damage>, JournalError> {
+        let is_end = self.walk().end_of_data(position.offset)? <= position.offset;
+        let damage = Damage { offset: position.offset, seq: position.head.seq.next(), what: Fault::BatchDigest };
+        Ok(if is_end { None } else { Some(damage) })
+    }
+
+    /// The last head from a position on, whatever is damaged between.
+    pub(super) fn last_behind(&self, mut position: Position) -> Result<Option<Head>, JournalError> {
+        let (mut walk, mut records, mut last) = (self.walk(), Vec::new(), None);
+        loop {
+            match walk.step(&mut position, &mut records) {
+                Ok(Step::Batch) => last = Some(position.head),
+                Ok(Step::End) => return Ok(last),
+                Ok(Step::Unsound(_)) | Err(JournalError::Corrupt { .. } | JournalError::TooNew { .. }) => {
+                    let Some(later) = walk.resume_after(&position)? else { return Ok(last) };
+                    position = later;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub(super) fn walk(&self) -> Walk<'_> {

@@ -12,7 +12,7 @@ use super::event::{
     Actor, Address, Attempt, AuthMode, Condition, DeviceImported, Event, Fault, GatewayStarted, GatewayStopped, Incoherent,
     Issue, JournalRepaired, Reason, RoleGrant, Rule,
 };
-use super::ids::{DeviceId, Digest, Millis, PublicKey, RequestId, Seq, SetupCodeId};
+use super::ids::{DeviceId, Digest, KeyId, Millis, PublicKey, RequestId, Seq, SetupCodeId};
 use super::scopes::{Role, ScopeSet};
 
 /// What somebody wants.
@@ -123,6 +123,32 @@ pub enum Command {
     Import {
         /// They.
         devices: Vec<DeviceImported>,
+    },
+    /// Give the place of a device to the one that proved its key in a request.
+    Succeed {
+        /// The device that is no more.
+        old: DeviceId,
+        /// The request.
+        request: RequestId,
+    },
+    /// Accept a journal that ends before what was seen of it.
+    AcceptRollback {
+        /// The last record that was seen.
+        witnessed: Seq,
+        /// The digest of the batch that ended with it.
+        hash: Digest,
+        /// The devices that keep what they hold.
+        keeps: Vec<DeviceId>,
+    },
+    /// Note that new tokens are derived with another key.
+    ReplaceKey {
+        /// That one.
+        key: KeyId,
+    },
+    /// Say that a condition is known and dealt with.
+    Settle {
+        /// The condition.
+        condition: Condition,
     },
     /// End the requests whose time is over.
     Expire,
@@ -243,6 +269,15 @@ pub enum Outcome {
         devices: Vec<DeviceId>,
         /// The others, and why.
         left: Vec<(DeviceId, LeftAlone)>,
+    },
+    /// The place of a device was given to another.
+    Succeeded {
+        /// The device that was.
+        old: DeviceId,
+        /// The device that has it.
+        by: DeviceId,
+        /// The request in which that proved its key.
+        request: RequestId,
     },
     /// It is noted.
     Noted,

@@ -7,6 +7,7 @@ mod asking;
 mod codes;
 mod conditions;
 mod import;
+mod recovery;
 mod rules;
 mod sight;
 mod surface;
@@ -51,6 +52,12 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
         }
         Command::RevokeSetupCode { code } => codes::revoke(registry, policy, code, context),
         Command::Import { devices } => import::import(registry, policy, devices, context),
+        Command::Succeed { old, request } => recovery::succeed(registry, policy, old, request, context),
+        Command::AcceptRollback { witnessed, hash, keeps } => {
+            recovery::accept_rollback(registry, policy, (witnessed, hash), keeps, context)
+        }
+        Command::ReplaceKey { key } => recovery::replace_key(registry, key, context),
+        Command::Settle { condition } => recovery::settle(registry, policy, condition, context),
         Command::Expire => approval::expire(registry, policy, context),
         Command::Start(event) => conditions::start(registry, event, context),
         Command::Stop(event) => conditions::stop(registry, event, context),

@@ -52,12 +52,14 @@ pub struct Registry {
 }
 
 /// Which key has the place of a device that was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Succession {
     /// The device that has it.
     pub by: DeviceId,
     /// Since when.
     pub at: Millis,
+    /// The tokens that ended with it, by their digests: with the old key they prove who asks, and never admit.
+    tokens: Vec<Digest>,
 }
 
 /// When the policy in force came into force, and through whom; the first one came with the journal.
@@ -118,7 +120,7 @@ pub struct Run {
     pub started: GatewayStarted,
     /// The token key that was used last, by it or by one before it.
     pub key: Option<KeyId>,
-    /// The gateway host's own device that was there last, with it or with one before it.
+    /// The gateway host's own device that was there last, with it or with one before it, or which has the place of that.
     pub identity: Option<DeviceId>,
     /// Whether it stopped in order.
     pub is_over: bool,
@@ -423,8 +425,8 @@ impl Registry {
 
     /// Which key has the place of a device that was, until that is paired anew.
     #[must_use]
-    pub fn succession(&self, device: &DeviceId) -> Option<Succession> {
-        self.succeeded.get(device).copied()
+    pub fn succession(&self, device: &DeviceId) -> Option<&Succession> {
+        self.succeeded.get(device)
     }
 
     /// What a paired device did.
@@ -483,7 +485,9 @@ impl Registry {
     #[must_use]
     pub fn judge(&self, device: &DeviceId, role: Role, presented: &Digest) -> TokenVerdict {
         let Some(grant) = self.devices.get(device).and_then(|device| device.grants.get(&role)) else {
-            return TokenVerdict::Wrong;
+            let ended = self.succeeded.get(device).into_iter().flat_map(|succession| &succession.tokens);
+            let known = ended.filter(|digest| same(digest, presented)).count();
+            return if known == 0 { TokenVerdict::Wrong } else { TokenVerdict::Retired };
         };
         let live = grant.token.as_ref().is_some_and(|token| same(token.issue.digest(), presented));
         let retired = grant.retired.iter().filter(|retired| same(retired.token.issue.digest(), presented)).count();
@@ -950,7 +954,14 @@ impl Registry {
         self.activity.insert_mut(event.by, Arc::new(Activity { heard, ..Activity::default() }));
         self.settle(event.request, Ending::Approved, record.at, &record.actor);
         self.remove(record, &event.device);
-        self.succeeded.insert_mut(event.device, Succession { by: event.by, at: record.at });
+        let tokens = old.grants.values().flat_map(|grant| {
+            let retired = grant.retired.iter().map(|retired| &retired.token);
+            grant.token.iter().chain(retired).map(|token| *token.issue.digest())
+        });
+        if let Some(run) = self.last_run.as_mut().filter(|run| run.identity == Some(event.device)) {
+            Arc::make_mut(run).identity = Some(event.by);
+        }
+        self.succeeded.insert_mut(event.device, Succession { by: event.by, at: record.at, tokens: tokens.collect() });
     }
 
     /// Enters a device that is paired by no request.
@@ -1079,6 +1090,13 @@ fn add(names: &mut Vec<String>, more: &[String]) {
 }
 
 impl Grant {
+    /// Whether it was taken by accepting an older copy of the journal, and by nobody's judgement of it.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        let revoked_at = self.revoked.as_ref().map(|(at, _)| *at);
+        self.retired.first().is_some_and(|last| last.why == RetiredWhy::Suspended && Some(last.at) == revoked_at)
+    }
+
     /// What is held by no approval that is on record here.
     fn holding(approved: &ScopeSet, token: Option<&ImportedToken>) -> Self {
         let token = token.map(|token| Token {

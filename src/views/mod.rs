@@ -16,7 +16,9 @@ pub use import::left_alone_sentence;
 pub use logs::{Level, LogRow, log_row};
 pub use policy::{change_line, resting_sentence, spares_sentence, warning_sentence, way_text};
 pub use redact::Redaction;
-pub use sentence::{About, age_text, close_reason, event_sentence, quote, refusal_sentence, time_of, time_text, who};
+pub use sentence::{
+    About, age_text, close_reason, condition_sentence, event_sentence, quote, refusal_sentence, time_of, time_text, who,
+};
 pub use sheet::{COLUMNS, sheet_row};
 pub use simulation::{answer_text, client_text, difference_sentence, tally_text};
 pub use state::{FactChange, Field, Of, fact_changes, facts};

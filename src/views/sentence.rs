@@ -160,11 +160,12 @@ pub fn event_sentence(record: &Record) -> String {
         Event::SegmentSealed(event) => {
             format!("the journal's file from seq {} on was sealed at {} bytes; it goes on in another", event.first, event.bytes)
         }
-        Event::ConditionFound(event) => {
-            format!("{} {}; {}", subject(event.condition), quote(&event.detail), next_step(event.condition))
-        }
+        Event::ConditionFound(event) => condition_sentence(event.condition, &event.detail),
         Event::ConditionCleared(event) => match event.condition {
             Condition::UncleanStop => "this time the gateway stops in order".to_owned(),
+            condition if matches!(record.actor, Actor::Owner(_)) => {
+                format!("{} is dealt with, says {}", subject(condition), by())
+            }
             condition => format!("{} is as it should be again", subject(condition)),
         },
         Event::HistoryArchived(event) => {
@@ -294,6 +295,12 @@ fn suppressed(event: &AttemptsSuppressed) -> String {
 }
 
 /// What a condition is about, so that its detail completes the sentence.
+/// How something was found, and what to do about it.
+#[must_use]
+pub fn condition_sentence(condition: Condition, detail: &str) -> String {
+    format!("{} {}; {}", subject(condition), quote(detail), next_step(condition))
+}
+
 fn subject(condition: Condition) -> &'static str {
     match condition {
         Condition::Identity => "identity/device.json",
@@ -311,22 +318,28 @@ fn subject(condition: Condition) -> &'static str {
 fn next_step(condition: Condition) -> &'static str {
     match condition {
         Condition::Identity => {
-            "with another one, the command line of this host is a new device and has to be approved: openclaw devices approve"
+            "with another one, the command line of this host is a new device and has to be approved, or given the place of the one \
+             before: openclaw recover"
         }
         Condition::Devices => {
             "it only holds copies, which are written again; who is paired stands in the journal: openclaw devices list"
         }
         Condition::Key => {
-            "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one: \
-             openclaw gateway run"
+            "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one: openclaw \
+             gateway run; one that cannot be used is replaced while it is stopped: openclaw recover --new-key"
         }
-        Condition::Witness => "hold the journal against a head that you noted: openclaw journal verify --expect SEQ:HASH",
+        Condition::Witness => {
+            "hold the journal against a head that you noted: openclaw journal verify --expect SEQ:HASH; once that is settled: \
+             openclaw recover --settle witness"
+        }
         Condition::Clock => "until it has caught up, time in the journal goes on by itself; set the clock right: timedatectl",
         Condition::Configuration => {
             "put the old one back and start again, or give every client the new shared secret: openclaw gateway run"
         }
         Condition::UncleanStop => "whatever was answered is on record; make sure of it: openclaw journal verify",
-        Condition::Storage => "what it holds of the journal: openclaw journal verify",
+        Condition::Storage => {
+            "what it holds of the journal: openclaw journal verify; once that is settled: openclaw recover --settle storage"
+        }
     }
 }
 

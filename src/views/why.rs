@@ -39,6 +39,10 @@ pub fn why(
     let (waiting, over): (Vec<_>, Vec<_>) = asked.partition(|request| policy.due(request.last_at) > now);
     let mut sentences = vec![];
     let mut next = None;
+    if let Some(succession) = registry.succession(&id) {
+        let (by, at) = (succession.by, succession.at);
+        sentences.push(refusal_sentence(&Refusal::Succeeded { by, at }, About { device: Some(&id), role: None, request: None }));
+    }
     for request in &waiting {
         sentences.push(told(registry, request, history));
         next = next.or_else(|| Some(format!("openclaw devices approve {}", request.id)));
@@ -128,6 +132,11 @@ fn asked_for(policy: &Policy, request: &Request) -> String {
 fn held(device: &Device, role: Role, grant: &Grant) -> String {
     let id = device.id;
     match (&grant.revoked, &grant.token) {
+        (Some((at, by)), _) if grant.is_suspended() => format!(
+            "device {id} had the {role} role until it was suspended at {} by {}, who accepted an older copy of the journal",
+            time_text(*at),
+            who(by)
+        ),
         (Some((at, by)), _) => {
             format!("device {id} had the {role} role until it was revoked at {} by {}", time_text(*at), who(by))
         }

@@ -266,6 +266,9 @@ fn tokens(device: &Device, activity: Option<&Activity>) -> Vec<Value> {
         if let Some(at) = revoked {
             entry.insert("revokedAtMs".into(), at.0.into());
         }
+        if grant.is_suspended() {
+            entry.insert("suspended".into(), true.into());
+        }
         if let Some(at) = activity.and_then(|activity| activity.token_used.get(role)) {
             entry.insert("lastUsedAtMs".into(), at.0.into());
         }

@@ -139,6 +139,11 @@ pub fn command_refused(refusal: &Refusal, subject: Subject<'_>) -> WireError {
             let keys: Vec<_> = keys.split(", ").collect();
             invalid(sentence, Some(json!({ "code": "POLICY_LOOSENS", "keys": keys })))
         }
+        // No text on which a client drops a token: whoever showed none may show a good one elsewhere.
+        Refusal::Succeeded { by, at } => {
+            let details = json!({ "code": "DEVICE_SUCCEEDED", "succeededBy": by.to_string(), "succeededAtMs": at.0 });
+            invalid(sentence, Some(details))
+        }
         Refusal::BadPolicy { .. } => invalid(sentence, Some(json!({ "code": "POLICY_MALFORMED" }))),
         _ => invalid(sentence, None),
     }

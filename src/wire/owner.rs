@@ -1,10 +1,11 @@
 //! What the owner of the gateway's host did: `owner.acts` and `owner.seen`, methods of ours, and the push `owner.acted`.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::pairing::{Person, Record};
-use crate::views::event_sentence;
+use super::frame::Text;
+use crate::pairing::{Condition, Finding, Person, Record};
+use crate::views::{condition_sentence, event_sentence};
 
 /// Params of `owner.seen`.
 #[derive(Debug, Deserialize)]
@@ -12,6 +13,52 @@ use crate::views::event_sentence;
 pub struct SeenParams {
     /// The last act that was seen.
     pub through: u64,
+}
+
+/// Params of `owner.succeed`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SucceedParams {
+    /// The device that is no more.
+    pub device_id: Text,
+    /// The request in which another proved its key.
+    pub request_id: Text,
+}
+
+/// Params of `owner.settle`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettleParams {
+    /// What is known and dealt with.
+    pub condition: Lasting,
+}
+
+/// A condition that stays in force until the owner settles it; all others end by themselves.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "Text")]
+pub struct Lasting(pub Condition);
+
+/// Those.
+pub const LASTING: [Condition; 2] = [Condition::Witness, Condition::Storage];
+
+impl TryFrom<Text> for Lasting {
+    type Error = &'static str;
+
+    fn try_from(text: Text) -> Result<Self, Self::Error> {
+        let condition = LASTING.into_iter().find(|condition| condition.as_str() == &*text.0);
+        condition.map(Self).ok_or("must be witness or storage")
+    }
+}
+
+/// A condition in force.
+#[must_use]
+pub fn condition(condition: Condition, found: &Finding) -> Value {
+    json!({
+        "condition": condition.as_str(),
+        "detail": found.detail,
+        "ts": found.at.0,
+        "message": condition_sentence(condition, &found.detail),
+    })
 }
 
 /// One act: who did it, as far as it is known, and what.

@@ -14,6 +14,7 @@ mod inquiries;
 mod nodes;
 mod owners;
 mod policy;
+mod recovery;
 mod requests;
 mod sight;
 mod tokens;

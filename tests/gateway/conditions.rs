@@ -89,7 +89,7 @@ async fn t08_each_file_deleted_while_running_is_found_with_its_own_next_command_
         (
             Condition::Identity,
             "identity/device.json is gone; with another one, the command line of this host is a new device and has to be \
-             approved: openclaw devices approve",
+             approved, or given the place of the one before: openclaw recover",
         ),
         (
             Condition::Devices,
@@ -99,7 +99,8 @@ async fn t08_each_file_deleted_while_running_is_found_with_its_own_next_command_
         (
             Condition::Key,
             "pairing/token.key is gone; the gateway goes on with the key that it read; tokens that devices have stay good; a \
-             start with the old file back uses it, one without any makes a new one: openclaw gateway run",
+             start with the old file back uses it, one without any makes a new one: openclaw gateway run; one that cannot be used is \
+             replaced while it is stopped: openclaw recover --new-key",
         ),
         (
             Condition::Configuration,

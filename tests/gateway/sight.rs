@@ -241,6 +241,8 @@ const TABLE: &[(&str, Row)] = &[
     ("node.pair.remove", Row::Acts),
     ("node.rename", Row::Acts),
     ("owner.seen", Row::Acts),
+    ("owner.succeed", Row::Acts),
+    ("owner.settle", Row::Acts),
     ("policy.apply", Row::Acts),
     ("policy.arm", Row::Acts),
 ];

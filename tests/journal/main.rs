@@ -6,6 +6,7 @@ mod disk;
 #[path = "../support/given.rs"]
 #[allow(dead_code, unreachable_pub, reason = "a part of it is used here")]
 mod given;
+mod rollback;
 #[path = "../support/journal.rs"]
 mod support;
 mod witness;
@@ -165,7 +166,7 @@ fn j07_bad_record_before_a_good_batch_is_damage_and_both_sides_are_shown() {
         error.to_string(),
         format!(
             "the journal is damaged: segment {SEGMENT}, offset {offset}, seq {seq}: the checksum of the record is wrong; \
-             nothing was changed: keep a copy, and look at it with `openclaw journal show`"
+             nothing was changed: keep a copy, look at it with `openclaw journal show`, and see what can be got back: openclaw recover"
         )
     );
     assert_eq!(scratch.get(SEGMENT), bytes);

@@ -91,6 +91,7 @@ impl Names {
             Outcome::Noted => Answer::Noted,
             Outcome::Applied => Answer::Applied,
             Outcome::CodeCreated { code, .. } => Answer::Code(self.code(*code)),
+            Outcome::Succeeded { old, .. } => panic!("no story hands {old} over"),
             Outcome::Imported { devices, .. } => panic!("no story imports {devices:?}"),
             Outcome::Refused(refusal) => self.refusal(refusal),
         }

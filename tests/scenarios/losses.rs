@@ -1,6 +1,6 @@
 //! What cannot be read, and what is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +12,7 @@ use crate::home::say;
 use crate::running::records;
 use crate::waiting::waits;
 use crate::world::{Real, fold, present};
+use openclaw_pairing::pairing::Actor;
 
 /// The first segment of every journal.
 const SEGMENT: &str = "00000000000000000001.segment";
@@ -118,6 +119,45 @@ async fn s17_deleted_identities_and_copies_lose_nothing_that_was_approved() {
     assert_eq!(text(&refused.error["details"]["reason"]), "not-paired");
     let list = real.cli(&["devices", "list", "--json"]).await.done().json();
     assert_eq!((list["pending"].as_array().map(Vec::len), list["paired"].as_array().map(Vec::len)), (Some(1), Some(3)));
-    waits("S17", "the owner lets C2 succeed C, and what follows from it");
+    let request = refused.request();
+    // Over the network nobody hands a device over, whatever they hold.
+    let admin = Device::new(5);
+    let asked = admin.afar(CLI).connect(gateway.address, present().0).await.refused().await.request();
+    real.cli(&["devices", "approve", &asked]).await.done();
+    let (mut admin_socket, _) = admin.afar(CLI).connect(gateway.address, present().0).await.admitted().await;
+    let same = json!({ "deviceId": c.id(), "requestId": request });
+    let denied = admin_socket.denied("owner.succeed", same).await;
+    assert!(text(&denied["message"]).starts_with("only the owner may do that"), "{denied}");
+    let (mut was, _) = c.returns(&tokens[0], CLI).afar().connect(gateway.address, present().0).await.admitted().await;
+
+    let (old, new) = (c.id(), fresh.id());
+    let handed = ["recover", "--succeed", &old, "--request", &request, "--yes"];
+    let said = real.cli(&handed).await.done().out;
+    assert!(said.contains(&format!("Device {new} has the place of {old}.")), "{said}");
+    assert_eq!(was.end().await, (4001, "device succeeded".to_owned()));
+    let handed: Vec<_> = records(&real.state).into_iter().filter(|record| record.event.name() == "DeviceSucceeded").collect();
+    let [record] = &handed[..] else { panic!("{handed:?}") };
+    assert!(matches!(record.actor, Actor::Owner(_)), "{record:?}");
+    let list = real.cli(&["devices", "list", "--json"]).await.done().json();
+    let paired = list["paired"].as_array().expect("a list");
+    let heir = paired.iter().find(|entry| entry["deviceId"] == new.as_str()).expect("the new one");
+    assert!(paired.iter().all(|entry| entry["deviceId"] != old.as_str()));
+    let scopes: BTreeSet<_> = heir["scopes"].as_array().expect("a list").iter().map(text).collect();
+    assert_eq!((text(&heir["operatorLabel"]), scopes), ("laptop", CLI.iter().copied().collect()));
+
+    let (_, hello) = fresh.afar(CLI).connect(gateway.address, present().0).await.admitted().await;
+    let token = text(&hello["auth"]["deviceToken"]).to_owned();
+    fresh.returns(&token, CLI).afar().connect(gateway.address, present().0).await.admitted().await;
+    for ask in [c.returns(&tokens[0], CLI).afar(), c.afar(CLI)] {
+        let refused = ask.connect(gateway.address, present().0).await.refused().await;
+        assert_eq!(text(&refused.error["details"]["code"]), "DEVICE_SUCCEEDED");
+        let message = text(&refused.error["message"]);
+        assert!(message.contains(&format!("was succeeded by device {new}")), "{message}");
+        // Words on which a client of 2026.3.13 drops its token, or waits for a person.
+        assert!(!message.contains("device token mismatch") && !message.contains("pairing required"), "{message}");
+        assert_eq!(refused.close.0, 1008);
+    }
+    let list = real.cli(&["devices", "list", "--json"]).await.done().json();
+    assert_eq!(list["pending"].as_array().map(Vec::len), Some(0), "the old one asks nothing");
     gateway.stop();
 }

@@ -9,7 +9,6 @@ use serde_json::Value;
 const TABLE: &[(&str, &str, &str)] = &[
     ("S09", "doctor never suggests a rotate command that would be refused", "needs doctor"),
     ("S14", "openclaw doctor looks too", "needs doctor"),
-    ("S17", "the owner lets C2 succeed C, and what follows from it", "needs recover"),
     ("S24", "doctor reports the same", "needs doctor"),
     ("S28", "a missing stop is visible in doctor", "needs doctor"),
 ];

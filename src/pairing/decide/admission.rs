@@ -104,6 +104,14 @@ impl Try<'_> {
         // A retired token proves who asks: of a revoked role it makes a request, but it never admits. A probe asks nothing.
         let asks_again = revoked && self.credential.token == TokenVerdict::Retired && !self.is_probe();
         let is_good = matches!(self.credential.token, TokenVerdict::Live | TokenVerdict::SetupCode);
+        let knows_token = self.credential.token == TokenVerdict::Retired;
+        if let Some(succession) = self.asking.registry.succession(&self.asking.proof.device)
+            && (trusted || is_good || knows_token)
+            && !self.is_probe()
+        {
+            let refusal = Refusal::Succeeded { by: succession.by, at: succession.at };
+            return refuse(vec![], attempt, self.asking.context, refusal);
+        }
         if !trusted && !is_good && !asks_again {
             return refuse(vec![], attempt, self.asking.context, self.unauthorized(device.map(AsRef::as_ref)));
         }

@@ -169,13 +169,14 @@ pub(super) fn expired(policy: &Policy, request: &Request) -> PairingExpired {
 }
 
 /// Why a request cannot be answered any more.
-enum Closed {
+pub(super) enum Closed {
     Settled(Resolution, DeviceId),
     Due { expired: PairingExpired, is_seen: bool },
     Unknown,
 }
 
-fn open_request<'a>(
+/// The request, where it waits.
+pub(super) fn open_request<'a>(
     registry: &'a Registry,
     policy: &Policy,
     powers: &Powers,
@@ -196,7 +197,7 @@ fn open_request<'a>(
 }
 
 impl Closed {
-    fn refuse(self, subject: Subject, context: &Context<'_>) -> Decision {
+    pub(super) fn refuse(self, subject: Subject, context: &Context<'_>) -> Decision {
         match self {
             Self::Unknown => subject.refuse(context, Refusal::UnknownRequest),
             Self::Settled(resolution, _) => subject.refuse(context, Refusal::Resolved(resolution)),

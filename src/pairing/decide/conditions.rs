@@ -4,6 +4,7 @@
 use super::super::command::{Context, Decision};
 use super::super::event::{Condition, ConditionCleared, ConditionFound, Event, GatewayStarted, GatewayStopped};
 use super::super::registry::Registry;
+use super::recovery;
 use crate::limits;
 
 /// Notes how something was found.
@@ -17,13 +18,14 @@ pub(super) fn observe(registry: &Registry, condition: Condition, found: Option<S
     Decision::all_noted(context, event)
 }
 
-/// Notes a start, and that the gateway before it left no record of a stop.
+/// Notes a start, that the gateway before it left no record of a stop, and that it had another token key.
 pub(super) fn start(registry: &Registry, event: GatewayStarted, context: &Context<'_>) -> Decision {
     let unclean = registry.last_run().filter(|run| !run.is_over).map(|run| {
         let detail = format!("started at seq {} and left no record of a stop", run.seq);
         Event::from(ConditionFound { condition: Condition::UncleanStop, detail })
     });
-    Decision::all_noted(context, [Some(event.into()), unclean].into_iter().flatten())
+    let replaced = event.key.and_then(|key| recovery::replaced_key(registry, key));
+    Decision::all_noted(context, [Some(event.into()), unclean, replaced].into_iter().flatten())
 }
 
 /// Notes a stop. Being in order, it ends what the last one was not.
