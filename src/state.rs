@@ -78,6 +78,17 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// The mode that would do, and of what, where only the mode is wrong.
+    #[must_use]
+    pub fn mode(&self) -> Option<(&'static str, &Path)> {
+        match self {
+            Self::Exposed { path, fix, .. } => Some((fix, path)),
+            _ => None,
+        }
+    }
+}
+
 /// The state directory: `~/.openclaw`, or what the environment or a profile says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {
@@ -201,6 +212,27 @@ impl StateDir {
         private_dir(&self.pairing())
     }
 
+    /// What [`Self::prepare`] and others that make directories here would not use of what is there; nothing is made.
+    #[must_use]
+    pub fn unusable(&self) -> Vec<StateError> {
+        let identity = self.identity();
+        let dirs = [self.root.clone(), self.pairing(), self.journal(), self.devices(), parent(&identity).to_owned()];
+        let checked = dirs.iter().map(|dir| match std::fs::symlink_metadata(dir) {
+            Ok(metadata) => check_dir(dir, &metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(io_error("read", dir)(source)),
+        });
+        let above = if self.root.exists() { check_parent(parent(&self.root)) } else { Ok(()) };
+        checked.chain([above]).filter_map(Result::err).collect()
+    }
+
+    /// How many bytes the disk below it has left for its owner, where that can be told.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.root).ok()?;
+        found.f_bavail.checked_mul(found.f_frsize)
+    }
+
     /// Whose the directory is, where it exists.
     ///
     /// # Errors
@@ -239,23 +271,34 @@ impl StateDir {
         }
     }
 
+    /// Whether there is a token key.
+    ///
+    /// # Errors
+    /// [`StateError`]: there is one and it cannot be used.
+    pub fn has_token_key(&self) -> Result<bool, StateError> {
+        Ok(self.token_key_found()?.is_some())
+    }
+
     /// The token key; where the file is absent a new one is made.
     ///
     /// # Errors
     /// [`StateError`]; an unreadable or damaged key is never replaced.
     pub fn token_key_or_new(&self, host: &dyn Host) -> Result<TokenKey, StateError> {
+        if let Some(found) = self.token_key_found()? {
+            return Ok(found);
+        }
+        let mut fresh = [0; 32];
+        host.fill(&mut fresh);
+        replace(&self.token_key(), &fresh)?;
+        Ok(TokenKey::new(fresh))
+    }
+
+    fn token_key_found(&self) -> Result<Option<TokenKey>, StateError> {
         let path = self.token_key();
-        let bytes = match read_private(&path, 64)? {
-            Some(bytes) => bytes,
-            None => {
-                let mut fresh = [0; 32];
-                host.fill(&mut fresh);
-                replace(&path, &fresh)?;
-                fresh.to_vec()
-            }
-        };
+        let Some(bytes) = read_private(&path, 64)? else { return Ok(None) };
         let found = bytes.len();
-        bytes.try_into().map(TokenKey::new).map_err(|_| StateError::NotAKey { path, what: "a token key", found })
+        let key = bytes.try_into().map(TokenKey::new);
+        key.map(Some).map_err(|_| StateError::NotAKey { path, what: "a token key", found })
     }
 }
 

@@ -2,14 +2,17 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod approving;
 mod codes;
 mod compare;
 mod dashboard;
 mod devices;
+mod doctor;
 mod door;
 mod gateway;
 mod journal;
 mod logs;
+mod neighbour;
 mod nodes;
 mod output;
 mod policy;
@@ -79,6 +82,9 @@ enum Command {
     Journal(journal::Command),
     /// Tell whether the gateway of this host runs, and what it keeps, as `gateway status` does
     Status(gateway::StatusArgs),
+    /// Tell what is wrong here, who is out since when, and the one command that comes next; changes nothing
+    #[command(after_help = doctor::EXIT_CODES)]
+    Doctor(doctor::Doctor),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 gateway not reachable, 5 journal damaged or rolled back, \
@@ -152,6 +158,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
+        Command::Doctor(args) => wait_for(doctor::run(&args, &world, out)),
     }
 }
 

@@ -29,11 +29,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use copies::foreign;
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealed::Sealed;
-pub use stopped::Stopped;
+pub use stopped::{Stopped, this_person};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -170,6 +171,8 @@ impl Ready {
         }
         let look = Look::at(&state);
         let mut recorded = settings.recorded();
+        let mark = settings.secret.as_ref().and_then(|secret| desk.authority.mark(secret));
+        recorded.extend(mark.map(|mark| (GatewayStarted::SECRET.to_owned(), mark)));
         recorded.extend(look.recorded());
         recorded.extend(owner_channel.is_err().then(|| ("ownerChannel".to_owned(), "none".to_owned())));
         let unseen = desk.recall().await;

@@ -13,6 +13,7 @@ use super::{GatewayError, copies, open_desk, outlive_file_limits};
 use crate::authority::{self, Handle, Writing};
 use crate::host::Host;
 use crate::journal::{Journal, JournalError, Lock};
+use crate::pairing::Person;
 use crate::settings::Advertised;
 use crate::state::StateDir;
 use crate::wire::frame::WireError;
@@ -77,5 +78,11 @@ fn advertised(state: &StateDir) -> Result<Advertised, String> {
 }
 
 fn this_process() -> Caller {
-    Caller::owner(person(rustix::process::geteuid().as_raw(), std::process::id()))
+    Caller::owner(this_person())
+}
+
+/// Whoever runs this process, as they are recorded.
+#[must_use]
+pub fn this_person() -> Person {
+    person(rustix::process::geteuid().as_raw(), std::process::id())
 }

@@ -760,8 +760,21 @@ pub struct GatewayStarted {
     pub key: Option<KeyId>,
     /// The device id of `identity/device.json`, where there is one.
     pub identity: Option<DeviceId>,
-    /// Settings that matter to admission, by name; of a secret only that it is set.
+    /// Settings that matter to admission, by name; of a secret only that it is set, and a mark that tells it from another.
     pub settings: Vec<(String, String)>,
+}
+
+impl GatewayStarted {
+    /// The setting that is a mark of the shared secret. Marks of two token keys differ whatever the secrets are.
+    pub const SECRET: &str = "secret";
+    /// What stands in the settings and says nothing of who gets in, or is told by a condition.
+    pub const BESIDE: [&str; 3] = ["configuration", "ownerActsUnseen", "ownerChannel"];
+
+    /// The value of a setting, where it has one.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| &**value).filter(|value| !value.is_empty())
+    }
 }
 
 /// A gateway stopped in order.

@@ -1,8 +1,12 @@
 //! What is found not as it should be. A condition is recorded when it is found, again only where it is found otherwise, and when
 //! it is no more.
 
+use std::collections::BTreeSet;
+
 use super::super::command::{Context, Decision};
-use super::super::event::{Condition, ConditionCleared, ConditionFound, Event, GatewayStarted, GatewayStopped};
+use super::super::event::{
+    Condition, ConditionCleared, ConditionFound, ConfigurationChanged, Event, GatewayStarted, GatewayStopped,
+};
 use super::super::registry::Registry;
 use crate::limits;
 
@@ -17,13 +21,35 @@ pub(super) fn observe(registry: &Registry, condition: Condition, found: Option<S
     Decision::all_noted(context, event)
 }
 
-/// Notes a start, and that the gateway before it left no record of a stop.
+/// Notes a start, that the gateway before it left no record of a stop, and which settings are others than its.
 pub(super) fn start(registry: &Registry, event: GatewayStarted, context: &Context<'_>) -> Decision {
     let unclean = registry.last_run().filter(|run| !run.is_over).map(|run| {
         let detail = format!("started at seq {} and left no record of a stop", run.seq);
         Event::from(ConditionFound { condition: Condition::UncleanStop, detail })
     });
-    Decision::all_noted(context, [Some(event.into()), unclean].into_iter().flatten())
+    let changed = registry.last_run().map(|run| changed(&run.started, &event)).unwrap_or_default();
+    let changed = changed.into_iter().map(Event::from);
+    Decision::all_noted(context, [Some(event.into()), unclean].into_iter().flatten().chain(changed))
+}
+
+/// The settings that are others than at the last start, by name. Of the shared secret only that it is another: what was recorded
+/// under another key tells nothing, and whether there is one at all says the mode.
+fn changed(last: &GatewayStarted, now: &GatewayStarted) -> Vec<ConfigurationChanged> {
+    let names: BTreeSet<_> = last.settings.iter().chain(&now.settings).map(|(name, _)| name).collect();
+    let differs = |name: &&String| {
+        let (before, after) = (last.setting(name), now.setting(name));
+        let tells = **name != GatewayStarted::SECRET || last.key == now.key && before.is_some() && after.is_some();
+        before != after && tells && !GatewayStarted::BESIDE.contains(&&***name)
+    };
+    let value = |name: &str, value: Option<&str>| {
+        value.map(|value| if name == GatewayStarted::SECRET { "set".to_owned() } else { value.to_owned() })
+    };
+    let event = |name: &String| ConfigurationChanged {
+        key: name.clone(),
+        before: value(name, last.setting(name)),
+        after: value(name, now.setting(name)),
+    };
+    names.into_iter().filter(differs).map(event).collect()
 }
 
 /// Notes a stop. Being in order, it ends what the last one was not.
