@@ -195,8 +195,6 @@ pub const FOREIGN_LOCK_BYTES: u64 = 64 * 1024;
 pub const TOLD_AT_ONCE: usize = 8;
 /// Milliseconds within which a device that was never let in may be one that an upheaval hit: whoever comes later is new.
 pub const UPHEAVAL_MS: u64 = 3_600_000;
-/// Records behind a start that tell what it found: settings, conditions, and what was owed.
-pub const FOUND_AT_ONCE: u64 = 32;
 
 // --- the authority ------------------------------------------------------------------------------------------
 

@@ -87,8 +87,8 @@ fn examine(policy: Option<(&Path, &str)>, world: &World, is_running: bool) -> Ve
     findings.extend(own);
     findings.extend(openclaw_on(&world.state).map(|pid| {
         let text = format!(
-            "an OpenClaw gateway runs on this directory too (process {pid}): it keeps a list of devices of its own, and what one \
-             of the two knows the other does not"
+            "process {pid} is an OpenClaw gateway on this directory too, by its lock file or the database that it holds open: it \
+             keeps a list of devices of its own, and what one of the two knows the other does not"
         );
         Finding::problem("anotherGateway", text).next(format!("kill {pid}"))
     }));
@@ -98,6 +98,15 @@ fn examine(policy: Option<(&Path, &str)>, world: &World, is_running: bool) -> Ve
         }
         Err(error) => findings.push(unreadable(&error)),
         Ok((registry, aftermath)) => {
+            let whole = whole(world, is_running);
+            let is_whole = whole.as_ref().is_none_or(|finding| finding.severity == Severity::Note);
+            findings.extend(whole);
+            // Nothing that is on record can be acted on before.
+            if !is_whole {
+                return findings;
+            }
+            let is_clear = findings.iter().all(|finding| !matches!(finding.id, "directory" | "settings" | "locks"));
+            let can_start = !is_running && is_clear;
             let scene = Scene {
                 registry: &registry,
                 aftermath: &aftermath,
@@ -105,11 +114,12 @@ fn examine(policy: Option<(&Path, &str)>, world: &World, is_running: bool) -> Ve
                 actor: Actor::Owner(this_person()),
                 identity,
                 has_key,
-                is_running,
+                can_start,
             };
             findings.extend(diagnose(&scene));
-            findings.extend(stopped(&registry, is_running));
-            findings.extend(whole(world, is_running));
+            if !is_running {
+                findings.push(stopped(&registry, can_start));
+            }
             findings.extend(witness(&registry));
             // One that runs may be writing them, and looks itself when it starts.
             if !is_running && registry.last_run().is_some() && registry.condition(Condition::Devices).is_none() {
@@ -166,9 +176,7 @@ fn token_key(world: &World, is_running: bool) -> (bool, Option<Finding>) {
     match world.state.has_token_key() {
         // A gateway that runs has read it, and one that starts makes one.
         Ok(found) => (found || is_running, None),
-        Err(error @ StateError::NotAKey { .. }) => {
-            (false, Some(of_file("tokenKey", &error).next("openclaw recover --new-key")))
-        }
+        Err(error @ StateError::NotAKey { .. }) => (false, Some(of_file("tokenKey", &error).next("openclaw recover --new-key"))),
         Err(error) => (false, Some(of_file("tokenKey", &error))),
     }
 }
@@ -257,10 +265,7 @@ fn witness(registry: &Registry) -> Option<Finding> {
 }
 
 /// That nobody gets in while no gateway runs; where the last one did not stop in order, nobody may have meant it.
-fn stopped(registry: &Registry, is_running: bool) -> Option<Finding> {
-    if is_running {
-        return None;
-    }
+fn stopped(registry: &Registry, can_start: bool) -> Finding {
     let finding = match registry.last_run() {
         Some(run) if !run.is_over => {
             let text = format!("no gateway runs here: the one that started at seq {} left no record of a stop", run.seq);
@@ -268,7 +273,7 @@ fn stopped(registry: &Registry, is_running: bool) -> Option<Finding> {
         }
         _ => Finding::note("stopped", "no gateway runs here, so nobody is let in"),
     };
-    Some(finding.next("openclaw gateway run"))
+    if can_start { finding.next("openclaw gateway run") } else { finding }
 }
 
 /// Whether the policy in a file is the one in force.

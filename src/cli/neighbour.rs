@@ -1,6 +1,7 @@
 //! Whether a real OpenClaw gateway runs on our state directory: one of 2026.3.13 by the lock file that it leaves, one of
 //! 2026.9.6 by its database, which it keeps open.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -51,7 +52,8 @@ fn is_same(a: &Path, b: &Path) -> bool {
     whole(a) == whole(b)
 }
 
-/// Whether there is such a process.
+/// Whether there is such a process; one that ended and that nobody asked about has no program any more.
 pub(super) fn is_alive(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    // Whose program may not be looked at is somebody else's, and alive.
+    !matches!(std::fs::read_link(format!("/proc/{pid}/exe")), Err(error) if error.kind() == ErrorKind::NotFound)
 }

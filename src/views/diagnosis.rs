@@ -2,11 +2,10 @@
 //! command is told only where it would be obeyed: each that is decided is decided here first, on a copy.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::sentence::{next_step, subject};
 use super::upheaval::{Aftermath, Refusals, Who};
-use super::{About, quote, refusal_sentence, resting_sentence, spares_sentence, time_text};
+use super::{About, quote, refusal_sentence, resting_sentence, time_text};
 use crate::limits;
 use crate::pairing::{
     Actor, Command, Condition, Context, DeviceId, Digest, Issue, KeyId, Millis, Mint, Outcome, Policy, Record, Refusal, Registry,
@@ -88,8 +87,8 @@ pub struct Scene<'a> {
     pub identity: Option<DeviceId>,
     /// Whether tokens can be issued.
     pub has_key: bool,
-    /// Whether a gateway runs.
-    pub is_running: bool,
+    /// Whether a gateway could be started: none runs, and nothing is known to be in its way.
+    pub can_start: bool,
 }
 
 /// What a person should know, what has to be done first.
@@ -101,7 +100,7 @@ pub fn diagnose(scene: &Scene<'_>) -> Vec<Finding> {
     findings.extend(suspended(scene.registry));
     let unseen = scene.registry.unseen().count;
     if unseen > 0 {
-        let text = format!("{unseen} acts of this host's owner were not said to have been seen");
+        let text = format!("acts of this host's owner that nobody said to have seen: {unseen}");
         findings.push(Finding::note("ownerActs", text).next("openclaw status --seen"));
     }
     findings.sort_by_key(|finding| finding.severity);
@@ -134,37 +133,57 @@ fn locked_out(scene: &Scene<'_>) -> Vec<Finding> {
     let mut trial = Trial { registry: (*registry).clone(), scene };
     let (mut findings, mut groups, mut refused) = (vec![], BTreeMap::<_, Group<'_>>::new(), vec![]);
     let policy = registry.policy();
-    for request in registry.requests().filter(|request| policy.due(request.last_at) > *now) {
-        if let Some(finding) = succession(scene, request) {
+    let mut requests: Vec<_> = registry.requests().filter(|request| policy.due(request.last_at) > *now).collect();
+    requests.sort_by_key(|request| request.seq);
+    for request in requests {
+        let of = out.get(&Who::Device(request.device)).copied();
+        if let Some(finding) = succession(scene, request, of) {
             findings.push(finding);
             continue;
         }
-        let of = out.get(&Who::Device(request.device)).copied();
         match trial.ask(Command::Approve { request: request.id }) {
             Ok(()) => {
-                let group = groups.entry(of.and_then(|of| of.after)).or_default();
+                let is_paired = registry.device(&request.device).is_some();
+                let group = groups.entry((of.and_then(|of| of.after), is_paired)).or_default();
                 group.requests.push(request);
                 group.out.extend(of.map(|of| (Who::Device(request.device), of)));
             }
             Err(refusal) => refused.push(not_approvable(registry, request, &refusal)),
         }
     }
-    findings.extend(groups.iter().rev().map(|(after, group)| waiting(scene, *after, group)));
+    findings.extend(groups.iter().rev().map(|((after, is_paired), group)| waiting(scene, *after, *is_paired, group)));
     findings.extend(refused);
     findings.extend(without_request(scene, &out));
+    findings.extend(last_upheaval(scene, &out));
     findings
 }
 
+/// What changed last, where nobody is known to be out since: whoever cannot reach the gateway any more is on no record.
+fn last_upheaval(scene: &Scene<'_>, out: &BTreeMap<Who, &Refusals>) -> Option<Finding> {
+    let upheavals = scene.aftermath.upheavals();
+    let (last, upheaval) = upheavals.iter().enumerate().rfind(|(_, upheaval)| !upheaval.is_slight())?;
+    let is_recent = scene.now.since(upheaval.at) <= limits::DAY_MS;
+    let is_told = out.values().any(|out| out.after == Some(last));
+    let what = upheaval.what.join(" and ");
+    let text = format!(
+        "the last upheaval, and nobody was turned away since for it: {what} ({}, seq {})",
+        time_text(upheaval.at),
+        upheaval.seq
+    );
+    (is_recent && !is_told).then(|| Finding::note("upheaval", text).next("openclaw logs"))
+}
+
 /// A device that this host is now, in the place of the one that it was: it is better given that place than paired beside it.
-fn succession(scene: &Scene<'_>, request: &Request) -> Option<Finding> {
+fn succession(scene: &Scene<'_>, request: &Request, of: Option<&Refusals>) -> Option<Finding> {
     let Scene { registry, aftermath, identity, .. } = scene;
     let new = identity.filter(|id| *id == request.device && registry.device(id).is_none())?;
     let last = registry.last_run().and_then(|run| run.identity);
     let known = aftermath.identities().iter().rev().copied().chain(last);
     let old = known.filter(|id| *id != new).find(|id| registry.device(id).is_some_and(|device| device.has(Role::Operator)))?;
+    let began = of.map(|of| began(aftermath, of.after, of.count, of.first)).unwrap_or_default();
     let text = format!(
-        "this host's command line has a new key: it was device {}, and as device {new} it asks as {} for {}; the new one can have \
-         the old one's place",
+        "{began}this host's command line has a new key: it was device {}, and as device {new} it asks as {} for {}; the new one \
+         can have the old one's place",
         named(registry, &old),
         request.role,
         request.scopes
@@ -173,29 +192,39 @@ fn succession(scene: &Scene<'_>, request: &Request) -> Option<Finding> {
     Some(Finding::problem("identity", text).next(command).about([old, new]))
 }
 
-/// Requests that one command approves, all of them as they are told.
-fn waiting(scene: &Scene<'_>, after: Option<usize>, group: &Group<'_>) -> Finding {
+/// Requests that one command approves, all of them as they are told. Strangers of whom not all are told are not let in by one.
+fn waiting(scene: &Scene<'_>, after: Option<usize>, is_paired: bool, group: &Group<'_>) -> Finding {
     let Scene { registry, aftermath, .. } = scene;
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = match after.and_then(|after| aftermath.upheavals().get(after)).zip(group.first()) {
-        Some((upheaval, first)) => write!(text, "{} began {}; ", refusals(group.count()), upheaval.before(first)),
-        None => Ok(()),
-    };
-    let (count, verb) = (group.requests.len(), if group.requests.len() == 1 { "asks" } else { "ask" });
-    let _ = write!(text, "{} {verb} now, and this approves exactly that: ", plural(count, "device request"));
+    let began = group.first().map(|first| began(aftermath, after, group.count(), first)).unwrap_or_default();
     let asks = group.requests.iter().take(limits::TOLD_AT_ONCE).map(|request| {
         let needed = what_is_needed(registry, request);
         let what = if needed.missing.is_empty() { needed.reason.to_string() } else { needed.missing.to_string() };
         format!("device {} as {} for {what}", named(registry, &request.device), request.role)
     });
-    text.push_str(&asks.collect::<Vec<_>>().join(", "));
-    if let Some(more) = count.checked_sub(limits::TOLD_AT_ONCE).filter(|more| *more > 0) {
-        let _ = write!(text, ", and {more} more");
-    }
-    let ids: Vec<_> = group.requests.iter().map(|request| request.id.to_string()).collect();
-    let devices = group.requests.iter().map(|request| request.device);
-    Finding::problem("requests", text).next(format!("openclaw devices approve {}", ids.join(" "))).about(devices)
+    let asks = asks.collect::<Vec<_>>().join(", ");
+    let count = group.requests.len();
+    let more = count.checked_sub(limits::TOLD_AT_ONCE).filter(|more| *more > 0);
+    let (who, ids) = match (is_paired, more) {
+        (true, _) => ("of paired devices", true),
+        (false, None) => ("of devices that are not paired", true),
+        (false, Some(_)) => ("of devices that are not paired", false),
+    };
+    let then = if ids { "wait, and this approves exactly them" } else { "wait, to be looked at one by one" };
+    let more = more.map(|more| format!(", and {more} more")).unwrap_or_default();
+    let text = format!("{began}{} {who} {then}: {asks}{more}", plural(count, "request"));
+    let command = if ids {
+        let ids = group.requests.iter().map(|request| format!(" {}", request.id));
+        format!("openclaw devices approve{}", ids.collect::<String>())
+    } else {
+        "openclaw devices list".to_owned()
+    };
+    Finding::problem("requests", text).next(command).about(group.requests.iter().map(|request| request.device))
+}
+
+/// How many refusals began how long after an upheaval, where one is held against it.
+fn began(aftermath: &Aftermath, after: Option<usize>, count: u64, first: Millis) -> String {
+    let upheaval = after.and_then(|after| aftermath.upheavals().get(after));
+    upheaval.map(|upheaval| format!("{} began {}; ", refusals(count), upheaval.before(first))).unwrap_or_default()
 }
 
 /// A request that no approval helps.
@@ -241,17 +270,20 @@ fn without_request(scene: &Scene<'_>, out: &BTreeMap<Who, &Refusals>) -> Vec<Fin
         let who = who.collect::<Vec<_>>().join(", ");
         let more = group.out.len().checked_sub(limits::TOLD_AT_ONCE).filter(|more| *more > 0);
         let more = more.map(|more| format!(" and {more} more")).unwrap_or_default();
-        let upheaval = after.and_then(|after| aftermath.upheavals().get(after)).zip(group.first());
-        let when = match upheaval {
-            Some((upheaval, first)) => format!("began {}", upheaval.before(first)),
-            None => format!("began at {}", group.first().map(time_text).unwrap_or_default()),
+        let first = group.first().unwrap_or_default();
+        let when = match after.and_then(|after| aftermath.upheavals().get(after)) {
+            Some(upheaval) => format!("began {}", upheaval.before(first)),
+            None => format!("began at {}", time_text(first)),
         };
         let then = match group.out.first().map(|(_, out)| &out.refusal) {
             Some(Refusal::PairingRequired(_)) => "; the request ran out, so it has to connect again to ask anew",
-            Some(Refusal::Unauthorized { .. }) => "; clients that kept a token of their own come back with that, the others need the present shared secret",
+            Some(Refusal::Unauthorized { .. }) => {
+                "; clients that kept a token of their own come back with that, the others need the present shared secret"
+            }
             _ => "",
         };
-        let devices: Vec<_> = group.out.iter().filter_map(|(who, _)| if let Who::Device(id) = who { Some(*id) } else { None }).collect();
+        let devices: Vec<_> =
+            group.out.iter().filter_map(|(who, _)| if let Who::Device(id) = who { Some(*id) } else { None }).collect();
         let next = devices.first().map_or_else(|| "openclaw logs".to_owned(), |id| format!("openclaw devices why {id}"));
         let text = format!("{} {when} and nobody of these was let in since: {who}{more}: {why}{then}", refusals(group.count()));
         Finding::problem("refused", text).next(next).about(devices)
@@ -308,7 +340,7 @@ fn conditions(scene: &Scene<'_>) -> Vec<Finding> {
             Condition::Identity => Some("openclaw devices list".to_owned()),
             Condition::Clock => None,
             Condition::Witness => Some("openclaw journal verify".to_owned()),
-            Condition::Key | Condition::Configuration => (!scene.is_running).then(|| command.to_owned()),
+            Condition::Key | Condition::Configuration => scene.can_start.then(|| command.to_owned()),
             _ => Some(command.to_owned()),
         };
         let finding = if is_note { Finding::note(id, text) } else { Finding::problem(id, text) };
@@ -324,8 +356,10 @@ fn policy(registry: &Registry) -> Vec<Finding> {
         let text = format!("the policy is unreadable to this version, so every rule that spares a person is off: {flaw}");
         findings.push(Finding::problem("policy", text).next("openclaw policy show"));
     }
-    for spares in registry.policy().spares().iter().filter(|spares| spares.stands_out) {
-        let text = format!("{}, and no person is asked", spares_sentence(spares));
+    let spares = registry.policy().spares();
+    let standing: Vec<_> = spares.iter().filter(|spares| spares.stands_out).map(|spares| spares.rule.as_str()).collect();
+    if !standing.is_empty() {
+        let text = format!("rules of the policy that ask no person: {}", standing.join(", "));
         findings.push(Finding::note("withoutPerson", text).next("openclaw policy show"));
     }
     for (rule, why) in resting_rules(registry) {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::limits;
 use crate::pairing::{
-    Act, Actor, Attempt, AttemptsSuppressed, AuthReason, CommandRefused, Condition, ConfigurationChanged, DeviceId, Ending, Event,
-    GatewayStarted, Millis, PairingNeed, Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet, is_plain,
+    Act, Actor, Attempt, AttemptsSuppressed, AuthReason, CommandRefused, Condition, ConfigurationChanged, DeviceId, Ending,
+    Event, GatewayStarted, Millis, PairingNeed, Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet, is_plain,
 };
 
 /// A time as RFC 3339 in UTC, to the millisecond.
@@ -310,10 +310,9 @@ pub(super) fn subject(condition: Condition) -> &'static str {
 /// What a condition means, and the one command that comes next.
 pub(super) fn next_step(condition: Condition) -> (&'static str, &'static str) {
     match condition {
-        Condition::Identity => (
-            "with another one, the command line of this host is a new device and has to be approved",
-            "openclaw devices approve",
-        ),
+        Condition::Identity => {
+            ("with another one, the command line of this host is a new device and has to be approved", "openclaw devices approve")
+        }
         Condition::Devices => {
             ("it only holds copies, which are written again; who is paired stands in the journal", "openclaw devices list")
         }
@@ -321,16 +320,11 @@ pub(super) fn next_step(condition: Condition) -> (&'static str, &'static str) {
             "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one",
             "openclaw gateway run",
         ),
-        Condition::Witness => {
-            ("hold the journal against a head that you noted", "openclaw journal verify --expect SEQ:HASH")
+        Condition::Witness => ("hold the journal against a head that you noted", "openclaw journal verify --expect SEQ:HASH"),
+        Condition::Clock => ("until it has caught up, time in the journal goes on by itself; set the clock right", "timedatectl"),
+        Condition::Configuration => {
+            ("put the old one back and start again, or give every client the new shared secret", "openclaw gateway run")
         }
-        Condition::Clock => {
-            ("until it has caught up, time in the journal goes on by itself; set the clock right", "timedatectl")
-        }
-        Condition::Configuration => (
-            "put the old one back and start again, or give every client the new shared secret",
-            "openclaw gateway run",
-        ),
         Condition::UncleanStop => ("whatever was answered is on record; make sure of it", "openclaw journal verify"),
         Condition::Storage => ("what it holds of the journal", "openclaw journal verify"),
     }

@@ -55,8 +55,8 @@ pub struct Aftermath {
     let_in: BTreeMap<Who, Seq>,
     version: Option<String>,
     identities: Vec<DeviceId>,
-    /// Whether nobody came since the last start: what is found then was so when it started.
-    is_fresh: bool,
+    /// The last start, where nobody came since: what is found then was so when it started.
+    fresh: Option<Seq>,
 }
 
 impl Aftermath {
@@ -77,19 +77,19 @@ impl Aftermath {
                 }
             }
             Event::PolicyChanged(_) => {
-                self.is_fresh = false;
+                self.fresh = None;
                 self.upheaval(record, "another policy was put in force".to_owned(), false);
             }
             Event::RollbackAccepted(_) => self.upheaval(record, "an older copy of the journal was accepted".to_owned(), false),
             Event::ConnectionAdmitted(event) => {
-                self.is_fresh = false;
+                self.fresh = None;
                 for who in both(&event.attempt) {
                     self.out.remove(&who);
                     self.let_in.insert(who, record.seq);
                 }
             }
             Event::ConnectionRefused(event) => {
-                self.is_fresh = false;
+                self.fresh = None;
                 self.refused(record, &event.attempt, &event.refusal);
             }
             Event::AttemptsSuppressed(event) => {
@@ -134,7 +134,7 @@ impl Aftermath {
     }
 
     fn started(&mut self, record: &Record, event: &GatewayStarted) {
-        self.is_fresh = false;
+        self.fresh = None;
         if let Some(before) = self.version.replace(event.version.clone()).filter(|before| *before != event.version) {
             let what = format!("the update from {} to {}", quote(&before), quote(&event.version));
             self.upheaval(record, what, false);
@@ -143,14 +143,13 @@ impl Aftermath {
             self.identities.retain(|known| *known != identity);
             self.identities.push(identity);
         }
-        self.is_fresh = true;
+        self.fresh = Some(record.seq);
     }
 
     fn upheaval(&mut self, record: &Record, what: String, is_slight: bool) {
-        let since_start = self.is_fresh.then_some(()).and_then(|()| self.upheavals.last_mut());
-        // What a start finds is recorded right behind it.
-        let is_one = |last: &&mut Upheaval| record.seq.0.saturating_sub(last.seq.0) <= limits::FOUND_AT_ONCE;
-        match since_start.filter(is_one) {
+        let start = self.fresh;
+        let of_this_start = self.upheavals.last_mut().filter(|last| start.is_some_and(|start| last.seq >= start));
+        match of_this_start {
             Some(last) if is_slight == last.is_slight => last.what.push(what),
             Some(last) if last.is_slight => {
                 *last = Upheaval { at: record.at, seq: last.seq, what: vec![what], is_slight };
@@ -196,6 +195,12 @@ impl Aftermath {
 }
 
 impl Upheaval {
+    /// Whether it turns nobody away by itself.
+    #[must_use]
+    pub const fn is_slight(&self) -> bool {
+        self.is_slight
+    }
+
     /// It, and how long after it something was.
     #[must_use]
     pub fn before(&self, later: Millis) -> String {

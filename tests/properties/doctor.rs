@@ -31,7 +31,7 @@ fn is_obeyed(played: &Played) -> usize {
     // Chance that repeats itself is nobody's to foresee.
     fresh.repeats.set(false);
     let has_key = fresh.works.get();
-    let scene = Scene { registry, aftermath: &aftermath, now: *now, actor: owner(), identity: None, has_key, is_running: true };
+    let scene = Scene { registry, aftermath: &aftermath, now: *now, actor: owner(), identity: None, has_key, can_start: true };
     let (mut state, mut count) = (registry.clone(), 0);
     for finding in diagnose(&scene) {
         for command in finding.command.iter().flat_map(|command| commands(command)) {
