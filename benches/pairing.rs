@@ -6,11 +6,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use openclaw_pairing::authority::{Past, past};
 use openclaw_pairing::journal::{Journal, Lock, Options};
 use openclaw_pairing::pairing::{
     Actor, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential, DEFAULT_POLICY,
-    Described, Description, Device, DeviceId, Event, Forwarding, Issue, JournalCreated, JournalId, KeyId, Millis, Mint, PeerUser,
-    Person, Proof, PublicKey, Record, Registry, Role, Salt, ScopeSet, SharedVerdict, SignatureForm, Source, TokenVerdict, decide,
+    Described, Description, Device, DeviceId, Event, Forwarding, Issue, JournalCreated, JournalId, KeyId, Millis, Mint, Moment,
+    PRESETS, PeerUser, Person, Policy, Proof, Provenance, PublicKey, Record, Registry, Role, Salt, ScopeSet, Seq, SharedVerdict,
+    SignatureForm, Simulation, Source, TokenVerdict, decide,
 };
 
 const SIZES: [u32; 3] = [10, 1_000, 10_000];
@@ -161,7 +163,7 @@ fn appending(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("records a batch", batch), |b| {
             b.iter(|| {
                 let next = journal.head().seq;
-                let record = |n| Record { seq: openclaw_pairing::pairing::Seq(next.0 + n), ..returns.clone() };
+                let record = |n| Record { seq: Seq(next.0 + n), ..returns.clone() };
                 let records: Vec<_> = (1..=batch).map(record).collect();
                 journal.append(journal.head(), &records).expect("appended")
             });
@@ -211,6 +213,13 @@ fn replaying(c: &mut Criterion) {
                 registry
             });
         });
+        group.bench_function("fold of what was granted, for audit", |b| {
+            b.iter(|| {
+                let mut provenance = Provenance::default();
+                records.iter().for_each(|record| provenance.apply(record));
+                provenance
+            });
+        });
         // What it is measured against: no check, no chain, no fold.
         group.bench_function(format!("JSON lines of {line_bytes} bytes: parse into values"), |b| {
             b.iter(|| lines.iter().for_each(|line| drop(black_box(serde_json::from_str::<serde_json::Value>(line)))));
@@ -222,5 +231,36 @@ fn replaying(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, deciding, appending, replaying);
+/// What `openclaw replay` and `openclaw policy simulate` do besides printing, on a million records.
+fn looking_back(c: &mut Criterion) {
+    let records = life(1_000, 1_000_000);
+    let count = u64::try_from(records.len()).expect("small");
+    let scratch = tempfile::tempdir().expect("a scratch directory");
+    let lock = Lock::acquire(scratch.path()).expect("the lock");
+    let options = Options::without_room(u64::MAX);
+    let mut journal = Journal::create(lock, JournalId([9; 16])).expect("a journal").with(options);
+    for batch in records.chunks(64) {
+        journal.append(journal.head(), batch).expect("appended");
+    }
+    drop((journal, records));
+
+    let mut group = c.benchmark_group("looking back");
+    group.sample_size(10).measurement_time(Duration::from_secs(10)).throughput(Throughput::Elements(count));
+    group.bench_function("replay to the middle", |b| {
+        b.iter(|| past(scratch.path(), [Moment::Seq(Seq(count / 2))], &mut |_| {}).expect("the past"));
+    });
+    for (name, text) in PRESETS {
+        group.bench_function(format!("policy simulate --preset {name}"), |b| {
+            b.iter(|| {
+                let past = Past::whole(scratch.path()).expect("a journal");
+                let mut simulation = Simulation::new(Policy::parse(text).expect("a policy"), past.registry().clone());
+                past.read(&mut |record| simulation.pass(record)).expect("read");
+                simulation
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, deciding, appending, replaying, looking_back);
 criterion_main!(benches);

@@ -58,7 +58,7 @@ impl Host for SystemHost {
     }
 }
 
-/// A machine whose clock a test turns and whose chance is a seed.
+/// A machine whose clock stands until it is turned and whose chance is a seed: a test's, or that of a moment that is over.
 pub struct ManualHost {
     state: Mutex<(Millis, u64, u64)>,
 }

@@ -196,6 +196,12 @@ pub const TOLD_AT_ONCE: usize = 8;
 /// Milliseconds within which a device that was never let in may be one that an upheaval hit: whoever comes later is new.
 pub const UPHEAVAL_MS: u64 = 3_600_000;
 
+/// Records that one `audit.events` looks through: a tenth of a second, so that whoever asks sees how far it is.
+pub const AUDIT_RECORDS: usize = 262_144;
+/// Acts, from the one that gave a scope upwards, that a warrant tells: devices that approve one another go on for ever, and a message
+/// nests at most [`JSON_DEPTH`] deep.
+pub const WARRANTS: usize = 32;
+
 // --- the authority ------------------------------------------------------------------------------------------
 
 /// Commands waiting for the writer; when full, callers wait.

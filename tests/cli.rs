@@ -16,7 +16,8 @@ mod segments;
 
 use insta::assert_snapshot;
 use openclaw_pairing::journal::format::SEGMENT_HEADER_BYTES;
-use openclaw_pairing::pairing::{Millis, Record, Seq};
+use openclaw_pairing::limits::LOG_LINES;
+use openclaw_pairing::pairing::{Actor, Millis, OwnerActsSeen, Person, Record, Seq};
 use segments::{appendable, segments_of};
 use support::{JOURNAL, journal_of};
 
@@ -166,6 +167,19 @@ fn phone(home: &Home, gateway: &Gateway, token: &str, args: &[&str]) -> String {
 
 fn mask_seqs(text: &str) -> String {
     regex::Regex::new(r"seq \d+").expect("a pattern").replace_all(text, "seq <n>").into_owned()
+}
+
+/// The same of seqs in front of a line and in JSON.
+fn mask_places(text: &str) -> String {
+    let rules = [
+        (r"(?m)^ *\d+ <time>", "<n> <time>"),
+        (r#","terminal":"[^"]*""#, ""),
+        (r#"("seq":)\d+"#, "$1<n>"),
+        (r#"("([up]id|\w+Ms)":)\d+"#, "$1<n>"),
+    ];
+    rules.iter().fold(mask_seqs(text), |text, (from, to)| {
+        regex::Regex::new(from).expect("a pattern").replace_all(&text, *to).into_owned()
+    })
 }
 
 fn device_id(home: &Home) -> String {
@@ -341,6 +355,64 @@ fn a_device_is_named_and_asked_after_by_its_label() {
     assert_snapshot!("label_09_why_while_stopped", home.run(&["devices", "why", "pocket"]));
 }
 
+/// Who gave what a device holds, and what was done with it: to people and to programs, while the gateway runs and while it does not.
+#[test]
+fn what_a_device_holds_is_told_back_to_its_root() {
+    let (home, pocket) = (Home::new(), Home::new());
+    let gateway = home.gateway();
+    let token = home.token();
+    phone(&pocket, &gateway, &token, &["devices", "list"]);
+    let id = device_id(&pocket);
+    let audit = |args: &[&str]| mask_places(&home.run(&[&["audit"], args].concat()));
+    assert_snapshot!("audit_01_by_a_rule", audit(&[&id]));
+    home.run(&["devices", "rename", &id, "pocket"]);
+    home.run(&["devices", "revoke", "--device", &id, "--role", "operator"]);
+    let refused = phone(&pocket, &gateway, &token, &["devices", "rotate", "--device", &id, "--role", "operator"]);
+    assert!(refused.starts_with("exit 1"), "{refused}");
+    home.run(&["devices", "approve"]);
+    assert_snapshot!("audit_02_by_the_owner", audit(&["pocket"]));
+    assert_snapshot!("audit_03_a_scope_as_json", audit(&["pocket", "--scope", "operator.read", "--actor", "owner", "--json"]));
+    assert_snapshot!("audit_04_what_was_refused", audit(&["--reason", "role-upgrade"]));
+    assert_snapshot!("audit_05_whoever_it_was_about", audit(&[]));
+    assert_snapshot!("audit_06_nobody", audit(&["another"]));
+    assert_snapshot!("audit_07_no_such_reason", audit(&["--reason", "because"]));
+    assert_snapshot!("audit_08_no_point", audit(&["--at", "yesterday"]));
+    assert_snapshot!("audit_09_no_such_role", audit(&["--role", "admin", "--json"]));
+    let running = home.run(&["audit", "pocket"]);
+    let paired = running.lines().find(|line| line.contains("got its operator token")).expect("a token");
+    let then = paired.split_whitespace().next().expect("a seq");
+    assert_snapshot!("audit_10_in_the_past", audit(&[&id, "--at", then]));
+    gateway.stop();
+    assert_eq!(home.run(&["audit", "pocket"]), running);
+    home.run(&["devices", "remove", &id]);
+    assert_snapshot!("audit_11_removed", audit(&[&id, "--since", "1h", "--actor", "owner"]));
+    assert_snapshot!("audit_12_nothing", audit(&["--until", "0"]));
+}
+
+/// No answer holds so much; what is printed is one list all the same, with the newest last.
+#[test]
+fn an_audit_is_whole_however_many_answers_it_takes() {
+    let mut records = vec![appendable().swap_remove(0)];
+    let owner = Person { uid: 1000, pid: 7, program: "openclaw".to_owned(), terminal: None, from_exec: false };
+    let end = u64::try_from(LOG_LINES.1).expect("small") + 50;
+    let at = records[0].at;
+    records.extend((2..=end).map(|seq| Record {
+        seq: Seq(seq),
+        at,
+        actor: Actor::Owner(owner.clone()),
+        event: OwnerActsSeen { through: Seq(seq - 1) }.into(),
+    }));
+    let batches: Vec<_> = records.chunks(1_000).collect();
+    let home = Home::with_journal(&journal_of(JOURNAL, &batches));
+    let all: Vec<_> = (1..=end).collect();
+    let text = String::from_utf8(home.output(&["audit"]).stdout).expect("UTF-8");
+    let seqs = text.lines().map(|line| line.split_whitespace().next().and_then(|seq| seq.parse().ok()).expect("a seq"));
+    assert_eq!(seqs.collect::<Vec<u64>>(), all);
+    let json: serde_json::Value = serde_json::from_slice(&home.output(&["audit", "--json"]).stdout).expect("one document");
+    let seqs = json["events"].as_array().expect("events").iter().map(|event| event["seq"].as_u64().expect("a seq"));
+    assert_eq!(seqs.collect::<Vec<_>>(), all);
+}
+
 #[test]
 fn l05_a_stopped_gateways_journal_is_worked_on_under_its_lock() {
     let (home, pocket) = (Home::new(), Home::new());
@@ -507,6 +579,12 @@ fn an_export_has_every_record_as_json_or_as_a_row() {
     let lines: Vec<_> = json.lines().collect();
     assert_eq!(lines.len(), openclaw_pairing::pairing::KINDS.len());
     assert_eq!(said(&["journal", "export", "--from", "3", "--until", "5"]).lines().collect::<Vec<_>>(), lines[2..5]);
+    // A time takes all of its records: the seal has that of the record behind it.
+    let times = ["--from", "2026-01-01T00:00:00.003Z", "--until", "2026-01-01T01:00:00.006+01:00"];
+    assert_eq!(said(&[&["journal", "export"], &times[..]].concat()).lines().collect::<Vec<_>>(), lines[2..6]);
+    assert_eq!(said(&["journal", "export", "--from", "0s"]), "");
+    let wrong = home.output(&["journal", "export", "--from", "yesterday"]);
+    assert_eq!(wrong.status.code(), Some(2));
     // `show` says the same and its sentence.
     for (shown, line) in said(&["journal", "show", "--json"]).lines().zip(lines) {
         let mut shown: serde_json::Value = serde_json::from_str(shown).expect("JSON");

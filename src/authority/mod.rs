@@ -5,6 +5,7 @@
 mod clock;
 mod ledger;
 mod opening;
+mod past;
 #[cfg(test)]
 mod storms;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use clock::Clock;
 use ledger::Ledger;
 use opening::Opened;
 pub use opening::{LAYOUT, replay};
+pub use past::{Past, PastError, past};
 use writer::Writer;
 
 /// Nothing can be decided, because nothing can be recorded.

@@ -133,7 +133,7 @@ fn fold(
 
 /// The checkpoint at `seq`, if it stands in this journal, holds what it held when it was saved, and is not ahead of the witness:
 /// behind it alone could be told whether the journal has what the witness saw.
-fn usable(volume: &dyn Volume, seq: Seq) -> Result<Option<(Checkpoint, Registry)>, JournalError> {
+pub(super) fn usable(volume: &dyn Volume, seq: Seq) -> Result<Option<(Checkpoint, Registry)>, JournalError> {
     let Some(checkpoint) = Checkpoint::load(volume, seq)?.filter(|checkpoint| checkpoint.layout == LAYOUT) else {
         return Ok(None);
     };

@@ -27,7 +27,7 @@ pub(super) async fn approve_all(
     let is_named = |entry: &&Value| requests.iter().any(|request| text(entry.get("requestId")) == **request);
     let shown: Vec<_> = entries(&list, "pending").iter().filter(is_named).cloned().collect();
     if !json && !shown.is_empty() {
-        show_pending(&shown, world, out)?;
+        show_pending(&shown, world.host.wall(), out)?;
     }
     if !yes && !json && io::stdin().is_terminal() && !answers_yes(requests.len(), out)? {
         return Err(Failure::new(Exit::Failed, "nothing was approved"));

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::door::{Door, Purpose, Reach, request_params};
+use super::moment::Point;
 use super::output::Output;
 use super::{Exit, Failure, World, approving, codes};
 use crate::keyring::TokenFile;
@@ -19,6 +20,9 @@ use crate::views::{age_text, quote};
 pub(super) enum Command {
     /// List pending requests and paired devices
     List {
+        /// As it was at this record, or at this time
+        #[arg(long, value_name = "SEQ|TIME")]
+        at: Option<Point>,
         #[command(flatten)]
         reach: Reach,
     },
@@ -27,6 +31,9 @@ pub(super) enum Command {
         /// A device, a request, or a label
         #[arg(value_name = "DEVICE|REQUEST|LABEL")]
         about: String,
+        /// As it was at this record, or at this time
+        #[arg(long, value_name = "SEQ|TIME")]
+        at: Option<Point>,
         #[command(flatten)]
         reach: Reach,
     },
@@ -124,7 +131,7 @@ pub(super) struct RoleOf {
 
 pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result<(), Failure> {
     let reach = match &command {
-        Command::List { reach }
+        Command::List { reach, .. }
         | Command::Why { reach, .. }
         | Command::Approve { reach, .. }
         | Command::Reject { reach, .. }
@@ -140,7 +147,10 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
         return Err(Failure::new(Exit::Failed, "Refusing to clear pairing table without --yes"));
     }
     let purpose = if matches!(command, Command::List { .. } | Command::Why { .. }) { Purpose::Look } else { Purpose::Act };
-    let mut door = reach.open(world, purpose).await?;
+    let mut door = match command {
+        Command::List { at: Some(at), .. } | Command::Why { at: Some(at), .. } => reach.look_back(at, world, out)?,
+        _ => reach.open(world, purpose).await?,
+    };
     let done = act(&command, reach, &mut door, world, out).await;
     let is_owners = door.is_owners();
     door.close().await;
@@ -180,7 +190,7 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
     match command {
         Command::List { .. } => {
             let list = door.call("device.pair.list", json!({})).await?;
-            if json { out.json(&list) } else { show_list(&list, world, out) }
+            if json { out.json(&list) } else { show_list(&list, door.now(world), out) }
         }
         Command::Why { about, .. } => {
             let why = door.call("device.pair.why", json!({ "about": about })).await?;
@@ -289,7 +299,7 @@ async fn the_one_that_waits(latest: bool, door: &mut Door, world: &World, out: &
         [newest, ..] if latest => newest,
         several => {
             if !json {
-                show_pending(several, world, out)?;
+                show_pending(several, door.now(world), out)?;
             }
             let message = format!("{} requests wait; say which: openclaw devices approve <request>", several.len());
             return Err(Failure { details: Some(json!({ "pending": several })), ..Failure::new(Exit::Failed, message) });
@@ -353,13 +363,13 @@ fn keep_own_token(result: &Value, reach: &Reach, world: &World) -> Result<(), Fa
     Ok(TokenFile::load(&world.state, &device.id())?.keep(&world.state, role, token, &scopes, world.host.wall())?)
 }
 
-fn show_list(list: &Value, world: &World, out: &Output) -> Result<(), Failure> {
+fn show_list(list: &Value, now: Millis, out: &Output) -> Result<(), Failure> {
     let (pending, paired) = (entries(list, "pending"), entries(list, "paired"));
     if pending.is_empty() && paired.is_empty() {
         return out.line("No device pairing entries.");
     }
     if !pending.is_empty() {
-        show_pending(pending, world, out)?;
+        show_pending(pending, now, out)?;
     }
     if paired.is_empty() {
         return Ok(());
@@ -394,9 +404,8 @@ fn show_why(why: &Value, out: &Output) -> Result<(), Failure> {
 }
 
 /// A table to look at, then a sentence for each request, which ends with the command that approves it.
-pub(super) fn show_pending(pending: &[Value], world: &World, out: &Output) -> Result<(), Failure> {
+pub(super) fn show_pending(pending: &[Value], now: Millis, out: &Output) -> Result<(), Failure> {
     out.line(format_args!("Pending ({})", pending.len()))?;
-    let now = world.host.wall();
     let row = |request: &Value| {
         let since = Millis(request.get("ts").and_then(Value::as_u64).unwrap_or_default());
         vec![

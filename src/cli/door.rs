@@ -10,13 +10,16 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::moment::Point;
+use super::output::Output;
 use super::{Exit, Failure, World};
 use crate::client::{Client, ClientError, Target};
 use crate::gateway::{GatewayError, Stopped, short_path};
 use crate::journal::JournalError;
 use crate::keyring::{OwnDevice, TokenFile};
-use crate::pairing::Role;
+use crate::pairing::{Millis, Role};
 use crate::peer;
+use crate::views::time_text;
 use crate::wire::frame::{self, Inbound, WireError};
 
 /// Which gateway, and how long it may take.
@@ -98,6 +101,19 @@ impl Reach {
             Some(target) => Ok(Door::Named(Box::new(self.dial(world, target).await?))),
             None => own(world, purpose, Duration::from_millis(self.timeout)).await,
         }
+    }
+
+    /// Opens the way to what was then: on this host, where the journal is, whether or not a gateway runs.
+    pub(super) fn look_back(&self, at: Point, world: &World, out: &Output) -> Result<Door, Failure> {
+        if self.named()?.is_some() {
+            let message = "history is read on the gateway's own host: run this there, without --url and OPENCLAW_GATEWAY_URL";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        world.state.check_owner()?;
+        let stopped = Stopped::to_look_back(world.state.clone(), at.seen_from(world.host.wall()))?;
+        let (seq, then) = stopped.now();
+        out.note(format_args!("as it was at seq {seq}, {}", time_text(then)));
+        Ok(Door::Stopped(Box::new(stopped)))
     }
 
     /// This machine's device, where the way leads over the network.
@@ -186,6 +202,14 @@ impl Door {
     /// Whether it leads to a gateway of this machine's owner, who may do all.
     pub(super) fn is_owners(&self) -> bool {
         !matches!(self, Self::Named(_))
+    }
+
+    /// The time there: of a gateway the present, of what was then the time of then.
+    pub(super) fn now(&self, world: &World) -> Millis {
+        match self {
+            Self::Stopped(stopped) => stopped.now().1,
+            Self::Named(_) | Self::Owner(_) => world.host.wall(),
+        }
     }
 
     /// Whether no gateway runs, and its journal is read instead.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::anchor::{self, Anchor, AnchorArgs, HeadArgs};
 use super::compare::{CompareArgs, compare};
+use super::moment::Point;
 use super::output::{Bulk, Output};
 use super::{Exit, Failure, World};
 use crate::authority;
@@ -56,15 +57,15 @@ pub(super) struct Export {
     /// Print rows for a spreadsheet instead of JSON
     #[arg(long)]
     csv: bool,
-    /// Begin with this record
-    #[arg(long, value_name = "SEQ", default_value_t = 1)]
-    from: u64,
+    /// Begin with this record, or with those of this time
+    #[arg(long, value_name = "SEQ|TIME")]
+    from: Option<Point>,
     /// Leave out addresses, names, labels and paths, to show it to others
     #[arg(long)]
     redact: bool,
-    /// End with this record
-    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX, hide_default_value = true)]
-    until: u64,
+    /// End with this record, or with those of this time
+    #[arg(long, value_name = "SEQ|TIME")]
+    until: Option<Point>,
     /// Write to this file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -325,13 +326,16 @@ fn export(args: &Export, world: &World, out: &Output) -> Result<(), Failure> {
     if args.csv {
         bulk.line(COLUMNS)?;
     }
-    let wanted = Seq(args.from)..=Seq(args.until);
+    let now = world.host.wall();
+    let [from, until] = [args.from, args.until].map(|point| point.map(|point| point.seen_from(now)));
+    let is_wanted =
+        |record: &&Record| from.is_none_or(|from| record.is_since(from)) && until.is_none_or(|until| record.is_until(until));
     let mut written = Ok(());
     let mut redaction = args.redact.then(Redaction::default);
     let mut progress = out.progress("exported");
     let verdict = read_all(&journal, &mut |_, records| {
         progress.pass(records.len());
-        for record in records.iter().filter(|record| wanted.contains(&record.seq)) {
+        for record in records.iter().filter(is_wanted) {
             if written.is_ok() {
                 let redacted = redaction.as_mut().map(|redaction| redaction.of(record.clone()));
                 let record = redacted.as_ref().unwrap_or(record);

@@ -3,6 +3,7 @@
 
 mod anchor;
 mod approving;
+mod audit;
 mod codes;
 mod compare;
 mod dashboard;
@@ -12,10 +13,13 @@ mod door;
 mod gateway;
 mod journal;
 mod logs;
+mod moment;
 mod neighbour;
 mod nodes;
 mod output;
 mod policy;
+mod replay;
+mod simulate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,13 +28,14 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::authority::PastError;
 use crate::client::ClientError;
 use crate::gateway::GatewayError;
 use crate::host::{Host, SystemHost};
 use crate::journal::JournalError;
 use crate::keyring::KeyringError;
 use crate::state::{StateDir, StateError};
-use crate::views::quote;
+use crate::views::{quote, time_text};
 use crate::wire::frame::WireError;
 use output::Output;
 
@@ -77,6 +82,10 @@ enum Command {
     Dashboard(dashboard::Dashboard),
     /// Print what happened, from the journal
     Logs(logs::Args),
+    /// Tell who approved which scope for which device, when, and on whose authority
+    Audit(audit::Args),
+    /// Tell what was true at a point of history, or what changed between two
+    Replay(replay::Args),
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
@@ -156,6 +165,8 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Qr(args) => wait_for(codes::qr(&args, &world, out)),
         Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
+        Command::Audit(args) => wait_for(audit::run(&args, &world, out)),
+        Command::Replay(args) => replay::run(&args, &world, out),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
         Command::Doctor(args) => wait_for(doctor::run(&args, &world, out)),
@@ -235,6 +246,18 @@ impl From<JournalError> for Failure {
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<PastError> for Failure {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::Journal(error) => error.into(),
+            PastError::Early { begins } => {
+                Self::new(Exit::Failed, format!("{error}: its first record is of {}", time_text(begins)))
+            }
+            error => Self::new(Exit::Failed, error.to_string()),
+        }
     }
 }
 

@@ -130,7 +130,7 @@ async fn act(command: &Command, json: bool, door: &mut Door, world: &World, out:
             match pending {
                 _ if json => out.json(&json!(pending)),
                 [] => out.line("No pending pairing requests."),
-                pending => show_pending(pending, world, out),
+                pending => show_pending(pending, world.host.wall(), out),
             }
         }
         Command::Describe { which, .. } => {
@@ -204,7 +204,7 @@ fn show(pending: &[Value], nodes: &[Value], world: &World, out: &Output) -> Resu
         return out.line("No node pairing entries.");
     }
     if !pending.is_empty() {
-        show_pending(pending, world, out)?;
+        show_pending(pending, world.host.wall(), out)?;
     }
     if nodes.is_empty() {
         return Ok(());

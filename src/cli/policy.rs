@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::door::{Door, Purpose, Reach};
 use super::output::{Bulk, Output};
+use super::simulate::simulate;
 use super::{Exit, Failure, World};
 use crate::limits;
 use crate::pairing::{PRESETS, Policy, PolicyError, policy_digest};
@@ -32,6 +33,14 @@ pub(super) enum Command {
         document: Document,
         #[command(flatten)]
         reach: Reach,
+    },
+    /// Try a policy on everything that was ever decided, and tell what would differ; changes nothing
+    Simulate {
+        #[command(flatten)]
+        document: Document,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Put a policy in force
     Apply {
@@ -75,6 +84,7 @@ pub(super) async fn run(command: Command, world: &World, out: &Output) -> Result
         }
         Command::Show { preset: None, reach } => show(&reach, world, out).await,
         Command::Check { document, reach } => check(&document, None, &reach, world, out).await,
+        Command::Simulate { document, json } => simulate(&document, json, world, out),
         Command::Apply { document, digest, dry_run: true, reach } => {
             check(&document, digest.as_deref(), &reach, world, out).await?;
             out.note("nothing was changed");
@@ -235,7 +245,7 @@ fn capital(word: &str) -> String {
 
 impl Document {
     /// The document; what is no policy fails here, before anybody is asked.
-    fn read(&self) -> Result<String, Failure> {
+    pub(super) fn read(&self) -> Result<String, Failure> {
         let text = match (&self.preset, &self.file) {
             (Some(name), _) => preset(name).to_owned(),
             (None, Some(path)) => read(path)?,
@@ -248,7 +258,7 @@ impl Document {
     }
 
     /// It as an argument.
-    fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         match (&self.preset, &self.file) {
             (Some(name), _) => format!("--preset {name}"),
             (None, path) => quote(&path.as_deref().unwrap_or(Path::new("-")).display().to_string()),

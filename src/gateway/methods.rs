@@ -2,6 +2,7 @@
 //! when it is served. The same table serves sockets, the owner channel and commands on a stopped gateway's journal.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
@@ -44,8 +45,10 @@ pub struct Desk {
     pub hub: Arc<Hub>,
     /// Clock and chance.
     pub host: Arc<dyn Host>,
-    /// Where the journal lies, as people are told.
-    pub journal: String,
+    /// Where the journal lies.
+    pub journal: PathBuf,
+    /// Taken by whoever reads all of it: one at a time, so that however many ask, the gateway keeps its cores.
+    pub reading_all: tokio::sync::Mutex<()>,
     /// This machine's name.
     pub hostname: String,
     /// When the gateway started, by the monotonic clock.
@@ -113,6 +116,8 @@ enum Method {
     Wait,
     Why,
     Tail,
+    Audit,
+    Warrants,
     Node(nodes::Method),
     Acts,
     Seen,
@@ -138,6 +143,8 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("status", READ, Method::Status),
     ("system-presence", READ, Method::Presence),
     ("logs.tail", READ, Method::Tail),
+    ("audit.events", READ, Method::Audit),
+    ("audit.warrants", READ, Method::Warrants),
     ("device.pair.list", PAIRING, Method::List),
     ("device.pair.approve", PAIRING, Method::Approve),
     ("device.pair.reject", PAIRING, Method::Reject),
@@ -190,7 +197,8 @@ impl Desk {
             hub,
             started: host.monotonic(),
             host,
-            journal: state.journal().display().to_string(),
+            journal: state.journal(),
+            reading_all: tokio::sync::Mutex::default(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             is_running,
             inviting: Inviting::new(advertised),
@@ -271,6 +279,8 @@ impl Desk {
             }
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
+            Method::Audit => self.audit(caller, read(method, params)?).await,
+            Method::Warrants => self.warrants(caller, read(method, params)?).await,
             Method::Node(served) => self.call_about_nodes(caller, *served, method, params).await,
             Method::Acts => {
                 read::<Nothing>(method, params)?;
@@ -329,7 +339,7 @@ impl Desk {
             "uptimeMs": self.uptime_ms(),
             "journal": {
                 "id": registry.journal().map(|id| id.to_string()),
-                "path": self.journal,
+                "path": self.journal.display().to_string(),
                 "seq": registry.head().0,
                 "digest": registry.digest().0.to_string(),
             },

@@ -1,6 +1,7 @@
 //! Who is connected right now? Listeners, sockets and the owner channel around one authority. It knows neither the bytes on
 //! disk nor how a decision is made.
 
+mod auditing;
 mod budget;
 mod conditions;
 mod connection;

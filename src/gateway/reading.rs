@@ -5,10 +5,9 @@ use std::sync::{Arc, PoisonError};
 use serde_json::{Value, json};
 
 use super::methods::{Caller, Desk};
+use crate::journal::JournalError;
 use crate::limits;
-use crate::pairing::{
-    Actor, Device, DeviceId, Record, Registry, RequestId, Seq, may_hear_of, may_read, may_see_device, may_see_request,
-};
+use crate::pairing::{Actor, DeviceId, Record, Registry, RequestId, Seq, may_hear_of, may_read, may_see_device, may_see_request};
 use crate::views::{self, event_sentence, log_row};
 use crate::wire::devices;
 use crate::wire::frame::WireError;
@@ -28,15 +27,7 @@ impl Desk {
                 let hears = may_hear_of(&registry, actor, &request);
                 waiting.or(settled).filter(|_| hears).ok_or_else(|| unknown("requestId"))?
             }
-            (Err(_), Err(_)) => {
-                let named = |device: &&Arc<Device>| device.label.as_deref() == Some(about);
-                let mut named = registry.devices().filter(named).filter(|device| may_see_device(&registry, actor, &device.id));
-                match (named.next(), named.next()) {
-                    (Some(device), None) => device.id,
-                    (None, _) => return Err(unknown("device, request or label")),
-                    (Some(_), Some(_)) => return Err(WireError::invalid("several devices have this label; name one by its id")),
-                }
-            }
+            (Err(_), Err(_)) => labelled(&registry, actor, about)?,
         };
         let history = self.history(id, actor, &registry).await?;
         let device = registry.device(&id).filter(|_| may_see_device(&registry, actor, &id)).map(AsRef::as_ref);
@@ -96,7 +87,7 @@ impl Desk {
         let end = lines.last().filter(|_| follows.is_some() && !is_whole).map_or(last, |(seq, _)| *seq);
         let is_cut = follows.is_none() && (first > 0 || !is_whole);
         let lines = lines.into_iter().map(|(_, line)| line).collect();
-        Ok(logs::tail(&self.journal, end, head, lines, is_cut, cursor.is_some() && follows.is_none()))
+        Ok(logs::tail(&self.journal.display().to_string(), end, head, lines, is_cut, cursor.is_some() && follows.is_none()))
     }
 
     /// How many acts of the owner nobody said to have seen, and the last of them, at most `limit`.
@@ -126,15 +117,31 @@ impl Desk {
     /// Records from `from` on, at most `limit`, none after `head`: what is beyond may not be durable yet.
     async fn records(&self, from: Seq, limit: usize, head: Seq) -> Result<Vec<Record>, WireError> {
         let reader = Arc::clone(&self.reader);
-        let read = tokio::task::spawn_blocking(move || reader.lock().unwrap_or_else(PoisonError::into_inner).read(from, limit));
-        let unreadable = |why: String| WireError { code: "UNAVAILABLE".to_owned(), ..WireError::invalid(why) };
-        match read.await {
-            Ok(Ok(mut records)) => {
-                records.retain(|record| record.seq <= head);
-                Ok(records)
-            }
-            Ok(Err(error)) => Err(unreadable(error.to_string())),
-            Err(_) => Err(unreadable("the journal could not be read".to_owned())),
-        }
+        let read = move || reader.lock().unwrap_or_else(PoisonError::into_inner).read(from, limit);
+        let mut records = aside(read).await?;
+        records.retain(|record| record.seq <= head);
+        Ok(records)
+    }
+}
+
+/// Reads where it keeps nobody waiting.
+pub(super) async fn aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, WireError> {
+    let unreadable = |why: String| WireError { code: "UNAVAILABLE".to_owned(), ..WireError::invalid(why) };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read.map_err(|error| unreadable(error.to_string())),
+        Err(_) => Err(unreadable("the journal could not be read".to_owned())),
+    }
+}
+
+/// The one device with this label among those that `actor` may see.
+pub(super) fn labelled(registry: &Registry, actor: &Actor, label: &str) -> Result<DeviceId, WireError> {
+    let named = registry.devices().filter(|device| device.label.as_deref() == Some(label));
+    let mut named = named.filter(|device| may_see_device(registry, actor, &device.id));
+    match (named.next(), named.next()) {
+        (Some(device), None) => Ok(device.id),
+        (None, _) => Err(WireError::invalid("unknown device, request or label")),
+        (Some(_), Some(_)) => Err(WireError::invalid("several devices have this label; name one by its id")),
     }
 }

@@ -1,5 +1,6 @@
 //! A stopped gateway's journal in the hands of its owner: read without the lock, so that looking never stands in the way of a
-//! start, and written under it. The same table of methods answers as on a socket.
+//! start, and written under it. Or what it said at a moment that is over, whether or not a gateway runs. The same table of methods
+//! answers as on a socket.
 
 use std::sync::Arc;
 
@@ -10,10 +11,10 @@ use super::hub::Hub;
 use super::methods::{Caller, Desk};
 use super::person::person;
 use super::{GatewayError, copies, open_desk, outlive_file_limits};
-use crate::authority::{self, Handle, Writing};
-use crate::host::Host;
-use crate::journal::{Journal, JournalError, Lock};
-use crate::pairing::Person;
+use crate::authority::{self, Handle, PastError, Writing};
+use crate::host::{Host, ManualHost};
+use crate::journal::{Journal, JournalError, Lock, Reader};
+use crate::pairing::{Millis, Moment, Person, Registry, Seq};
 use crate::settings::Advertised;
 use crate::state::StateDir;
 use crate::wire::frame::WireError;
@@ -33,9 +34,33 @@ impl Stopped {
     /// [`GatewayError`]; [`JournalError::NotAJournal`] where there is none.
     pub fn to_read(state: StateDir, host: Arc<dyn Host>) -> Result<Self, GatewayError> {
         let (registry, reader) = authority::look(&state.journal())?;
+        Ok(Self::over(state, registry, reader, host))
+    }
+
+    /// Folds what was on record at `moment`, when its clock stands still. Nothing can be changed, and nothing of later is told.
+    ///
+    /// # Errors
+    /// [`PastError`].
+    pub fn to_look_back(state: StateDir, moment: Moment) -> Result<Self, PastError> {
+        let ([registry], reader) = authority::past(&state.journal(), [moment], &mut |_| {})?;
+        let at = match moment {
+            Moment::Seq(_) => registry.now(),
+            Moment::Time(at) => at,
+        };
+        Ok(Self::over(state, registry, reader, Arc::new(ManualHost::new(at, 0))))
+    }
+
+    /// Where nobody writes.
+    fn over(state: StateDir, registry: Registry, reader: Reader, host: Arc<dyn Host>) -> Self {
         let authority = Handle::resting(registry, reader.id(), Arc::clone(&host));
         let desk = Arc::new(Desk::new(&state, authority, reader, Arc::new(Hub::default()), host, (false, advertised(&state))));
-        Ok(Self { state, desk, writing: None, caller: this_process() })
+        Self { state, desk, writing: None, caller: this_process() }
+    }
+
+    /// The last record that it knows, and what its clock says.
+    #[must_use]
+    pub fn now(&self) -> (Seq, Millis) {
+        (self.desk.authority.registry().head(), self.desk.host.wall())
     }
 
     /// Opens the journal under its lock.

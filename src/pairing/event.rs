@@ -23,7 +23,34 @@ pub struct Record {
     pub event: Event,
 }
 
+/// A point of history, as people name one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// A record.
+    Seq(Seq),
+    /// A time.
+    Time(Millis),
+}
+
 impl Record {
+    /// Whether it happened at this point or before it.
+    #[must_use]
+    pub fn is_until(&self, end: Moment) -> bool {
+        match end {
+            Moment::Seq(seq) => self.seq <= seq,
+            Moment::Time(at) => self.at <= at,
+        }
+    }
+
+    /// Whether it happened at this point or behind it.
+    #[must_use]
+    pub fn is_since(&self, begin: Moment) -> bool {
+        match begin {
+            Moment::Seq(seq) => self.seq >= seq,
+            Moment::Time(at) => self.at >= at,
+        }
+    }
+
     /// The person, where it is an act of this host's owner that somebody should have seen. What one act brings with it is told
     /// with that.
     #[must_use]

@@ -195,6 +195,13 @@ impl ScopeSet {
         known.chain(self.others())
     }
 
+    /// Each member as a set of its own, in the order of [`Self::iter`].
+    #[must_use]
+    pub fn each(&self) -> Vec<Self> {
+        let known = KnownScope::ALL.iter().filter(|scope| self.contains(**scope)).map(|scope| Self::from_iter([*scope]));
+        known.chain(self.others().map(|text| Self::from_parts(0, BTreeSet::from([text.into()])))).collect()
+    }
+
     /// The members' texts by letter.
     #[must_use]
     pub fn sorted(&self) -> Vec<&str> {

@@ -19,6 +19,13 @@ pub fn time_text(at: Millis) -> String {
     }
 }
 
+/// The time that an RFC 3339 text names, cut to the millisecond; none where it names none from 1970 on.
+#[must_use]
+pub fn time_of(text: &str) -> Option<Millis> {
+    let time = text.parse::<jiff::Timestamp>().ok()?;
+    u64::try_from(time.as_millisecond()).ok().map(Millis)
+}
+
 /// How long ago something was, in its largest unit.
 #[must_use]
 pub fn age_text(ms: u64) -> String {

@@ -4,8 +4,8 @@
 use super::sentence::{About, event_sentence, refusal_sentence, rotate_command, time_text, who};
 use crate::limits;
 use crate::pairing::{
-    ConnectionRefused, Device, DeviceId, Event, Grant, Millis, PairingExpired, Policy, Reason, Record, Refusal, Registry,
-    Request, RequestId, Role, Source, what_is_needed,
+    ConnectionRefused, Device, DeviceId, Event, Grant, Millis, PairingExpired, PairingNeed, Policy, Reason, Record, Refusal,
+    Registry, Request, RequestId, Role, Source, resting_rules, what_is_needed,
 };
 
 /// Where a device is.
@@ -40,11 +40,12 @@ pub fn why(
     let mut sentences = vec![];
     let mut next = None;
     for request in &waiting {
-        sentences.push(pending(registry, request));
+        sentences.push(told(registry, request, history));
         next = next.or_else(|| Some(format!("openclaw devices approve {}", request.id)));
     }
     for request in &waiting {
         sentences.push(asked_for(policy, request));
+        sentences.extend(told_otherwise(registry, request, history));
         if request.reason == Reason::NotPaired {
             sentences.extend(last_source(history).and_then(|source| remote(policy, source)));
         }
@@ -77,11 +78,41 @@ pub fn why(
     (!sentences.is_empty()).then_some(Why { device: id, state, request, sentences, next })
 }
 
+/// What a waiting request says to its device, with the rule that would have spared a person and rests, if its last attempt met one.
+fn told(registry: &Registry, request: &Request, history: &[Record]) -> String {
+    let met = last_attempt(request, history).and_then(|(_, need)| need.rests);
+    let rests = met.filter(|met| resting_rules(registry).iter().any(|(rule, _)| rule == met));
+    sentence(request, PairingNeed { rests, ..what_is_needed(registry, request) })
+}
+
+/// What the last attempt was told that named this request, where that was something else: it may have asked for less, or something
+/// came between.
+fn told_otherwise(registry: &Registry, request: &Request, history: &[Record]) -> Option<String> {
+    let (record, need) = last_attempt(request, history)?;
+    let is_the_same = sentence(request, need.clone()) == told(registry, request, history);
+    (!is_the_same).then(|| said_at(record))
+}
+
+fn last_attempt<'a>(request: &Request, history: &'a [Record]) -> Option<(&'a Record, &'a PairingNeed)> {
+    history.iter().find_map(|record| match &record.event {
+        Event::ConnectionRefused(ConnectionRefused { refusal: Refusal::PairingRequired(need), .. })
+            if need.request == request.id =>
+        {
+            Some((record, need))
+        }
+        _ => None,
+    })
+}
+
 /// What a waiting request says to its device, to those who list it and in the log.
 #[must_use]
 pub fn pending(registry: &Registry, request: &Request) -> String {
+    sentence(request, what_is_needed(registry, request))
+}
+
+fn sentence(request: &Request, need: PairingNeed) -> String {
     let about = About { device: Some(&request.device), role: Some(request.role), request: None };
-    refusal_sentence(&Refusal::PairingRequired(what_is_needed(registry, request)), about)
+    refusal_sentence(&Refusal::PairingRequired(need), about)
 }
 
 fn asked_for(policy: &Policy, request: &Request) -> String {

@@ -372,7 +372,7 @@ pub fn approved_before(actor: &crate::pairing::Actor, at: crate::pairing::Millis
     format!("already approved at {} by {}", views::time_text(at), views::who(actor))
 }
 
-fn scopes(set: &ScopeSet) -> Value {
+pub(super) fn scopes(set: &ScopeSet) -> Value {
     set.iter().collect::<Vec<_>>().into()
 }
 

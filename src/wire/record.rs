@@ -204,7 +204,7 @@ fn role_grant(grant: &RoleGrant) -> Value {
     json!({ "role": grant.role.as_str(), "scopes": scopes(&grant.scopes) })
 }
 
-fn actor(actor: &Actor) -> Value {
+pub(super) fn actor(actor: &Actor) -> Value {
     match actor {
         Actor::Peer => json!({ "number": 0 }),
         Actor::Device { device, scopes: held } => {
@@ -357,7 +357,7 @@ fn text(text: Option<&String>) -> Option<Value> {
 }
 
 /// An object of the members that are there.
-fn members<const N: usize>(members: [(&'static str, Option<Value>); N]) -> Value {
+pub(super) fn members<const N: usize>(members: [(&'static str, Option<Value>); N]) -> Value {
     let there = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(there.collect::<Map<_, _>>())
 }

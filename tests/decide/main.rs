@@ -10,12 +10,15 @@ mod codes;
 mod conditions;
 mod connects;
 mod described;
+mod inquiries;
 mod nodes;
 mod owners;
 mod policy;
 mod requests;
 mod sight;
 mod tokens;
+mod told;
+mod warrants;
 
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{

@@ -84,7 +84,7 @@ fn told() -> (World, [(&'static str, Actor); 7]) {
     (world, std::array::from_fn(|_| actors.next().expect("seven")))
 }
 
-fn imported(n: u8) -> Profile {
+pub(super) fn imported(n: u8) -> Profile {
     Profile {
         device: device(n),
         key: key(n),

@@ -212,6 +212,8 @@ const TABLE: &[(&str, Row)] = &[
     ("status", Row::Tells(|_| json!({}), &["operator.read"])),
     ("system-presence", Row::Tells(|_| json!({}), &["operator.read"])),
     ("logs.tail", Row::Tells(|_| json!({ "limit": 5_000, "maxBytes": 1_000_000 }), &["operator.read"])),
+    ("audit.events", Row::Tells(|_| json!({}), &["operator.read"])),
+    ("audit.warrants", Row::Tells(|others| json!({ "deviceId": others.device }), &[])),
     ("device.pair.list", Row::Tells(|_| json!({}), &["operator.pairing"])),
     ("device.pair.why", Row::Tells(|others| json!({ "about": others.device }), &[])),
     ("node.list", Row::Tells(|_| json!({}), &["operator.read"])),
@@ -298,14 +300,53 @@ async fn x34_whatever_is_asked_tells_of_others_no_more_than_a_list_does() {
         assert!(secrets.iter().all(|secret| !pushed.contains(secret)), "{caller} is pushed {pushed}");
     }
     // There was something to be told.
-    for (method, secret) in
-        [("device.pair.list", 0), ("device.pair.list", 1), ("logs.tail", 3), ("system-presence", 0), ("owner.acts", 5)]
-    {
+    for (method, secret) in [
+        ("device.pair.list", 0),
+        ("device.pair.list", 1),
+        ("logs.tail", 3),
+        ("audit.events", 1),
+        ("system-presence", 0),
+        ("owner.acts", 5),
+    ] {
         let row = TABLE.iter().find(|(name, _)| *name == method).map(|(_, row)| row);
         let Some(Row::Tells(params, _)) = row else { panic!("{method} tells") };
         let told = admin.get(method, params(&others)).await.to_string();
         assert!(told.contains(&secrets[secret]), "{method}: {told}");
     }
+}
+
+/// A reader is told how it came to what it holds, but not by which other device, nor what that one rests on.
+#[tokio::test]
+async fn x34_a_warrant_names_another_device_to_nobody_but_who_may_see_it() {
+    let gateway = Running::start().await;
+    let (reader, approver) = (Device::new(1), Device::new(2));
+    let (mut admin, _) = gateway.admit(&approver.asks(ADMIN)).await;
+    let request = gateway.request(&reader.asks(READ).remote()).await;
+    admin.get("device.pair.approve", json!({ "requestId": request })).await;
+    let (mut socket, _) = gateway.admit(&reader.asks(READ).remote()).await;
+
+    let asked = json!({ "deviceId": reader.id() });
+    let told = socket.get("audit.warrants", asked.clone()).await;
+    let warrant = &told["holds"][0]["warrant"];
+    assert!(text(&warrant["message"]).starts_with("approved by another device at "), "{told}");
+    assert_eq!((&warrant["request"], &warrant["root"], warrant.get("authority")), (&json!(request), &json!("policy"), None));
+    assert!(!told.to_string().contains(&approver.id()) && warrant.get("actor").is_none(), "{told}");
+    let own = socket.get("audit.events", json!({ "about": reader.id() })).await;
+    let names: Vec<_> = own["events"].as_array().expect("events").iter().map(|event| text(&event["event"])).collect();
+    assert_eq!(names, ["PairingRequested", "ConnectionRefused", "PairingApproved", "TokenIssued", "ConnectionAdmitted"]);
+    let detailed = own["events"].as_array().expect("events").iter().find(|event| event.get("fields").is_some());
+    assert_eq!(detailed, None, "no more than a log tells");
+    let of_another = socket.denied("audit.warrants", json!({ "deviceId": approver.id() })).await;
+    assert_eq!(of_another["message"], "unknown deviceId");
+    assert_eq!(socket.get("audit.events", json!({ "about": approver.id() })).await["events"], json!([]));
+
+    let told = admin.get("audit.warrants", asked).await;
+    let warrant = &told["holds"][0]["warrant"];
+    assert_eq!(warrant["actor"]["device"], json!(approver.id()), "{told}");
+    assert_eq!(
+        (&warrant["authority"]["act"], &warrant["authority"]["authority"]["act"]),
+        (&json!("first pairing"), &json!("first policy"))
+    );
 }
 
 /// How much of an address is kept is the owner's to say. Nothing is decided otherwise for it, and nothing else is written down.

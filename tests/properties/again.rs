@@ -1,61 +1,77 @@
-//! History decided again: each record says all that its decision depended on and the records before it do not.
+//! History decided again: each record says all that its decision depended on and the records before it do not. And a policy tried on
+//! history: it finds what would differ, and nothing else.
 
 use std::collections::BTreeMap;
 
 use openclaw_pairing::pairing::{
-    Actor, Address, Attempt, Command, CommandName, CommandRefused, Context, Description, DeviceId, Digest, Event, Issue, Mint,
-    Outcome, PublicKey, Record, Refusal, Registry, Role, Rule, Seq, SetupCodeId, decide,
+    Again, Answer, Command, CommandName, Context, DEFAULT_POLICY, DeviceId, Digest, Event, Issue, Mint, Outcome, Policy, Reason,
+    Record, Refusal, Registry, Role, Rule, ScopeSet, Seq, Simulation, decide,
 };
 
-use crate::every_story;
-use crate::support::given::NO_REQUEST;
-use crate::support::story::{Strictness, place};
+use crate::support::given::{self, NO_REQUEST, World, exec, owner, scopes, visit};
+use crate::support::story::{Act, Step, Story, Strictness, place};
+use crate::{every_story, hold, policies, stories};
 
-/// Answers with what is on record.
-pub(crate) struct Recorded(BTreeMap<Role, Issue>);
+/// Issues nothing.
+pub(crate) struct NoIssue;
 
-impl Recorded {
-    pub(crate) fn none() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl Mint for Recorded {
-    fn mint(&self, _: &DeviceId, role: Role) -> Option<Issue> {
-        self.0.get(&role).copied()
+impl Mint for NoIssue {
+    fn mint(&self, _: &DeviceId, _: Role) -> Option<Issue> {
+        None
     }
 }
 
 #[test]
-fn each_attempt_record_decided_again_from_its_own_fields_gives_the_same_outcome() {
+fn each_record_decided_again_from_its_own_fields_gives_the_same_outcome() {
     every_story(|played| {
-        let records = &played.world.records;
-        let states = states(records);
-        for step in played.steps.iter().filter(|step| !step.records.is_empty()) {
-            let place = step.records.end - 1;
-            let attempt = match &records[place].event {
-                Event::ConnectionAdmitted(event) => &event.attempt,
-                Event::ConnectionRefused(event) => &event.attempt,
-                Event::CommandRefused(event) => {
-                    // On which line a policy was wrong, nothing tells that is kept.
-                    let told = refused_again(&states[place], &records[place], event);
-                    assert!(
-                        told == step.outcome || (is_bad_policy(&told) && is_bad_policy(&step.outcome)),
-                        "{event:?}: {told:?}"
-                    );
-                    continue;
+        let mut again = Again::default();
+        let mut records = played.world.records.iter();
+        let begun = played.steps.first().map_or(records.len(), |step| step.records.start);
+        records.by_ref().take(begun).for_each(|record| assert_eq!(again.pass(record, None), None));
+        for step in &played.steps {
+            let own = records.by_ref().take(step.records.len());
+            let decided: Vec<_> = own.filter_map(|record| Some((record, again.pass(record, None)?))).collect();
+            assert!(!decided.is_empty() || !is_told(step), "{step:?}");
+            for (record, decided) in &decided {
+                let told = decided.again.outcome.clone();
+                assert!(!decided.then.differs(&Answer::of(decided.again.clone())), "{record:?}: {told:?}");
+                if is_one_by_one(&step.command) {
+                    assert_eq!(told_once(told), told_once(step.outcome.clone()), "{record:?}");
                 }
-                _ => {
-                    if let Some(told) = done_again(&states[place], &records[place]) {
-                        assert_eq!(told, step.outcome, "{:?}", records[place].event);
-                    }
-                    continue;
+                if let [(_, event)] = &*decided.again.events
+                    && !matches!(record.event, Event::ConnectionAdmitted(_) | Event::ConnectionRefused(_))
+                    && step.records.len() == 1
+                {
+                    let is_refused = matches!(record.event, Event::CommandRefused(_));
+                    assert!(is_refused || *event == record.event, "{event:?} for {record:?}");
                 }
-            };
-            let told = decided_again(&states, records, place, attempt);
-            assert_eq!(told_once(told), told_once(step.outcome.clone()), "{attempt:?}");
+            }
+            if let (Command::ApplyPolicy { .. }, Outcome::Refused(refusal)) = (&step.command, &step.outcome) {
+                assert_eq!(refused_again(step, refusal), **refusal);
+            }
         }
+        assert_eq!(again.registry().digest(), played.world.registry.digest());
     });
+}
+
+/// Whether the records of a step tell of it, in a way that depends on a policy.
+fn is_told(step: &Step) -> bool {
+    let is_shared = matches!(step.actor, openclaw_pairing::pairing::Actor::SharedSecret { .. });
+    let is_refused = matches!(step.outcome, Outcome::Refused(_));
+    let is_kind = match &step.command {
+        Command::Remove { .. } | Command::Revoke { .. } => is_shared || is_refused,
+        // Nobody's text is kept that was not applied.
+        Command::ApplyPolicy { .. } => !is_refused,
+        // All may have been over.
+        Command::RejectFrom { .. } | Command::Close { .. } | Command::Expire | Command::Start(_) => false,
+        _ => true,
+    };
+    is_kind && !step.records.is_empty()
+}
+
+/// Whether all that it leads to is told by one record.
+fn is_one_by_one(command: &Command) -> bool {
+    !matches!(command, Command::RejectFrom { .. } | Command::Remove { .. } | Command::Revoke { .. })
 }
 
 /// What is told again to who shows a code again is on record already, and is not told from the record of this attempt.
@@ -68,146 +84,157 @@ fn told_once(mut outcome: Outcome) -> Outcome {
     outcome
 }
 
-/// What the records before each one fold to.
-fn states(records: &[Record]) -> Vec<Registry> {
-    let mut states = vec![Registry::default()];
-    for record in records {
-        let mut next = states[states.len() - 1].clone();
-        next.apply(record);
-        states.push(next);
-    }
-    states
-}
-
-/// Decides an attempt again, by records alone. Those right before it by the same peer, or by rules, are what it led to.
-fn decided_again(states: &[Registry], records: &[Record], place: usize, attempt: &Attempt) -> Outcome {
-    let led_to = |record: &&Record| {
-        let is_led_to = matches!(record.event, Event::PairingRequested(_) | Event::SetupCodeSpent(_));
-        let by_peer = record.actor == Actor::Peer && is_led_to;
-        by_peer || matches!(record.actor, Actor::Rule(_))
-    };
-    let count = records[..place].iter().rev().take_while(led_to).count();
-    let own = &records[place - count..place];
-    let registry = &states[place - count];
-    let (mut requests, mut issues, mut code) = (vec![], BTreeMap::new(), None);
-    for record in own {
-        match &record.event {
-            Event::PairingRequested(event) => requests.push(event.request.0),
-            Event::TokenIssued(event) => drop(issues.insert(event.role, event.issue)),
-            Event::SetupCodeSpent(event) => code = Some(event.code),
-            _ => {}
-        }
-    }
-    let id = |place: usize| requests.get(place).copied().unwrap_or(NO_REQUEST.0);
-    let mut attempt = attempt.clone();
-    if let (Some(ask), Some(proof)) = (&mut attempt.ask, &attempt.proof) {
-        let like = ask.described.like.take();
-        if let Some(seq) = like {
-            ask.described.here = Some(Box::new(said_in(&records[..place], seq, &proof.device)));
-        }
-    }
-    // The key is only ever written down, never judged, so any will do.
-    let command = Command::Connect { attempt: Box::new(attempt), key: Some(PublicKey([0; 32])), code };
-    let mint = Recorded(issues);
-    let context = Context { actor: Actor::Peer, now: records[place].at, ids: [id(0), id(1)], mint: &mint };
-    decide(registry, registry.policy(), command, &context).outcome
-}
-
-/// A command that one record tells of, told again from it. Those that several tell of are held by the model.
-fn done_again(registry: &Registry, record: &Record) -> Option<Outcome> {
-    let Record { at, actor, event, .. } = record;
-    let mut id = NO_REQUEST.0;
-    let command = match event {
-        Event::PolicyChanged(event) => Command::ApplyPolicy { text: event.policy.clone() },
-        Event::RuleArmed(event) => Command::ArmRule { rule: event.rule },
-        Event::OwnerActsSeen(event) => Command::MarkSeen { through: event.through },
-        Event::SetupCodeRevoked(event) => Command::RevokeSetupCode { code: event.code },
-        Event::SetupCodeCreated(event) => {
-            id = event.code.0;
-            let (grants, digest, lives_ms) = (event.grants.clone(), event.digest, event.expires.since(*at));
-            Command::CreateSetupCode { grants, digest, lives_ms, label: event.label.clone() }
-        }
-        Event::DeviceRenamed(event) => Command::Rename { device: event.device, label: event.label.clone() },
-        _ => return None,
-    };
-    let context = Context { actor: actor.clone(), now: *at, ids: [id; 2], mint: &Recorded::none() };
-    let decision = decide(registry, registry.policy(), command, &context);
-    assert_eq!(decision.events, [(actor.clone(), event.clone())]);
-    Some(decision.outcome)
-}
-
-/// What the record that an attempt points to says of the same device.
-fn said_in(records: &[Record], seq: Seq, id: &DeviceId) -> Description {
-    let record = records.iter().find(|record| record.seq == seq).expect("an earlier record");
-    let (device, described) = match &record.event {
-        Event::PairingRequested(event) => (event.device, &event.ask.described),
-        Event::ConnectionAdmitted(event) => said(&event.attempt),
-        Event::ConnectionRefused(event) => said(&event.attempt),
-        other => panic!("{} describes nobody", other.name()),
-    };
-    assert_eq!(&device, id, "its own words");
-    *described.here.clone().expect("the words themselves, not another pointer")
-}
-
-fn said(attempt: &Attempt) -> (DeviceId, &openclaw_pairing::pairing::Described) {
-    (attempt.proof.expect("a device").device, &attempt.ask.as_ref().expect("an ask").described)
-}
-
-fn refused_again(registry: &Registry, record: &Record, event: &CommandRefused) -> Outcome {
-    let (request, device, role) = (event.request, event.device, event.role);
-    let command = match event.command {
-        CommandName::Approve => Command::Approve { request: request.expect("a request") },
-        CommandName::Reject => Command::Reject { request: request.expect("a request") },
-        CommandName::Remove => Command::Remove { device: device.expect("a device"), with_approved: false },
-        CommandName::Rotate => {
-            let (device, role) = (device.expect("a device"), role.expect("a role"));
-            Command::Rotate { device, role, scopes: event.scopes.clone() }
-        }
-        CommandName::Revoke => {
-            Command::Revoke { device: device.expect("a device"), role: role.expect("a role"), with_approved: false }
-        }
-        // No answer depends on the name, nor on the address.
-        CommandName::Rename => Command::Rename { device: device.expect("a device"), label: String::new() },
-        CommandName::Ask => Command::Ask { scopes: event.scopes.clone().expect("scopes"), address: anywhere() },
-        CommandName::RejectFrom => Command::RejectFrom { address: anywhere() },
-        CommandName::MarkSeen => Command::MarkSeen { through: Seq(1) },
-        // What a code would give does not matter, nor which one is not known.
-        CommandName::RevokeSetupCode => Command::RevokeSetupCode { code: SetupCodeId([0; 16]) },
-        CommandName::CreateSetupCode => {
-            Command::CreateSetupCode { grants: vec![], digest: Digest([0; 32]), lives_ms: 0, label: None }
-        }
-        CommandName::ArmRule => {
-            let rule = match &event.refusal {
-                Refusal::LoosensPolicy { keys } => Rule::from_text(keys).expect("a rule"),
-                _ => Rule::LocalUpgrade,
-            };
-            Command::ArmRule { rule }
-        }
-        CommandName::Undo | CommandName::Succeed | CommandName::Import | CommandName::AcceptRollback => {
-            panic!("no story tries to {}", event.command)
-        }
-        CommandName::ApplyPolicy => Command::ApplyPolicy { text: refused_policy(registry, &event.refusal) },
-    };
-    let Record { actor, at, .. } = record;
-    let context = Context { actor: actor.clone(), now: *at, ids: [NO_REQUEST.0; 2], mint: &Recorded::none() };
-    decide(registry, registry.policy(), command, &context).outcome
-}
-
-fn is_bad_policy(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Refused(refusal) if matches!(**refusal, Refusal::BadPolicy { .. }))
-}
-
-fn anywhere() -> Address {
-    std::net::IpAddr::from([192, 0, 2, 1]).into()
-}
-
-/// A policy that is refused alike: what is told of the one that was is in which keys it was looser.
-fn refused_policy(registry: &Registry, refusal: &Refusal) -> String {
+/// What is answered to a policy that is refused alike: all that is told of the one that was is in which keys it was looser.
+fn refused_again(step: &Step, refusal: &Refusal) -> Refusal {
     let keys: Vec<_> = match refusal {
         Refusal::LoosensPolicy { keys } => keys.split(", ").collect(),
-        Refusal::BadPolicy { .. } => return "{ version: 1, localCli: true }".to_owned(),
+        // On which line a policy was wrong, nothing tells that is kept.
+        Refusal::BadPolicy { .. } => return refusal.clone(),
         _ => vec!["ownerActsFromExec"],
     };
     let ranks: Vec<_> = keys.into_iter().map(|key| (place(key), 0)).collect();
-    Strictness::of(registry.policy_text().expect("a policy")).with(&ranks).text()
+    let text = Strictness::of(step.before.policy_text().expect("a policy")).with(&ranks).text();
+    let context = Context { actor: step.actor.clone(), now: step.now, ids: [NO_REQUEST.0; 2], mint: &NoIssue };
+    match decide(&step.before, step.before.policy(), Command::ApplyPolicy { text }, &context).outcome {
+        Outcome::Refused(refusal) => *refusal,
+        other => panic!("refused expected, not {other:?}"),
+    }
+}
+
+/// One ask stands for what it asked itself, not for what its request shows of the one before.
+#[test]
+fn an_ask_that_supersedes_another_is_decided_again_for_what_could_be_asked_then() {
+    let mut world = World::new();
+    let actor = world.pair(1, "read");
+    let ask = |names: &str| Command::Ask { scopes: scopes(names), address: given::address(203, 1) };
+    world.tell(actor.clone(), ask("write"));
+    let text = r#"{ version: 1, ceilings: [{ scopes: ["operator.read", "operator.approvals"] }] }"#;
+    world.tell(owner(), Command::ApplyPolicy { text: text.to_owned() });
+    let told = world.tell(actor, ask("approvals"));
+    assert!(matches!(told.outcome, Outcome::Asked { .. }), "{told:?}");
+    let mut again = Again::default();
+    let last = world.records.iter().filter_map(|record| again.pass(record, None)).last().expect("a decision");
+    assert_eq!(last.again.outcome, told.outcome);
+}
+
+/// What a connect led to is not known yet when it is decided, whatever else happens to end at that moment.
+#[test]
+fn a_connect_is_decided_again_on_what_was_before_all_that_it_led_to() {
+    let mut world = World::under(r#"{ version: 1, nodeCommands: { linux: ["camera"] } }"#);
+    let node = |platform: &str| visit(1).node().platform(platform);
+    world.grant(&node("linux 6"));
+    world.connect(&node("linux 6").offers(&["camera"])).admission();
+    world.wait(600);
+    let told = world.connect(&node("linux 7").offers(&["camera"]));
+    assert_eq!(told.names(), ["DeviceMetadataChanged", "PairingExpired", "PairingRequested", "ConnectionAdmitted"]);
+    let told = tried(r#"{ version: 1, nodeCommands: { linux: ["camera"] }, metadata: "exact" }"#, &world.records);
+    let differing: Vec<_> = told.differences().iter().map(|(seq, difference)| (*seq, &difference.now)).collect();
+    let [(seq, Answer::Refused(refusal))] = &*differing else { panic!("{differing:?}") };
+    let Refusal::PairingRequired(need) = &**refusal else { panic!("{refusal:?}") };
+    assert_eq!((*seq, need.reason), (world.registry.head(), Reason::MetadataUpgrade));
+}
+
+// --- a policy tried on history ------------------------------------------------------------------------------------
+
+/// A story under one policy from its beginning to its end.
+fn without_a_change(mut story: Story) -> Story {
+    story.acts.retain(|act| !matches!(act, Act::Apply { .. }));
+    story
+}
+
+fn tried(policy: &str, records: &[Record]) -> Simulation {
+    let mut simulation = Simulation::new(Policy::parse(policy).expect("a policy"), Registry::default());
+    records.iter().for_each(|record| simulation.pass(record));
+    simulation
+}
+
+#[test]
+fn simulate_under_the_present_policy_finds_no_difference_for_any_history() {
+    hold(&stories(), |story| {
+        let story = without_a_change(story);
+        let records = story.play().world.records;
+        let simulation = tried(&story.policy.text(), &records);
+        assert!(simulation.differences().is_empty(), "{:?}", simulation.differences());
+        let tells = |record: &&Record| matches!(record.event, Event::ConnectionAdmitted(_) | Event::ConnectionRefused(_));
+        let attempts = records.iter().filter(tells).count();
+        assert!(simulation.decided() >= u64::try_from(attempts).expect("few"));
+    });
+}
+
+#[test]
+fn simulate_of_a_stricter_policy_only_turns_admissions_into_refusals_or_gives_fewer_scopes() {
+    let mut seen = BTreeMap::new();
+    let seen = std::cell::RefCell::new(&mut seen);
+    hold(&(stories(), policies()), |(story, other)| {
+        let story = without_a_change(story);
+        let (strict, loose) = story.policy.ordered(other);
+        let records = story.play().world.records;
+        for (seq, difference) in tried(&strict.text(), &records).differences() {
+            assert!(is_within(&difference.now, &difference.then), "{seq}: {difference:?}");
+            *seen.borrow_mut().entry(difference.command.map(CommandName::as_str)).or_insert(0) += 1;
+        }
+        // As loose as both in every key may not go together.
+        if loose.loosened_by(story.policy).is_empty() {
+            for (seq, difference) in tried(&loose.text(), &records).differences() {
+                assert!(is_within(&difference.then, &difference.now), "{seq}: {difference:?}");
+            }
+        }
+    });
+    let (seen, whole) = (seen.into_inner(), std::env::var_os("PAIRING_SEED").is_none());
+    for of in [None, Some(CommandName::Approve), Some(CommandName::Rotate), Some(CommandName::CreateSetupCode)] {
+        assert!(!whole || seen.contains_key(&of.map(CommandName::as_str)), "{of:?} never differs: {seen:?}");
+    }
+}
+
+#[test]
+fn what_was_refused_from_an_agents_shell_would_be_done_where_a_policy_takes_it() {
+    let mut world = World::new();
+    world.pair(1, "read");
+    let asks = world.connect(&visit(2).asks("read")).request();
+    let begun = world.registry.head();
+    world.approve(exec(), asks);
+    world.rotate(exec(), 1, Some("read write"));
+    world.tell(
+        exec(),
+        Command::ApplyPolicy {
+            text: "{ version: 1, metadata: \"family\", localUpgrade: { scopes: [\"operator.read\"] } }".to_owned(),
+        },
+    );
+    world.tell(exec(), Command::ArmRule { rule: Rule::LocalFirstPairing });
+    world.tell(exec(), Command::MarkSeen { through: begun });
+    world.tell(exec(), Command::CreateSetupCode { grants: vec![], digest: Digest([7; 32]), lives_ms: 0, label: None });
+    world.tell(exec(), Command::Import { devices: vec![] });
+    let told = tried("{ version: 1, ownerActsFromExec: true }", &world.records);
+    let told = told.differences();
+    assert_eq!(told.keys().copied().collect::<Vec<_>>(), (begun.0 + 1..begun.0 + 8).map(Seq).collect::<Vec<_>>());
+    for difference in told.values() {
+        assert_eq!(difference.then, Answer::Refused(Box::new(Refusal::FromExecShell)));
+        assert!(matches!(difference.now, Answer::Done { .. }), "{difference:?}");
+    }
+    // And what was done where one took it would be refused where another does not.
+    let mut world = World::under("{ version: 1, ownerActsFromExec: true }");
+    let asks = world.connect(&visit(2).asks("read")).request();
+    world.approve(exec(), asks);
+    let approved = world.registry.head();
+    let told = tried(DEFAULT_POLICY, &world.records);
+    let differences = told.differences();
+    assert!(differences.values().all(|difference| difference.now == Answer::Refused(Box::new(Refusal::FromExecShell))));
+    assert_eq!(differences.keys().copied().collect::<Vec<_>>(), [Seq(approved.0 - 1)], "the approval, not the token behind it");
+}
+
+/// Whether an answer gives no more than another.
+fn is_within(less: &Answer, more: &Answer) -> bool {
+    let all_within = |less: &BTreeMap<Role, ScopeSet>, more: &BTreeMap<Role, ScopeSet>| {
+        less.iter().all(|(role, scopes)| more.get(role).is_some_and(|more| more.covers(*role, scopes)))
+    };
+    match (less, more) {
+        (Answer::Refused(_), _) => true,
+        (_, Answer::Refused(_)) => false,
+        (Answer::Admitted { scopes, gains, .. }, Answer::Admitted { scopes: more, gains: more_gains, .. }) => {
+            let is_covered = Role::ALL.iter().all(|role| more.covers(*role, scopes));
+            is_covered && all_within(gains, more_gains)
+        }
+        (Answer::Done { gains }, Answer::Done { gains: more }) => all_within(gains, more),
+        _ => false,
+    }
 }

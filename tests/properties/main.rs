@@ -8,14 +8,16 @@ mod machine;
 mod model;
 mod order;
 mod owner;
+mod past;
 #[path = "../support/mod.rs"]
 mod support;
+mod warrants;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;
 
-use again::Recorded;
+use again::NoIssue;
 use openclaw_pairing::journal::codec;
 use openclaw_pairing::pairing::{
     Act as Through, Actor, Admission, Attempt, Command, Context, DeviceId, Digest, Event, KnownScope, Millis, Outcome, Policy,
@@ -631,7 +633,7 @@ fn decide_has_an_answer_to_every_command_on_every_registry() {
             ];
             let policies = [Policy::closed(), (**world.registry.policy()).clone()];
             for policy in policies {
-                let context = Context { actor: owner(), now: world.now, ids: [NO_REQUEST.0; 2], mint: &Recorded::none() };
+                let context = Context { actor: owner(), now: world.now, ids: [NO_REQUEST.0; 2], mint: &NoIssue };
                 let _ = decide(&world.registry, &policy, command.clone(), &context);
             }
             let told = world.tell(actors[usize::from(bits) % actors.len()].clone(), command);

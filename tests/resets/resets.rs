@@ -52,6 +52,8 @@ async fn after_an_update_everyone_who_asks_for_more_is_let_in_by_one_command() {
     assert_snapshot!("update_doctor", masked(&real, &said, &names));
     let why = real.cli(&["devices", "why", &phone.id()]).await;
     assert_snapshot!("update_why", masked(&real, &why, &names));
+    let audit = real.cli(&["audit", "--device", &phone.id()]).await;
+    assert_snapshot!("update_audit", masked(&real, &audit, &names));
     let commands = follow(&real).await;
     assert_eq!(commands.len(), 1, "{commands:?}");
     for (device, token) in devices.iter().zip(&tokens) {
@@ -84,6 +86,8 @@ async fn after_a_reinstall_that_keeps_the_state_nobody_is_out() {
     assert_snapshot!("reinstall_doctor", masked(&real, &said, &[]));
     let why = real.cli(&["devices", "why", &phone.id()]).await;
     assert_snapshot!("reinstall_why", masked(&real, &why, &[(&laptop, "laptop"), (&phone, "phone")]));
+    let audit = real.cli(&["audit", "--device", &phone.id()]).await;
+    assert_snapshot!("reinstall_audit", masked(&real, &audit, &[(&laptop, "laptop"), (&phone, "phone")]));
     assert!(follow(&real).await.is_empty());
     gateway.stop();
 }
@@ -125,6 +129,8 @@ async fn after_identity_and_devices_were_deleted_the_command_line_gets_its_place
     let [old, new] = [0, 1].map(|n| text(&found["devices"][n]).to_owned());
     let why = real.cli(&["devices", "why", &new]).await.done();
     assert_snapshot!("deleted_why", masked(&real, &why, &[]));
+    let audit = real.cli(&["audit", "--device", &new]).await;
+    assert_snapshot!("deleted_audit", masked(&real, &audit, &[]));
     let request = refused.err.split("openclaw devices approve ").nth(1).and_then(|rest| rest.split([' ', '\n']).next());
     let request = request.expect("a request");
     assert_eq!(found["command"], json!(format!("openclaw recover --succeed {old} --request {request}")));
@@ -169,6 +175,8 @@ async fn after_the_secret_the_mode_or_the_bind_changed_it_is_told_and_paired_dev
         assert_snapshot!(format!("changed_{name}_doctor"), masked(&real, &said, &names));
         let why = real.cli(&["devices", "why", &phone.id()]).await;
         assert_snapshot!(format!("changed_{name}_why"), masked(&real, &why, &names));
+        let audit = real.cli(&["audit", "--device", &phone.id()]).await;
+        assert_snapshot!(format!("changed_{name}_audit"), masked(&real, &audit, &names));
         assert_eq!(follow(&real).await.len(), 1);
         // As OpenClaw's clients do when they are told that they may.
         for (device, token) in [&laptop, &phone].into_iter().zip(&tokens) {

@@ -6,7 +6,6 @@ use openclaw_pairing::pairing::{Actor, Rule};
 use serde_json::{Value, json};
 
 use crate::client::{Ask, Device, READ, text};
-use crate::waiting::waits;
 use crate::world::{World, is, needs_a_person};
 
 /// The default, but that any other platform or family asks a person.
@@ -67,7 +66,17 @@ async fn s18_a_point_release_is_recorded_and_under_strict_pins_one_request_is_ma
     expected["platform"] = "macOS 26.4.0".into();
     assert_eq!(without_times(world.device(&device)), without_times(expected), "only the pin");
     world.gateway.admit(&mac(&device, "macOS 26.4.0")).await;
-    waits("S18", "policy simulate from strict to default lists exactly those refusals");
+
+    let told = world.owner(&["policy", "simulate", "--preset", "default", "--json"]).await.done().json();
+    assert_eq!(told["differing"], 941, "exactly those refusals: {}", told["byDevice"]);
+    for difference in told["differences"].as_array().expect("differences") {
+        assert_eq!(difference["deviceId"], json!(device.id()), "{difference}");
+        assert_eq!(
+            (&difference["then"]["outcome"], &difference["then"]["reason"]),
+            (&json!("refused"), &json!("metadata-upgrade"))
+        );
+        assert_eq!((&difference["now"]["outcome"], &difference["now"]["rule"]), (&json!("admitted"), &json!("paired")));
+    }
 }
 
 #[tokio::test]

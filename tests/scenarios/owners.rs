@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use crate::client::{Ask, CLI, Device, PAIRING, READ, SECRET, text};
 use crate::running::is_root;
-use crate::waiting::waits;
 use crate::world::{World, by_owner, is, needs_a_person, present, run};
 
 const ORIGIN: &str = "http://box.example.test:18789";
@@ -112,7 +111,11 @@ async fn s21_behind_nat_the_browser_is_remote_and_the_owner_inside_can_approve()
             assert_eq!(list["paired"][0]["deviceId"], json!(device.id()));
             let (_, hello) = browser.connect(address, present().0).await.admitted().await;
             assert_eq!(hello["auth"]["scopes"].as_array().map(Vec::len), Some(5));
-            waits("S21", "audit B names the owner");
+            let audit = owner(&["audit", &device.id(), "--json"]).await.json();
+            let holds = audit["holds"].as_array().expect("what it holds");
+            let named =
+                |one: &&Value| one["warrant"]["actor"]["person"]["uid"] == container.user && one["warrant"]["root"] == "owner";
+            assert_eq!((holds.len(), holds.iter().filter(named).count()), (5, 5), "{audit}");
         }
     }
 }
@@ -209,6 +212,9 @@ async fn s23_an_installation_whose_only_device_cannot_approve_is_not_locked() {
         let (_, hello) = world.gateway.admit(&browser).await;
         assert_eq!(hello["auth"]["scopes"].as_array().map(Vec::len), Some(5));
         assert!(!text(&hello["auth"]["deviceToken"]).is_empty());
-        waits("S23", "audit shows for each of B's five scopes the owner as the root of authority");
+        let audit = world.owner(&["audit", &b.id(), "--json"]).await.done().json();
+        let holds = audit["holds"].as_array().expect("what it holds").iter();
+        let rooted = holds.filter(|one| one["warrant"]["root"] == "owner").map(|one| text(&one["scope"]));
+        assert_eq!(rooted.collect::<Vec<_>>(), CLI);
     }
 }

@@ -1,11 +1,10 @@
 //! What a refusal says, to whom, and that it is the same everywhere.
 
 use openclaw_pairing::pairing::{Event, Refusal};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::{ADMIN, Device, SECRET, text};
 use crate::running::{owner, records};
-use crate::waiting::waits;
 use crate::world::{AFAR, Real, World, needs_a_person, present};
 
 const READ_WRITE: &[&str] = &["operator.read", "operator.write"];
@@ -87,5 +86,12 @@ async fn s16_a_refusal_explains_itself_in_the_same_words_everywhere() {
     let pending = world.list().await["pending"].clone();
     assert_eq!((pending.as_array().map(Vec::len), &pending[0]["message"]), (Some(1), &json!(sentence)));
     assert_eq!(world.log(&["connection refused", "gateway-client", sentence]).await.len(), 1);
-    waits("S16", "audit --json filtered by R1 returns the attempt with address, client id, rule and sequence number");
+    let audit = world.owner(&["audit", "--request", &request, "--json"]).await.done().json();
+    let events = audit["events"].as_array().expect("events").iter();
+    let is_of = |event: &&Value| event["fields"]["attempt"]["client"]["id"] == "gateway-client";
+    let attempts: Vec<_> = events.filter(|event| event["event"] == "ConnectionRefused").filter(is_of).collect();
+    let (source, need) = (&attempts[0]["fields"]["attempt"]["source"], &attempts[0]["fields"]["refusal"]["need"]);
+    assert_eq!((attempts.len(), &source["claimed"]), (1, &json!(AFAR)));
+    assert_eq!((&need["reason"], &need["request"]), (&json!("scope-upgrade"), &json!(request)));
+    assert!(attempts[0]["seq"].is_u64() && text(&attempts[0]["message"]).ends_with(sentence), "{audit}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use openclaw_pairing::pairing::{Act, Command, Outcome, Role};
+use openclaw_pairing::pairing::{Act, Command, Outcome, Policy, Registry, Role, Seq, Simulation};
 use serde_json::{Value, json};
 
 use crate::client::{ADMIN, CLI, Device, PAIRING, READ, WRITE, text};
@@ -47,18 +47,12 @@ async fn s05_what_a_held_scope_implies_is_never_asked_for() {
     }
     let held_after: Vec<_> = [&c, &f].map(|device| world.device(device)).into();
     assert_eq!(held_after, held_before);
-    waits("S05", "policy simulate answers by the same implication table");
 }
 
-/// Connect, token check, approve and rotate, for every pair of sets of the five scopes.
+/// Connect, token check, approve, rotate and policy simulate, for every pair of sets of the five scopes.
 #[test]
 fn s05_the_same_table_answers_everywhere() {
-    let sets: Vec<String> = (0_u8..32)
-        .map(|bits| {
-            let picked = given::ALL.split(' ').enumerate().filter(|(place, _)| bits & (1 << place) != 0);
-            picked.map(|(_, name)| name).collect::<Vec<_>>().join(" ")
-        })
-        .collect();
+    let sets = sets();
     let mut world = given::World::new();
     for (n, held) in (1..).zip(&sets) {
         world.pair(n, held);
@@ -83,6 +77,38 @@ fn s05_the_same_table_answers_everywhere() {
             assert_eq!(approved, covered, "{held:?} holds");
         }
     }
+}
+
+/// Whoever holds everything asks for each of these sets; under a ceiling of each of them, those would be refused that it does not cover.
+#[test]
+fn s05_policy_simulate_answers_by_the_same_table() {
+    let sets = sets();
+    let mut world = given::World::new();
+    world.pair(1, given::ALL);
+    let begun = world.registry.head();
+    for asked in &sets {
+        world.connect(&given::visit(1).asks(asked)).admission();
+    }
+    for ceiling in &sets {
+        let ceiling = given::scopes(ceiling);
+        let listed: Vec<_> = ceiling.iter().map(|scope| format!("{scope:?}")).collect();
+        let policy = Policy::parse(&format!("{{ version: 1, ceilings: [{{ scopes: [{}] }}] }}", listed.join(", ")));
+        let mut simulation = Simulation::new(policy.expect("a policy"), Registry::default());
+        world.records.iter().for_each(|record| simulation.pass(record));
+        let admitted: Vec<_> =
+            (begun.0 + 1..).zip(&sets).map(|(seq, _)| !simulation.differences().contains_key(&Seq(seq))).collect();
+        let covered: Vec<_> = sets.iter().map(|asked| ceiling.covers(Role::Operator, &given::scopes(asked))).collect();
+        assert_eq!(admitted, covered, "under {ceiling}");
+    }
+}
+
+/// Every set of the five scopes.
+fn sets() -> Vec<String> {
+    let set = |bits: u8| {
+        let picked = given::ALL.split(' ').enumerate().filter(|(place, _)| bits & (1 << place) != 0);
+        picked.map(|(_, name)| name).collect::<Vec<_>>().join(" ")
+    };
+    (0..32).map(set).collect()
 }
 
 fn rotates(world: &given::World, actor: &openclaw_pairing::pairing::Actor, n: u8, asked: &str) -> bool {
@@ -147,9 +173,14 @@ async fn s07_approving_a_small_request_on_a_large_grant_takes_nothing_away() {
     world.gateway.admit(&device.returns(&now, ADMIN).platform("windows").afar()).await;
     assert_eq!(world.list().await["pending"], json!([]));
     let (_, approved) = world.on_record(is!(PairingApproved)).pop().expect("an approval");
-    assert_eq!((approved.request.map(|id| id.to_string()), approved.scopes.is_empty()), (Some(request), true));
+    assert_eq!((approved.request.map(|id| id.to_string()), approved.scopes.is_empty()), (Some(request.clone()), true));
     assert_eq!(paired["platform"], "windows");
-    waits("S07", "audit shows that the request changed metadata and granted no scope");
+    let audit = world.owner(&["audit", &request]).await.done().out;
+    assert!(
+        audit.contains("(metadata-upgrade)")
+            && audit.contains(&format!("was granted no scopes as operator by device {}", admin.id())),
+        "{audit}"
+    );
 }
 
 #[tokio::test]
@@ -187,7 +218,15 @@ async fn s08_a_token_rotated_to_less_stays_narrow_and_asking_for_more_makes_one_
     let rotated = world.on_record(is!(TokenRotated));
     let told = rotated.iter().map(|(actor, event)| (by_owner(actor), event.scopes_before.len(), event.scopes.len()));
     assert_eq!(told.collect::<Vec<_>>(), [(true, 5, 1), (true, 1, 1)]);
-    waits("S08", "audit shows two TokenRotated with actor, scopes before and scopes after");
+    let audit = world.owner(&["audit", &device.id(), "--json"]).await.done().json();
+    let rotated = audit["events"].as_array().expect("events").iter().filter(|event| event["event"] == "TokenRotated");
+    let told = rotated.map(|event| {
+        let count = |key: &str| event["fields"][key].as_array().map(Vec::len);
+        (event["actor"]["person"]["uid"].is_u64(), count("scopes_before"), count("scopes"))
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(true, Some(5), Some(1)), (true, Some(1), Some(1))]);
+    let narrow = audit["holds"].as_array().expect("what it holds");
+    assert_eq!((narrow.len(), &narrow[0]["scope"]), (1, &json!("operator.read")));
 }
 
 /// The command that a narrow token's refusal names works as it stands.
@@ -230,7 +269,13 @@ async fn s09_a_rotation_beyond_what_was_approved_is_an_approval() {
     let approved: Vec<_> = records.iter().filter_map(is!(PairingApproved)).map(|(_, event)| event).collect();
     assert_eq!((approved[0].device.to_string(), approved[0].act), (c.id(), Act::Rotation));
     assert_eq!(approved[0].scopes.iter().collect::<Vec<_>>(), ADMIN);
-    waits("S09", "audit C names ADM for operator.admin");
+    let audit = world.owner(&["audit", &c.id(), "--json"]).await.done().json();
+    let holds = audit["holds"].as_array().expect("what it holds").iter();
+    let warrant = &holds.clone().find(|one| one["scope"] == "operator.admin").expect("it holds admin")["warrant"];
+    assert_eq!(
+        (&warrant["act"], &warrant["actor"]["device"], &warrant["root"]),
+        (&json!("rotation"), &json!(admin.id()), &json!("owner"))
+    );
 
     let node = ["devices", "rotate", "--device", &c.id(), "--role", "node", "--scope", "operator.read"];
     world.run(&admins, &node).await.refused(&["holds no node role"], &[]);
@@ -280,7 +325,10 @@ async fn s10_a_rotation_cannot_exceed_its_caller() {
     assert_eq!(world.count("TokenRotated"), 0);
     let refused = world.on_record(is!(CommandRefused));
     assert_eq!(refused.iter().filter(|(actor, _)| by_device(actor, &p)).count(), 3);
-    waits("S10", "the refused commands appear in audit with P as the actor");
+    let audit = world.owner(&["audit", "--actor", &p.id(), "--json"]).await.done().json();
+    let events = audit["events"].as_array().expect("events").iter().filter(|event| event["event"] == "CommandRefused");
+    let of_p = events.filter(|event| event["actor"]["device"] == json!(p.id()) && event["fields"]["command"] == "rotate");
+    assert_eq!(of_p.filter(|event| event["fields"]["device"] == json!(admin.id())).count(), 3);
     let rotated = socket.get("device.token.rotate", json!({ "deviceId": p.id(), "role": "operator" })).await;
     same(&rotated["scopes"], PAIRING);
 }
