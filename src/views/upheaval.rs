@@ -67,7 +67,7 @@ impl Aftermath {
             Event::ConfigurationChanged(event) => self.upheaval(record, setting_changed(event), false),
             Event::ConditionFound(event) => {
                 let told = event.detail.split(';').next().unwrap_or_default();
-                let what = format!("{} {}", subject(event.condition), quote(told));
+                let what = format!("it was found that {} {}", subject(event.condition), quote(told));
                 match event.condition {
                     Condition::Identity | Condition::Devices | Condition::Key | Condition::Configuration => {
                         self.upheaval(record, what, false);

@@ -51,6 +51,7 @@ fn masked(real: &Real, said: &Said, names: &[(&Device, &str)]) -> String {
         (r"\b1[78]\d{11}\b", "<ms>"),
         (r"\d+ (s|min) after", "<span> after"),
         (r"seq \d+", "seq <n>"),
+        (r"(?m)^    \d+ <time>", "    <n> <time>"),
         (r"(process|kill) \d+", "$1 <pid>"),
         (r"root on the gateway host|the owner on the gateway host \(uid \d+\)", "<owner>"),
     ];

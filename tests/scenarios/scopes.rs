@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::client::{ADMIN, CLI, Device, PAIRING, READ, WRITE, text};
 use crate::given;
-use crate::waiting::waits;
 use crate::world::{World, by_device, by_owner, is, needs_a_person};
 
 const READ_WRITE: &[&str] = &["operator.read", "operator.write"];
