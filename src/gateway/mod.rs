@@ -177,7 +177,7 @@ impl Ready {
         recorded.extend(look.recorded());
         recorded.extend(owner_channel.is_err().then(|| ("ownerChannel".to_owned(), "none".to_owned())));
         let unseen = desk.recall().await;
-        recorded.extend(unseen.as_ref().map(|(count, _)| ("ownerActsUnseen".to_owned(), count.to_string())));
+        recorded.extend(unseen.as_ref().map(|(count, _)| (GatewayStarted::UNSEEN.to_owned(), count.to_string())));
         let started = GatewayStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             key: desk.authority.key_id(),

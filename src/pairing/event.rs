@@ -794,13 +794,13 @@ pub struct GatewayStarted {
 impl GatewayStarted {
     /// The setting that is a mark of the shared secret. Marks of two token keys differ whatever the secrets are.
     pub const SECRET: &str = "secret";
-    /// What stands in the settings and says nothing of who gets in, or is told by a condition.
-    pub const BESIDE: [&str; 3] = ["configuration", "ownerActsUnseen", "ownerChannel"];
+    /// How many acts of the owner nobody said to have seen: it stands with the settings, and says nothing of who gets in.
+    pub const UNSEEN: &str = "ownerActsUnseen";
 
-    /// The value of a setting, where it has one.
+    /// The value of a setting, empty where it is not set; none where nothing is recorded of it.
     #[must_use]
     pub fn setting(&self, name: &str) -> Option<&str> {
-        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| &**value).filter(|value| !value.is_empty())
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 }
 

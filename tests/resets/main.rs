@@ -51,7 +51,9 @@ fn masked(real: &Real, said: &Said, names: &[(&Device, &str)]) -> String {
         (r"\b1[78]\d{11}\b", "<ms>"),
         (r"\d+ (s|min) after", "<span> after"),
         (r"seq \d+", "seq <n>"),
-        (r"(?m)^    \d+ <time>", "    <n> <time>"),
+        (r"(?m)^ +\d+ <time>", "    <n> <time>"),
+        // Written again within a moment, and then it is as it should be.
+        (r"Note +devices/ was gone at the start;.*\n.*\n", ""),
         (r"(process|kill) \d+", "$1 <pid>"),
         (r"root on the gateway host|the owner on the gateway host \(uid \d+\)", "<owner>"),
     ];

@@ -1,8 +1,6 @@
 //! What is found not as it should be. A condition is recorded when it is found, again only where it is found otherwise, and when
 //! it is no more.
 
-use std::collections::BTreeSet;
-
 use super::super::command::{Context, Decision};
 use super::super::event::{
     Condition, ConditionCleared, ConditionFound, ConfigurationChanged, Event, GatewayStarted, GatewayStopped,
@@ -32,31 +30,30 @@ pub(super) fn start(registry: &Registry, event: GatewayStarted, context: &Contex
     Decision::all_noted(context, [Some(event.into()), unclean].into_iter().flatten().chain(changed))
 }
 
-/// The settings that are others than at the last start, by name. Of the shared secret only that it is another: what was recorded
-/// under another key tells nothing, and whether there is one at all says the mode.
-fn changed(last: &GatewayStarted, now: &GatewayStarted) -> Vec<ConfigurationChanged> {
-    let names: BTreeSet<_> = last.settings.iter().chain(&now.settings).map(|(name, _)| name).collect();
-    let differs = |name: &&String| {
-        let (before, after) = (last.setting(name), now.setting(name));
-        let tells = **name != GatewayStarted::SECRET || last.key == now.key && before.is_some() && after.is_some();
-        before != after && tells && !GatewayStarted::BESIDE.contains(&&***name)
-    };
-    let value = |name: &str, value: Option<&str>| {
-        value.map(|value| if name == GatewayStarted::SECRET { "set".to_owned() } else { value.to_owned() })
-    };
-    let event = |name: &String| ConfigurationChanged {
-        key: name.clone(),
-        before: value(name, last.setting(name)),
-        after: value(name, now.setting(name)),
-    };
-    names.into_iter().filter(differs).map(event).collect()
-}
-
 /// Notes a stop. Being in order, it ends what the last one was not.
 pub(super) fn stop(registry: &Registry, event: GatewayStopped, context: &Context<'_>) -> Decision {
     let condition = Condition::UncleanStop;
     let cleared = registry.condition(condition).map(|_| Event::from(ConditionCleared { condition }));
     Decision::all_noted(context, [cleared, Some(event.into())].into_iter().flatten())
+}
+
+/// The settings that are others than at the last start: of those that both recorded, since another version may record more. Of the
+/// shared secret only that it is another, and a mark that was made with another key tells nothing.
+fn changed(last: &GatewayStarted, now: &GatewayStarted) -> Vec<ConfigurationChanged> {
+    let value = |name: &str, value: &str| {
+        let told = if name == GatewayStarted::SECRET { "set" } else { value };
+        (!told.is_empty()).then(|| told.to_owned())
+    };
+    let change = |(name, after): &(String, String)| {
+        let before = last.setting(name).filter(|before| before != after)?;
+        let tells = match &**name {
+            GatewayStarted::UNSEEN => false,
+            GatewayStarted::SECRET => last.key == now.key,
+            _ => true,
+        };
+        tells.then(|| ConfigurationChanged { key: name.clone(), before: value(name, before), after: value(name, after) })
+    };
+    now.settings.iter().filter_map(change).collect()
 }
 
 fn cut(detail: &str) -> &str {
