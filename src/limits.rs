@@ -185,6 +185,17 @@ pub const RETRY_AFTER_MS: (u64, u64) = (1_000, 60_000);
 /// Records that `device.pair.why` looks back over for those of one device: some tens of megabytes, read in less than a second.
 pub const WHY_RECORDS: u64 = 65_536;
 
+/// Bytes of a journal that `doctor` reads whole: a second or two; of a longer one it reads the end.
+pub const DOCTOR_BYTES: u64 = 512 * 1024 * 1024;
+/// Bytes that a disk should have left: four segments, which is a day that is all storm.
+pub const DISK_LEFT_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes of a lock file of OpenClaw's that are looked at.
+pub const FOREIGN_LOCK_BYTES: u64 = 64 * 1024;
+/// Devices that one finding of `doctor` names; the command behind it names all.
+pub const TOLD_AT_ONCE: usize = 8;
+/// Milliseconds within which a device that was never let in may be one that an upheaval hit: whoever comes later is new.
+pub const UPHEAVAL_MS: u64 = 3_600_000;
+
 /// Records that one `audit.events` looks through: a tenth of a second, so that whoever asks sees how far it is.
 pub const AUDIT_RECORDS: usize = 262_144;
 /// Acts, from the one that gave a scope upwards, that a warrant tells: devices that approve one another go on for ever, and a message

@@ -81,6 +81,17 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// The mode that would do, and of what, where only the mode is wrong.
+    #[must_use]
+    pub fn mode(&self) -> Option<(&'static str, &Path)> {
+        match self {
+            Self::Exposed { path, fix, .. } => Some((fix, path)),
+            _ => None,
+        }
+    }
+}
+
 /// The state directory: `~/.openclaw`, or what the environment or a profile says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {
@@ -210,6 +221,27 @@ impl StateDir {
         private_dir(&self.pairing())
     }
 
+    /// What [`Self::prepare`] and others that make directories here would not use of what is there; nothing is made.
+    #[must_use]
+    pub fn unusable(&self) -> Vec<StateError> {
+        let identity = self.identity();
+        let dirs = [self.root.clone(), self.pairing(), self.journal(), self.devices(), parent(&identity).to_owned()];
+        let checked = dirs.iter().map(|dir| match std::fs::symlink_metadata(dir) {
+            Ok(metadata) => check_dir(dir, &metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(io_error("read", dir)(source)),
+        });
+        let above = if self.root.exists() { check_parent(parent(&self.root)) } else { Ok(()) };
+        checked.chain([above]).filter_map(Result::err).collect()
+    }
+
+    /// How many bytes the disk below it has left for its owner, where that can be told.
+    #[must_use]
+    pub fn free_bytes(&self) -> Option<u64> {
+        let found = rustix::fs::statvfs(&self.root).ok()?;
+        found.f_bavail.checked_mul(found.f_frsize)
+    }
+
     /// Whose the directory is, where it exists.
     ///
     /// # Errors
@@ -246,6 +278,14 @@ impl StateDir {
                 Err(closed.map_or(error, |(path, owner)| not_ours(path, owner)))
             }
         }
+    }
+
+    /// Whether there is a token key.
+    ///
+    /// # Errors
+    /// [`StateError`]: there is one and it cannot be used.
+    pub fn has_token_key(&self) -> Result<bool, StateError> {
+        Ok(self.read_token_key()?.is_some())
     }
 
     /// The token key; where the file is absent a new one is made.

@@ -607,6 +607,8 @@ fn l09_a_file_system_without_locks_is_named_and_nothing_is_written() {
         assert_eq!(fs::read(home.file("journal").join(SEGMENT)).expect("a segment"), segment);
         // Looking needs no lock.
         home.run_by(&strace, &["devices", "list"]).done();
+        let doctor = home.run_by(&strace, &["doctor"]);
+        assert!(doctor.code == Some(1) && doctor.out.contains("has no working locks"), "{}", doctor.out);
         // Who makes sure of it may go on, and that is on record until a start with a lock.
         home.gateway_with(&strace, &["--without-lock"]).stop();
         assert!(home.run(&["logs"]).done().contains("the disk has no working locks"));

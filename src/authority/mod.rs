@@ -25,7 +25,7 @@ use crate::journal::{Access, Head, JournalError, Lock, Reader, volume};
 use crate::limits;
 use crate::pairing::{
     Actor, Command, DeviceId, DeviceToken, Granted, Issue, JournalId, KeyId, Mint, Outcome, Record, Registry, Role, Salt, Seq,
-    Shown, TokenKey,
+    SharedSecret, Shown, TokenKey,
 };
 use clock::Clock;
 use ledger::Ledger;
@@ -226,6 +226,12 @@ impl Handle {
     #[must_use]
     pub fn key_id(&self) -> Option<KeyId> {
         self.tokens.key.as_ref().map(TokenKey::id)
+    }
+
+    /// A mark of the shared secret, by which a later start sees whether it is another, where the key can be used.
+    #[must_use]
+    pub fn mark(&self, secret: &SharedSecret) -> Option<String> {
+        self.tokens.key.as_ref().map(|key| key.mark(&self.tokens.journal, secret))
     }
 
     /// The text of a token on record, where its key is at hand: made again, for its own device.

@@ -7,11 +7,10 @@ use std::net::IpAddr;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::codes;
 use super::door::{Door, Purpose, Reach, request_params};
 use super::moment::Point;
 use super::output::Output;
-use super::{Exit, Failure, World};
+use super::{Exit, Failure, World, approving, codes};
 use crate::keyring::TokenFile;
 use crate::limits;
 use crate::pairing::{Address, Millis, Role};
@@ -38,14 +37,17 @@ pub(super) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
-    /// Approve a request; without an id the one that waits
+    /// Approve a request; without an id the one that waits, of several after showing them
     Approve {
-        /// The request
+        /// The request, or several
         #[arg(value_name = "REQUEST")]
-        request: Option<String>,
+        requests: Vec<String>,
         /// The newest, where several wait
-        #[arg(long, conflicts_with = "request")]
+        #[arg(long, conflicts_with = "requests")]
         latest: bool,
+        /// Do not ask whether several are to be approved; without a terminal nobody is asked
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         reach: Reach,
     },
@@ -163,7 +165,7 @@ pub(super) fn owners_way(failure: Failure, command: &str) -> Failure {
 
 fn with_owners_way(failure: Failure, command: &Command) -> Failure {
     let act = match command {
-        Command::Approve { request: Some(request), .. } => format!("approve {request}"),
+        Command::Approve { requests, .. } if !requests.is_empty() => format!("approve {}", requests.join(" ")),
         Command::Reject { request: Some(request), .. } => format!("reject {request}"),
         Command::Reject { address: Some(address), .. } => format!("reject --address {address}"),
         Command::Remove { device, with_approved, .. } => format!("remove {device}{}", with_them(*with_approved)),
@@ -194,8 +196,11 @@ async fn act(command: &Command, reach: &Reach, door: &mut Door, world: &World, o
             let why = door.call("device.pair.why", json!({ "about": about })).await?;
             if json { out.json(&why) } else { show_why(&why, out) }
         }
-        Command::Approve { request, latest, .. } => {
-            let request = match request {
+        Command::Approve { requests, yes, .. } if requests.len() > 1 => {
+            approving::approve_all(requests, (*yes, json), door, world, out).await
+        }
+        Command::Approve { requests, latest, .. } => {
+            let request = match requests.first() {
                 Some(request) => request.clone(),
                 None => the_one_that_waits(*latest, door, world, out, json).await?,
             };

@@ -62,6 +62,11 @@ impl Here {
         own(world, purpose, Duration::from_millis(self.timeout)).await
     }
 
+    /// Whether a gateway listens on this host's owner channel.
+    pub(super) async fn is_answered(&self, world: &World) -> Result<bool, Failure> {
+        Ok(OwnerChannel::open(world, Duration::from_millis(self.timeout)).await?.is_some())
+    }
+
     /// Opens the way, to act.
     pub(super) async fn open_to_act(&self, world: &World) -> Result<Door, Failure> {
         own(world, Purpose::Act, Duration::from_millis(self.timeout)).await

@@ -2,17 +2,20 @@
 //! it asks a gateway, or the table of methods on a stopped gateway's journal.
 
 mod anchor;
+mod approving;
 mod audit;
 mod codes;
 mod compare;
 mod dashboard;
 mod devices;
+mod doctor;
 mod door;
 mod gateway;
 mod import;
 mod journal;
 mod logs;
 mod moment;
+mod neighbour;
 mod nodes;
 mod output;
 mod policy;
@@ -95,6 +98,9 @@ enum Command {
     Recover(Box<recover::Args>),
     /// Tell whether the gateway of this host runs, and what it keeps, as `gateway status` does
     Status(gateway::StatusArgs),
+    /// Tell what is wrong here, who is out since when, and the one command that comes next; changes nothing
+    #[command(after_help = doctor::EXIT_CODES)]
+    Doctor(doctor::Doctor),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 gateway not reachable, 5 journal damaged or rolled back, \
@@ -172,6 +178,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Recover(args) => recover::run(&args, &world, out),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
+        Command::Doctor(args) => wait_for(doctor::run(&args, &world, out)),
     }
 }
 

@@ -267,7 +267,7 @@ impl Document {
 }
 
 /// What a file or standard input holds, where it is not too much.
-fn read(path: &Path) -> Result<String, Failure> {
+pub(super) fn read(path: &Path) -> Result<String, Failure> {
     let cannot = |error: io::Error| Failure::new(Exit::Failed, format!("cannot read {}: {error}", path.display()));
     let most = u64::try_from(limits::POLICY_BYTES).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = vec![];

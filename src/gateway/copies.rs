@@ -40,7 +40,8 @@ pub(super) fn keep_original(state: &StateDir) -> Result<(), StateError> {
 }
 
 /// What somebody else wrote where the copies stand.
-fn foreign(state: &StateDir, registry: &Registry) -> Vec<String> {
+#[must_use]
+pub fn foreign(state: &StateDir, registry: &Registry) -> Vec<String> {
     let mut found = vec![];
     let bytes = |name: &str| read(&state.devices().join(name), limits::COPY_BYTES).ok().flatten();
     if let Some(bytes) = bytes("paired.json") {

@@ -31,12 +31,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use copies::write as write_copies;
+pub use copies::{foreign, write as write_copies};
 pub use methods::{Caller, Desk};
 pub use owner::short_path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sealed::Sealed;
-pub use stopped::{Stopped, Unrecovered, accept_rollback, replace_token_key};
+pub use stopped::{Stopped, Unrecovered, accept_rollback, replace_token_key, this_person};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -172,10 +172,12 @@ impl Ready {
         }
         let look = Look::at(&state);
         let mut recorded = settings.recorded();
+        let mark = settings.secret.as_ref().and_then(|secret| desk.authority.mark(secret));
+        recorded.extend(mark.map(|mark| (GatewayStarted::SECRET.to_owned(), mark)));
         recorded.extend(look.recorded());
         recorded.extend(owner_channel.is_err().then(|| ("ownerChannel".to_owned(), "none".to_owned())));
         let unseen = desk.recall().await;
-        recorded.extend(unseen.as_ref().map(|(count, _)| ("ownerActsUnseen".to_owned(), count.to_string())));
+        recorded.extend(unseen.as_ref().map(|(count, _)| (GatewayStarted::UNSEEN.to_owned(), count.to_string())));
         let started = GatewayStarted {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             key: desk.authority.key_id(),

@@ -15,7 +15,7 @@ use super::{GatewayError, copies, open_desk, outlive_file_limits};
 use crate::authority::{self, Handle, NotAccepted, PastError, Writing};
 use crate::host::{Host, ManualHost};
 use crate::journal::{Journal, JournalError, Lock, Lost, Reader};
-use crate::pairing::{Command, DeviceId, Millis, Moment, Outcome, Registry, Seq};
+use crate::pairing::{Command, DeviceId, Millis, Moment, Outcome, Person, Registry, Seq};
 use crate::settings::Advertised;
 use crate::state::{StateDir, StateError};
 use crate::wire::error::{Subject, command_refused, unrecorded};
@@ -189,5 +189,11 @@ fn advertised(state: &StateDir) -> Result<Advertised, String> {
 }
 
 fn this_process() -> Caller {
-    Caller::owner(person(rustix::process::geteuid().as_raw(), std::process::id()))
+    Caller::owner(this_person())
+}
+
+/// Whoever runs this process, as they are recorded.
+#[must_use]
+pub fn this_person() -> Person {
+    person(rustix::process::geteuid().as_raw(), std::process::id())
 }

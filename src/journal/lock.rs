@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::directory::{Directory, Identity, has_no_locks, io_error};
 use super::error::JournalError;
+use super::segments;
 use super::storage::Volume;
 
 const LOCK_NAME: &str = "lock";
@@ -103,6 +104,29 @@ impl Drop for Lock {
         // A child forked at the wrong moment shares the open file: closing ours would leave the lock with it. Nobody is left
         // to tell of an error, and closing follows anyway.
         let _released = fs2::FileExt::unlock(&self.file);
+    }
+}
+
+/// The process that holds the journal in `dir`, as it says itself: a hint, and one that was killed leaves its own. Takes no lock.
+#[must_use]
+pub fn holder(dir: &Path) -> Option<u32> {
+    hint(&File::open(dir.join(LOCK_NAME)).ok()?)
+}
+
+/// Makes sure that the file system of the journal in `dir` has locks, with one on a file that nobody else locks; where there is no
+/// such file, nothing can be told.
+///
+/// # Errors
+/// [`JournalError::NoLocks`], [`JournalError::Io`], [`JournalError::Unsafe`].
+pub fn check_locks(dir: &Path) -> Result<(), JournalError> {
+    let Some(directory) = Directory::open(dir)? else { return Ok(()) };
+    let Some(first) = segments::firsts(&directory)?.first().copied() else { return Ok(()) };
+    let path = directory.path_of(&segments::segment_name(first));
+    let file = File::open(&path).map_err(|source| io_error("open", &path, source))?;
+    match fs2::FileExt::try_lock_shared(&file) {
+        Err(source) if has_no_locks(&source) => Err(JournalError::NoLocks { path, source }),
+        // Closing the file frees it.
+        _ => Ok(()),
     }
 }
 

@@ -36,7 +36,7 @@ pub use error::{JournalError, Newer};
 use format::{BatchBuilder, OverLimit, SegmentHeader};
 pub use found::{Found, Lost};
 pub use inspect::{Extent, Shown, Verdict, read_all, show, verify};
-pub use lock::Lock;
+pub use lock::{Lock, check_locks, holder};
 pub use memory::{Chance, MemoryStorage, MemoryVolume, SECTOR_BYTES};
 use reader::Index;
 pub use reader::Reader;

@@ -787,8 +787,21 @@ pub struct GatewayStarted {
     pub key: Option<KeyId>,
     /// The device id of `identity/device.json`, where there is one.
     pub identity: Option<DeviceId>,
-    /// Settings that matter to admission, by name; of a secret only that it is set.
+    /// Settings that matter to admission, by name; of a secret only that it is set, and a mark that tells it from another.
     pub settings: Vec<(String, String)>,
+}
+
+impl GatewayStarted {
+    /// The setting that is a mark of the shared secret. Marks of two token keys differ whatever the secrets are.
+    pub const SECRET: &str = "secret";
+    /// How many acts of the owner nobody said to have seen: it stands with the settings, and says nothing of who gets in.
+    pub const UNSEEN: &str = "ownerActsUnseen";
+
+    /// The value of a setting, empty where it is not set; none where nothing is recorded of it.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
 }
 
 /// A gateway stopped in order.

@@ -18,6 +18,7 @@ type HmacSha256 = Hmac<Sha256>;
 
 const DERIVATION_LABEL: &[u8] = b"openclaw-pairing device token v1\x01";
 const KEY_ID_LABEL: &[u8] = b"openclaw-pairing token key id v1";
+const SECRET_LABEL: &[u8] = b"openclaw-pairing shared secret mark v1\x01";
 
 /// The secret of the gateway that clients share. It has no text form and no `==`.
 #[derive(Zeroize)]
@@ -96,6 +97,17 @@ impl TokenKey {
         key.zeroize();
         DeviceToken(URL_SAFE_NO_PAD.encode(bytes))
     }
+
+    /// A mark of the shared secret in this journal: whoever lacks the key learns from two of them whether it was the same, and
+    /// cannot try texts against one. The first 8 bytes of HMAC-SHA-256 over the journal's id and the secret, under a key derived
+    /// with a label of its own, as hexadecimal.
+    #[must_use]
+    pub fn mark(&self, journal: &JournalId, secret: &SharedSecret) -> String {
+        let mut key = mac(&self.0, &[SECRET_LABEL]);
+        let bytes = mac(&key, &[&journal.0, secret.0.as_bytes()]);
+        key.zeroize();
+        bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// SHA-256 of a secret's text.
@@ -130,6 +142,17 @@ fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_of_a_secret_is_the_same_only_for_the_same_secret_key_and_journal() {
+        let mark = |key: u8, journal: u8, secret: &str| {
+            TokenKey::new([key; 32]).mark(&JournalId([journal; 16]), &SharedSecret::new(secret.to_owned()))
+        };
+        assert_eq!((mark(1, 1, "a").len(), mark(1, 1, "a")), (16, mark(1, 1, "a")));
+        for other in [mark(2, 1, "a"), mark(1, 2, "a"), mark(1, 1, "b")] {
+            assert_ne!(mark(1, 1, "a"), other);
+        }
+    }
 
     /// Made with Python's hmac and hashlib from the definition in [`TokenKey::derive`].
     #[test]

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use crate::limits;
 use crate::pairing::{
-    Act, Actor, Attempt, AttemptsSuppressed, AuthReason, CommandRefused, Condition, DeviceId, Ending, Event, Millis, PairingNeed,
-    Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet, is_plain,
+    Act, Actor, Attempt, AttemptsSuppressed, AuthReason, CommandRefused, Condition, ConfigurationChanged, DeviceId, Ending,
+    Event, GatewayStarted, Millis, PairingNeed, Reason, Record, Refusal, RequestId, Resolution, Role, ScopeSet, is_plain,
 };
 
 /// A time as RFC 3339 in UTC, to the millisecond.
@@ -144,7 +144,7 @@ pub fn event_sentence(record: &Record) -> String {
     match &record.event {
         Event::JournalCreated(event) => format!("journal {} created", event.journal),
         Event::GatewayStarted(event) => {
-            let set = event.settings.iter().filter(|(_, value)| !value.is_empty());
+            let set = event.settings.iter().filter(|(name, value)| !value.is_empty() && name != GatewayStarted::SECRET);
             let settings = set.map(|(key, value)| format!("{}={}", quote(key), quote(value))).collect::<Vec<_>>();
             format!("gateway {} started, {}", quote(&event.version), settings.join(" "))
         }
@@ -250,10 +250,7 @@ pub fn event_sentence(record: &Record) -> String {
                 by()
             )
         }
-        Event::ConfigurationChanged(event) => {
-            let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".to_owned(), quote);
-            format!("the setting {} changed from {} to {}", quote(&event.key), text(&event.before), text(&event.after))
-        }
+        Event::ConfigurationChanged(event) => setting_changed(event),
         Event::ActUndone(event) => format!("the act at seq {} was undone by {}", event.undoes, by()),
         Event::GrantWithdrawn(event) => {
             format!("{} as {} was withdrawn from device {} by {}", event.scopes, event.role, event.device, by())
@@ -279,6 +276,15 @@ pub fn event_sentence(record: &Record) -> String {
     }
 }
 
+/// Which setting is another, and how; of a secret only that.
+pub(super) fn setting_changed(event: &ConfigurationChanged) -> String {
+    if event.key == GatewayStarted::SECRET {
+        return "the shared secret changed".to_owned();
+    }
+    let text = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".to_owned(), quote);
+    format!("the setting {} changed from {} to {}", quote(&event.key), text(&event.before), text(&event.after))
+}
+
 fn listed(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(" and ")
 }
@@ -294,14 +300,15 @@ fn suppressed(event: &AttemptsSuppressed) -> String {
     format!("{} more{of} were refused between {first} and {last} and not recorded one by one", event.count)
 }
 
-/// What a condition is about, so that its detail completes the sentence.
 /// How something was found, and what to do about it.
 #[must_use]
 pub fn condition_sentence(condition: Condition, detail: &str) -> String {
-    format!("{} {}; {}", subject(condition), quote(detail), next_step(condition))
+    let (means, command) = next_step(condition);
+    format!("{} {}; {means}: {command}", subject(condition), quote(detail))
 }
 
-fn subject(condition: Condition) -> &'static str {
+/// What a condition is about, so that its detail completes the sentence.
+pub(super) fn subject(condition: Condition) -> &'static str {
     match condition {
         Condition::Identity => "identity/device.json",
         Condition::Devices => "devices/",
@@ -315,31 +322,34 @@ fn subject(condition: Condition) -> &'static str {
 }
 
 /// What a condition means, and the one command that comes next.
-fn next_step(condition: Condition) -> &'static str {
+pub(super) fn next_step(condition: Condition) -> (&'static str, &'static str) {
     match condition {
-        Condition::Identity => {
-            "with another one, the command line of this host is a new device and has to be approved, or given the place of the one \
-             before: openclaw recover"
-        }
+        Condition::Identity => (
+            "with another one, the command line of this host is a new device and has to be approved, or given the place of the \
+                 one before",
+            "openclaw recover",
+        ),
         Condition::Devices => {
-            "it only holds copies, which are written again; who is paired stands in the journal: openclaw devices list"
+            ("it only holds copies, which are written again; who is paired stands in the journal", "openclaw devices list")
         }
-        Condition::Key => {
-            "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one: openclaw \
-             gateway run; one that cannot be used is replaced while it is stopped: openclaw recover --new-key"
-        }
-        Condition::Witness => {
-            "hold the journal against a head that you noted: openclaw journal verify --expect SEQ:HASH; once that is settled: \
-             openclaw recover --settle witness"
-        }
-        Condition::Clock => "until it has caught up, time in the journal goes on by itself; set the clock right: timedatectl",
+        Condition::Key => (
+            "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one, and one \
+             that cannot be used is replaced while the gateway is stopped",
+            "openclaw recover",
+        ),
+        Condition::Witness => (
+            "hold the journal against a head that you noted (openclaw journal verify --expect SEQ:HASH), and once that is settled",
+            "openclaw recover --settle witness",
+        ),
+        Condition::Clock => ("until it has caught up, time in the journal goes on by itself; set the clock right", "timedatectl"),
         Condition::Configuration => {
-            "put the old one back and start again, or give every client the new shared secret: openclaw gateway run"
+            ("put the old one back and start again, or give every client the new shared secret", "openclaw gateway run")
         }
-        Condition::UncleanStop => "whatever was answered is on record; make sure of it: openclaw journal verify",
-        Condition::Storage => {
-            "what it holds of the journal: openclaw journal verify; once that is settled: openclaw recover --settle storage"
-        }
+        Condition::UncleanStop => ("whatever was answered is on record; make sure of it", "openclaw journal verify"),
+        Condition::Storage => (
+            "what it holds of the journal, openclaw journal verify tells; once that is settled",
+            "openclaw recover --settle storage",
+        ),
     }
 }
 
@@ -469,6 +479,17 @@ pub fn quote(text: &str) -> String {
     text.chars().flat_map(|c| if is_plain(c) { vec![c] } else { c.escape_unicode().collect() }).collect()
 }
 
+/// Text as one word of a shell; none where it has characters that nobody should paste.
+#[must_use]
+pub fn shell_word(text: &str) -> Option<String> {
+    let is_harmless = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    match text {
+        _ if !text.chars().all(is_plain) => None,
+        _ if !text.is_empty() && text.chars().all(is_harmless) => Some(text.to_owned()),
+        _ => Some(format!("'{}'", text.replace('\'', r"'\''"))),
+    }
+}
+
 fn cut(text: &str, bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
 }
@@ -476,7 +497,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pairing::{GatewayStarted, Seq};
+    use crate::pairing::Seq;
 
     #[test]
     fn a_close_reason_fits_its_frame_and_names_reason_and_request() {

@@ -78,3 +78,40 @@ fn the_last_key_and_identity_are_remembered_over_starts_without_one() {
         world.tell(Actor::System, stopped());
     }
 }
+
+/// The settings that a start after one with `before` tells to be others, in one line each.
+fn changed(before: (u8, &[(&str, &str)]), after: (u8, &[(&str, &str)])) -> Vec<String> {
+    let start = |(key, settings): (u8, &[(&str, &str)])| {
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Command::Start(GatewayStarted { version: String::new(), key: Some(KeyId([key; 8])), identity: None, settings })
+    };
+    let mut world = World::new();
+    assert_eq!(world.tell(Actor::System, start(before)).names(), ["GatewayStarted"], "nothing to compare with");
+    world.tell(Actor::System, stopped());
+    let told = world.tell(Actor::System, start(after));
+    assert_eq!(told.names()[0], "GatewayStarted");
+    let line = |event: &Event| match event {
+        Event::ConfigurationChanged(event) => format!("{}: {:?} {:?}", event.key, event.before, event.after),
+        other => panic!("{other:?}"),
+    };
+    told.events[1..].iter().map(|(_, event)| line(event)).collect()
+}
+
+#[test]
+fn a_start_tells_which_settings_are_others_and_of_the_secret_only_that() {
+    let (mark, other) = (("secret", "11aa"), ("secret", "22bb"));
+    assert!(changed((1, &[("bind", "lan"), mark]), (1, &[mark, ("bind", "lan")])).is_empty(), "their order is none");
+    assert_eq!(
+        changed((1, &[("bind", "loopback"), ("trustedProxies", "")]), (1, &[("bind", "lan"), ("trustedProxies", "10.0.0.1/32")])),
+        [r#"bind: Some("loopback") Some("lan")"#, r#"trustedProxies: None Some("10.0.0.1/32")"#]
+    );
+    assert_eq!(changed((1, &[mark]), (1, &[other])), [r#"secret: Some("set") Some("set")"#]);
+    // A mark by another key, or none, tells nothing.
+    assert!(changed((1, &[mark]), (2, &[other])).is_empty());
+    assert!(changed((1, &[]), (1, &[mark])).is_empty());
+    assert_eq!(changed((1, &[("auth", "token"), mark]), (1, &[("auth", "none")])), [r#"auth: Some("token") Some("none")"#]);
+    let unseen = GatewayStarted::UNSEEN;
+    assert!(changed((1, &[(unseen, "1")]), (1, &[(unseen, "2")])).is_empty());
+    // Of what another version does not record, nothing is known.
+    assert!(changed((1, &[("old", "1")]), (1, &[("new", "2")])).is_empty());
+}

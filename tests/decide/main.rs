@@ -10,6 +10,7 @@ mod codes;
 mod conditions;
 mod connects;
 mod described;
+mod diagnosis;
 mod inquiries;
 mod nodes;
 mod owners;

@@ -3,6 +3,7 @@
 
 mod again;
 mod codes;
+mod doctor;
 mod export;
 mod machine;
 mod model;

@@ -10,7 +10,6 @@ use serde_json::json;
 use crate::client::{CLI, Device, READ, SECRET, text};
 use crate::home::say;
 use crate::running::records;
-use crate::waiting::waits;
 use crate::world::{Real, fold, present};
 use openclaw_pairing::pairing::Actor;
 
@@ -68,13 +67,15 @@ async fn s24_a_journal_that_cannot_be_read_is_never_replaced() {
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.stderr.contains(&segment) && ended.stderr.contains(op), "{ended:?}");
         assert!(!ended.stderr.contains("pairing required"), "{ended:?}");
+        let doctor = real.home.spawn(&words, &["doctor"]).end();
+        let error = ended.stderr.trim_start_matches("error: ").trim();
+        assert!(doctor.code == Some(1) && doctor.stdout.contains(error), "{doctor:?} and not {error}");
         let after = contents(real.home.state());
         assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>(), "{fault}");
         for (path, bytes) in &before {
             assert!(after[path] == *bytes, "{} is another after {fault}", path.display());
         }
     }
-    waits("S24", "doctor reports the same");
     let gateway = real.home.start();
     let list = real.cli(&["devices", "list", "--json"]).await.done().json();
     let ids: Vec<_> = list["pending"].as_array().expect("a list").iter().rev().map(|entry| text(&entry["requestId"])).collect();

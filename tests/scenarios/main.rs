@@ -2,8 +2,7 @@
 //! over real sockets, and with the real binary where a scenario speaks of commands.
 //!
 //! `scenarios.jsonl` holds the scenarios in our own words, a JSON object a line; `source` names the thread or the advisory that
-//! each comes from. "Remote" is over loopback through a proxy that is trusted. What cannot be checked yet is never skipped in
-//! silence: it has a row in [`waiting::TABLE`], which the test prints when it comes to it.
+//! each comes from. "Remote" is over loopback through a proxy that is trusted.
 
 #[path = "../support/client.rs"]
 mod client;
@@ -16,6 +15,7 @@ mod home;
 mod running;
 
 mod copies;
+mod every;
 mod imports;
 mod journals;
 mod losses;
@@ -28,5 +28,4 @@ mod refusals;
 mod requests;
 mod scopes;
 mod tokens;
-mod waiting;
 mod world;

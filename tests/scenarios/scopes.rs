@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::client::{ADMIN, CLI, Device, PAIRING, READ, WRITE, text};
 use crate::given;
-use crate::waiting::waits;
 use crate::world::{World, by_device, by_owner, is, needs_a_person};
 
 const READ_WRITE: &[&str] = &["operator.read", "operator.write"];
@@ -279,7 +278,20 @@ async fn s09_a_rotation_beyond_what_was_approved_is_an_approval() {
 
     let node = ["devices", "rotate", "--device", &c.id(), "--role", "node", "--scope", "operator.read"];
     world.run(&admins, &node).await.refused(&["holds no node role"], &[]);
-    waits("S09", "doctor never suggests a rotate command that would be refused");
+
+    // A token that is narrower than what was approved, and a stranger: whatever is printed is obeyed, from top to bottom.
+    world.owner(&["devices", "rotate", "--device", &c.id(), "--role", "operator", "--scope", "operator.read"]).await.done();
+    let narrow = world.token(&c.afar(READ)).await;
+    world.gateway.request(&c.returns(&narrow, ADMIN).afar()).await;
+    world.gateway.request(&Device::new(77).afar(READ)).await;
+    let told = world.owner(&["doctor", "--json"]).await.json();
+    let commands = told["findings"].as_array().expect("findings").iter().filter_map(|finding| finding["command"].as_str());
+    let commands: Vec<_> = commands.map(|command| command.strip_prefix("openclaw ").expect("one of ours").to_owned()).collect();
+    assert!(commands.iter().any(|command| command.starts_with("devices approve ")), "{told}");
+    for command in commands {
+        world.owner(&command.split(' ').collect::<Vec<_>>()).await.done();
+    }
+    assert_eq!(world.owner(&["doctor"]).await.code, Some(0));
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ impl Home {
             return Err(process.end());
         }
         let said = process.stdout();
-        let port = said.split("ws://127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()).expect("an address");
+        let port = said.split("ws://127.0.0.1:").nth(1).and_then(|rest| rest.split([' ', '\n']).next()).expect("an address");
         let address = SocketAddr::from(([127, 0, 0, 1], port.parse().expect("a port")));
         Ok(Gateway { process, address })
     }
