@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::writer::note;
-use crate::journal::{Access, Checkpoint, Found, Journal, JournalError, Lock, Volume, Witness, codec};
+use crate::journal::{Access, Checkpoint, Found, Journal, JournalError, Lock, Volume, Witness, codec, volume};
 use crate::limits;
 use crate::pairing::{
-    Actor, Condition, ConditionFound, DEFAULT_POLICY, Event, JournalCreated, JournalId, Millis, Registry, Seq, WitnessPlaced,
-    check,
+    Actor, Condition, ConditionFound, DEFAULT_POLICY, Done, Event, JournalCreated, JournalId, Millis, Registry, Seq,
+    WitnessPlaced, check,
 };
 
 /// The layout in which a registry is saved. Whoever changes [`Registry`], or a type in it, takes the next number, and older
@@ -113,6 +113,35 @@ pub fn replay(volume: &Arc<dyn Volume>, access: Access) -> Result<(Registry, Fou
         }
     }
     fold(volume, access, None, Registry::default())
+}
+
+/// The act of record `seq` in the journal in `dir`, which somebody else may be writing, as the records up to `through` tell of it.
+/// None where there is no such record, or where those before it are kept elsewhere.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn done(dir: &Path, seq: Seq, through: Seq) -> Result<Option<Done>, JournalError> {
+    let volume = volume(dir)?;
+    let mut start = None;
+    for before in Checkpoint::all(&*volume)?.into_iter().filter(|before| *before < seq) {
+        start = usable(&*volume, before)?;
+        if start.is_some() {
+            break;
+        }
+    }
+    let (checkpoint, mut registry) =
+        start.map_or((None, Registry::default()), |(checkpoint, registry)| (Some(checkpoint), registry));
+    let mut done: Option<Done> = None;
+    Found::on(volume, Access::Read, checkpoint.as_ref(), &mut |record| {
+        let is_next = record.seq == registry.head().next();
+        match &mut done {
+            Some(done) if record.seq <= through => done.then(record),
+            None if is_next && record.seq < seq => registry.apply(record),
+            None if is_next && record.seq == seq => done = Some(Done::new(&registry, record.clone())),
+            _ => {}
+        }
+    })?;
+    Ok(done)
 }
 
 fn fold(

@@ -13,6 +13,7 @@ mod logs;
 mod nodes;
 mod output;
 mod policy;
+mod undo;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ enum Command {
     /// Check and read the journal
     #[command(subcommand)]
     Journal(journal::Command),
+    Undo(undo::Undo),
     /// Tell whether the gateway of this host runs, and what it keeps, as `gateway status` does
     Status(gateway::StatusArgs),
 }
@@ -151,6 +153,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Dashboard(args) => wait_for(dashboard::run(&args, &world, out)),
         Command::Logs(args) => wait_for(logs::run(&args, &world, out)),
         Command::Journal(command) => journal::run(&command, &world, out),
+        Command::Undo(args) => wait_for(undo::run(&args, &world, out)),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
     }
 }

@@ -2,6 +2,7 @@
 //! when it is served. The same table serves sockets, the owner channel and commands on a stopped gateway's journal.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
@@ -46,6 +47,10 @@ pub struct Desk {
     pub host: Arc<dyn Host>,
     /// Where the journal lies, as people are told.
     pub journal: String,
+    /// Where it lies.
+    pub journal_dir: Arc<Path>,
+    /// Held by whoever reads all of it again.
+    pub looking_back: tokio::sync::Mutex<()>,
     /// This machine's name.
     pub hostname: String,
     /// When the gateway started, by the monotonic clock.
@@ -121,6 +126,7 @@ enum Method {
     Invited,
     Invitations,
     Uninvite,
+    Undo,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -167,6 +173,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("policy.check", ADMIN, Method::Policy(Ruling::Check)),
     ("policy.apply", ADMIN, Method::Policy(Ruling::Apply)),
     ("policy.arm", ADMIN, Method::Policy(Ruling::Arm)),
+    ("journal.undo", PAIRING, Method::Undo),
 ];
 
 /// The names of all methods served.
@@ -191,6 +198,8 @@ impl Desk {
             started: host.monotonic(),
             host,
             journal: state.journal().display().to_string(),
+            journal_dir: state.journal().into(),
+            looking_back: tokio::sync::Mutex::default(),
             hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             is_running,
             inviting: Inviting::new(advertised),
@@ -284,6 +293,7 @@ impl Desk {
             Method::Invite => self.invite(caller, read(method, params)?).await,
             Method::Invited => Ok(self.invited(&read(method, params)?)),
             Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
+            Method::Undo => self.undo(caller, read(method, params)?).await,
             Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
@@ -411,7 +421,12 @@ impl Desk {
                 Ok(json!({ "rejected": requests.iter().map(ToString::to_string).collect::<Vec<_>>() }))
             }
             Ok(
-                Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. } | Outcome::Imported { .. },
+                Outcome::Admitted(_)
+                | Outcome::Noted
+                | Outcome::Applied
+                | Outcome::CodeCreated { .. }
+                | Outcome::Imported { .. }
+                | Outcome::Undone { .. },
             ) => Ok(Value::Null),
         }
     }

@@ -20,6 +20,7 @@ mod ruling;
 mod sealed;
 mod source;
 mod stopped;
+mod undoing;
 mod upstream;
 
 use std::io;

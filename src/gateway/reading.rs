@@ -11,6 +11,7 @@ use crate::pairing::{
 };
 use crate::views::{self, event_sentence, log_row};
 use crate::wire::devices;
+use crate::wire::error::unreadable;
 use crate::wire::frame::WireError;
 use crate::wire::logs::{self, TailParams};
 use crate::wire::owner;
@@ -124,10 +125,9 @@ impl Desk {
     }
 
     /// Records from `from` on, at most `limit`, none after `head`: what is beyond may not be durable yet.
-    async fn records(&self, from: Seq, limit: usize, head: Seq) -> Result<Vec<Record>, WireError> {
+    pub(super) async fn records(&self, from: Seq, limit: usize, head: Seq) -> Result<Vec<Record>, WireError> {
         let reader = Arc::clone(&self.reader);
         let read = tokio::task::spawn_blocking(move || reader.lock().unwrap_or_else(PoisonError::into_inner).read(from, limit));
-        let unreadable = |why: String| WireError { code: "UNAVAILABLE".to_owned(), ..WireError::invalid(why) };
         match read.await {
             Ok(Ok(mut records)) => {
                 records.retain(|record| record.seq <= head);

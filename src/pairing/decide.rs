@@ -11,6 +11,7 @@ mod rules;
 mod sight;
 mod surface;
 mod tokens;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +51,7 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
         }
         Command::RevokeSetupCode { code } => codes::revoke(registry, policy, code, context),
         Command::Import { devices } => import::import(registry, policy, devices, context),
+        Command::Undo { done } => undo::undo(registry, policy, done.as_deref(), context),
         Command::Expire => approval::expire(registry, policy, context),
         Command::Start(event) => conditions::start(registry, event, context),
         Command::Stop(event) => conditions::stop(registry, event, context),
@@ -73,6 +75,7 @@ pub fn takes_away(registry: &Registry, actor: &Actor, command: &Command) -> bool
         Command::Rotate { device, role, scopes: Some(scopes) } => {
             registry.device(device).is_some_and(|device| device.held(*role).covers(*role, scopes))
         }
+        Command::Undo { done: Some(done) } => matches!(done.record.event, Event::PairingApproved(_)),
         _ => false,
     };
     narrows && Powers::of(registry, registry.policy(), actor).is_all()

@@ -1123,7 +1123,7 @@ pub struct DeviceRemoved {
 pub struct DeviceRenamed {
     /// The device.
     pub device: DeviceId,
-    /// Its name from now on, at most [`crate::limits::LABEL_CHARS`] characters.
+    /// Its name from now on, at most [`crate::limits::LABEL_CHARS`] characters; empty where it has none any more.
     pub label: String,
     /// Its name before.
     pub label_before: Option<String>,

@@ -210,7 +210,8 @@ pub fn event_sentence(record: &Record) -> String {
         Event::DeviceRemoved(event) => format!("device {} was removed by {}", event.device, by()),
         Event::DeviceRenamed(event) => {
             let before = event.label_before.as_deref().map(|before| format!("; it was \"{}\"", quote(before)));
-            format!("device {} was named \"{}\" by {}{}", event.device, quote(&event.label), by(), before.unwrap_or_default())
+            let name = if event.label.is_empty() { "no more".to_owned() } else { format!("\"{}\"", quote(&event.label)) };
+            format!("device {} was named {name} by {}{}", event.device, by(), before.unwrap_or_default())
         }
         Event::TokenIssued(event) => format!("device {} got its {} token with {}", event.device, event.role, event.scopes),
         Event::TokenRotated(event) => {

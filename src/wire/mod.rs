@@ -12,3 +12,4 @@ pub mod notice;
 pub mod owner;
 pub mod policy;
 pub mod record;
+pub mod undo;

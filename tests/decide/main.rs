@@ -16,6 +16,7 @@ mod policy;
 mod requests;
 mod sight;
 mod tokens;
+mod undo;
 
 use openclaw_pairing::limits;
 use openclaw_pairing::pairing::{

@@ -92,6 +92,7 @@ impl Names {
             Outcome::Applied => Answer::Applied,
             Outcome::CodeCreated { code, .. } => Answer::Code(self.code(*code)),
             Outcome::Imported { devices, .. } => panic!("no story imports {devices:?}"),
+            Outcome::Undone { first, .. } => panic!("no story undoes anything, nor at {first}"),
             Outcome::Refused(refusal) => self.refusal(refusal),
         }
     }

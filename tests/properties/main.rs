@@ -9,6 +9,7 @@ mod order;
 mod owner;
 #[path = "../support/mod.rs"]
 mod support;
+mod undo;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
