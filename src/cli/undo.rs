@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::devices::{entries, owners_way, text};
 use super::door::{Purpose, Reach};
 use super::output::Output;
+use super::policy::show_changes;
 use super::{Exit, Failure, World};
 
 /// Take an earlier act back: an approval, a rejection, a removal, a revocation, a rename, a policy or a setup code
@@ -77,6 +78,7 @@ fn show(told: &Value, json: bool, out: &Output) -> Result<(), Failure> {
     for event in entries(told, "events") {
         out.line(format_args!("{:<15}{}{}", if is_plan { "Would append" } else { "Appended" }, seq(event), message(event)))?;
     }
+    show_changes(told, "policyChanges", out)?;
     for beside in entries(told, "beside") {
         out.line(format_args!(
             "{:<15}seq {beside}, by the same command; to undo that too: openclaw undo {beside}",

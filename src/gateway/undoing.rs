@@ -17,6 +17,7 @@ impl Desk {
     /// Takes an earlier act back; or only tells what would be appended.
     pub(super) async fn undo(&self, caller: &Caller, UndoParams { seq, dry_run }: UndoParams) -> Result<Value, WireError> {
         let (done, beside) = self.done(caller, Seq(seq)).await?;
+        let before = self.authority.registry();
         let act = done.as_ref().map(|done| done.record.clone());
         let command = Command::Undo { done: done.map(Box::new) };
         let (outcome, events) = if dry_run {
@@ -32,7 +33,7 @@ impl Desk {
             (outcome, appended.iter().map(undo::appended).collect())
         };
         match (outcome, act) {
-            (Outcome::Undone { .. }, Some(act)) => Ok(undo::told(&act, events, &beside, dry_run)),
+            (Outcome::Undone { .. }, Some(act)) => Ok(undo::told(&act, events, &beside, &before, dry_run)),
             (Outcome::Refused(refusal), _) => Err(command_refused(&refusal, Subject::default())),
             _ => Err(unrecorded()),
         }

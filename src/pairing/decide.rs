@@ -75,7 +75,7 @@ pub fn takes_away(registry: &Registry, actor: &Actor, command: &Command) -> bool
         Command::Rotate { device, role, scopes: Some(scopes) } => {
             registry.device(device).is_some_and(|device| device.held(*role).covers(*role, scopes))
         }
-        Command::Undo { done: Some(done) } => matches!(done.record.event, Event::PairingApproved(_)),
+        Command::Undo { done: Some(done) } => undo::takes_away(&done.record.event),
         _ => false,
     };
     narrows && Powers::of(registry, registry.policy(), actor).is_all()

@@ -29,7 +29,7 @@ impl Record {
     #[must_use]
     pub const fn owner_act(&self) -> Option<&Person> {
         match (&self.actor, &self.event) {
-            (_, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_)) => None,
+            (_, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_) | Event::ActUndone(_)) => None,
             (Actor::Owner(person), _) => Some(person),
             _ => None,
         }

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::policy::checked;
 use super::record::record;
-use crate::pairing::{Actor, Event, Millis, Record, Seq};
+use crate::pairing::{Actor, Event, Millis, Record, Registry, Seq};
 use crate::views::event_sentence;
 
 /// Params of `journal.undo`.
@@ -18,13 +19,20 @@ pub struct UndoParams {
     pub dry_run: bool,
 }
 
-/// Result of `journal.undo`: the act, what was or would be appended, and what one command did together with the act.
+/// Result of `journal.undo`: the act, what was or would be appended, what that changes of the policy in force `before`, and what
+/// one command did together with the act.
 #[must_use]
-pub fn told(act: &Record, events: Vec<Value>, beside: &[Seq], is_dry_run: bool) -> Value {
+pub fn told(act: &Record, events: Vec<Value>, beside: &[Seq], before: &Registry, is_dry_run: bool) -> Value {
+    let policy = events.iter().find_map(|event| event.pointer("/fields/policy").and_then(Value::as_str));
+    let changes = policy.and_then(|wanted| {
+        let in_force = before.policy_text().map(|text| (text, &**before.policy()));
+        checked(wanted, in_force).ok()?.get("changes").cloned()
+    });
     json!({
         "undoes": act.seq.0,
         "act": appended(act),
         "events": events,
+        "policyChanges": changes,
         "beside": beside.iter().map(|seq| seq.0).collect::<Vec<_>>(),
         "dryRun": is_dry_run,
     })
@@ -45,9 +53,7 @@ pub fn appended(appended: &Record) -> Value {
 pub fn planned(actor: &Actor, event: &Event, at: Millis) -> Value {
     let mut told = appended(&Record { seq: Seq(0), at, actor: actor.clone(), event: event.clone() });
     if let Some(told) = told.as_object_mut() {
-        for key in ["seq", "atMs", "at"] {
-            told.remove(key);
-        }
+        told.retain(|key, _| !matches!(key.as_str(), "seq" | "atMs" | "at"));
     }
     told
 }

@@ -2,7 +2,7 @@
 
 use openclaw_pairing::pairing::{
     ActUndone, Client, Description, DeviceImported, DeviceRenamed, DeviceSucceeded, GrantWithdrawn, ImportedGrant, Obstacle,
-    Profile, RoleGrant, done_beside,
+    Profile, RoleGrant, done_beside, takes_away,
 };
 
 use super::support::given::exec;
@@ -264,7 +264,8 @@ fn a_device_that_had_no_name_has_none_again() {
 
 #[test]
 fn what_was_changed_again_is_not_undone() {
-    let rows: [(Act, fn(&mut World)); 11] = [
+    type Later = fn(&mut World);
+    let rows: [(Act, Later); 11] = [
         (approval, |world| drop(world.remove(owner(), 1))),
         (approval, |world| drop(world.revoke(owner(), 1))),
         (upgrade, |world| {
@@ -341,4 +342,15 @@ fn what_one_command_did_is_told_with_each_of_it() {
     let beside = |seq| done_beside(&world.records, Seq(seq)).into_iter().map(|seq| seq.0).collect::<Vec<_>>();
     assert_eq!((beside(last), beside(last - 1)), (vec![last - 2, last - 1], vec![last - 2, last]));
     assert_eq!(beside(1), [] as [u64; 0]);
+}
+
+#[test]
+fn not_even_a_full_disk_prevents_that_what_was_given_is_taken_back() {
+    for (act, is_taken) in [(approval as Act, true), (code, true), (import, true), (removal, false), (rejection, false)] {
+        let mut world = World::new();
+        let seq = act(&mut world);
+        let command = Command::Undo { done: world.done(seq).map(Box::new) };
+        assert_eq!(takes_away(&world.registry, &owner(), &command), is_taken);
+        assert!(!takes_away(&world.registry, &by(1, "pairing"), &command));
+    }
 }

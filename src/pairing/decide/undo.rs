@@ -39,6 +39,11 @@ pub(super) fn undo(registry: &Registry, policy: &Policy, done: Option<&Done>, co
     }
 }
 
+/// Whether the inverse of this only takes power away.
+pub(super) fn takes_away(event: &Event) -> bool {
+    matches!(event, Event::PairingApproved(_) | Event::DeviceRestored(_) | Event::DeviceImported(_) | Event::SetupCodeCreated(_))
+}
+
 struct Undoing<'a> {
     registry: &'a Registry,
     policy: &'a Policy,
