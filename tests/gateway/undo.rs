@@ -1,5 +1,9 @@
 //! Acts undone over sockets and the owner's channel: what is told to whom, and who is cut off.
 
+use openclaw_pairing::authority;
+use openclaw_pairing::host::SystemHost;
+use openclaw_pairing::journal::Lock;
+use openclaw_pairing::pairing::{Done, Obstacle, Registry, Seq};
 use openclaw_pairing::wire::record::record;
 use serde_json::{Value, json};
 
@@ -92,4 +96,37 @@ async fn x34_an_act_that_a_caller_may_not_read_is_none_to_it() {
         assert!(text(&wrong["message"]).starts_with("invalid journal.undo params: "), "{wrong}");
         approver.get("health", json!({})).await;
     }
+}
+
+/// What is told of a record comes from a checkpoint before it and the records behind that, or from all of them.
+#[tokio::test]
+async fn what_an_act_was_is_read_off_the_journal_with_and_without_a_checkpoint() {
+    let gateway = Running::start().await;
+    gateway.admit(&Device::new(1).asks(READ)).await;
+    let stopped = gateway.stop().await;
+    let dir = stopped.state.journal();
+    let lock = Lock::acquire(&dir).expect("a free lock");
+    let middle = authority::checkpoint(lock, &SystemHost::new(), None).expect("a checkpoint");
+    let gateway = stopped.start().await;
+    gateway.owner("device.pair.remove", json!({ "deviceId": Device::new(1).id() })).await.expect("removed");
+    let stopped = gateway.stop().await;
+    let records = stopped.records();
+    let (mut registry, mut all) = (Registry::default(), Vec::<Done>::new());
+    for record in &records {
+        all.iter_mut().for_each(|done| done.then(record));
+        all.push(Done::new(&registry, record.clone()));
+        registry.apply(record);
+    }
+    assert!(middle > Seq(1) && middle < registry.head());
+    for done in all {
+        let seq = done.record.seq;
+        assert_eq!(authority::done(&dir, seq, registry.head()).expect("readable"), Some(done), "seq {seq}");
+    }
+    let past = |seq| authority::done(&dir, seq, registry.head()).expect("readable");
+    assert_eq!((past(Seq(0)), past(registry.head().next())), (None, None));
+    // What is not published yet is not looked at.
+    let removed = records.iter().find(|record| record.event.name() == "DeviceRemoved").expect("a removal").seq;
+    let approved = records.iter().find(|record| record.event.name() == "PairingApproved").expect("an approval").seq;
+    let early = authority::done(&dir, approved, Seq(removed.0 - 1)).expect("readable").expect("an act");
+    assert_eq!((early.overtaken, past(approved).expect("an act").overtaken), (None, Some(Obstacle::OvertakenBy(removed))));
 }
