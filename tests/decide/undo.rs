@@ -354,3 +354,23 @@ fn not_even_a_full_disk_prevents_that_what_was_given_is_taken_back() {
         assert!(!takes_away(&world.registry, &by(1, "pairing"), &command));
     }
 }
+
+#[test]
+fn x42_nobody_gives_itself_back_what_was_taken_from_it() {
+    let mut world = World::new();
+    world.pair(1, "pairing read");
+    world.grant(&visit(1).asks("pairing read approvals"));
+    let seq = world.last("PairingApproved");
+    world.undo(owner(), seq);
+    let me = || by(1, "pairing read approvals");
+    let seq = world.last("GrantWithdrawn");
+    assert_eq!(world.undo(me(), seq).refusal(), &Refusal::MissingScope(scopes("approvals")));
+
+    world.grant(&visit(1).node());
+    world.tell(owner(), Command::Revoke { device: device(1), role: Role::Node, with_approved: false });
+    let seq = world.last("TokenRevoked");
+    assert_eq!(world.undo(me(), seq).refusal(), &Refusal::NeedsAdmin);
+    // What it has it may give up.
+    let seq = world.records.iter().find(|record| record.event.name() == "PairingApproved").expect("an approval").seq;
+    assert_eq!(world.undo(me(), seq).names(), ["ActUndone", "DeviceRemoved"]);
+}
