@@ -24,13 +24,13 @@ use crate::host::Host;
 use crate::journal::{Access, Head, JournalError, Lock, Reader, volume};
 use crate::limits;
 use crate::pairing::{
-    Actor, Command, DeviceId, DeviceToken, Granted, Issue, JournalId, KeyId, Mint, Outcome, Record, Registry, Role, Salt, Seq,
-    SharedSecret, Shown, TokenKey,
+    Actor, Command, Context, Decision, DeviceId, DeviceToken, Granted, Issue, JournalId, KeyId, Millis, Mint, Outcome, Record,
+    Registry, Role, Salt, Seq, SharedSecret, Shown, TokenKey, decide,
 };
 use clock::Clock;
 use ledger::Ledger;
 use opening::Opened;
-pub use opening::{LAYOUT, replay};
+pub use opening::{LAYOUT, done, replay};
 pub use past::{Past, PastError, past};
 pub use rollback::{NotAccepted, Remains, accept_rollback, remains};
 use writer::Writer;
@@ -196,6 +196,16 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Job { command, actor, shown, answer }).await.map_err(|_| Unavailable)?;
         answered.await.map_err(|_| Unavailable)?
+    }
+
+    /// What a command would lead to if it were asked for now, and when that is; nothing is recorded. Ids and tokens in it are made
+    /// up, and a connect presents nothing.
+    #[must_use]
+    pub fn consider(&self, command: Command, actor: Actor) -> (Decision, Millis) {
+        let (registry, host) = (self.registry(), &self.tokens.host);
+        let now = registry.now().max(host.wall());
+        let context = Context { actor, now, ids: [host.uuid(), host.uuid()], mint: &*self.tokens };
+        (decide(&registry, registry.policy(), command, &context), now)
     }
 
     /// Whether what is asked for can be recorded, as far as is known.

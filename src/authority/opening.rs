@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::writer::note;
-use crate::journal::{Access, Checkpoint, Found, Journal, JournalError, Lock, Volume, Witness, codec};
+use crate::journal::{Access, Checkpoint, Found, Journal, JournalError, Lock, Volume, Witness, codec, volume};
 use crate::limits;
 use crate::pairing::{
-    Actor, Condition, ConditionFound, DEFAULT_POLICY, Event, JournalCreated, JournalId, Millis, Record, Registry, Seq,
+    Actor, Condition, ConditionFound, DEFAULT_POLICY, Done, Event, JournalCreated, JournalId, Millis, Record, Registry, Seq,
     WitnessPlaced, check,
 };
 
@@ -134,6 +134,35 @@ fn replay_by(volume: &Arc<dyn Volume>, access: Access, read: Reading) -> Result<
         }
     }
     fold(volume, access, None, Registry::default(), read)
+}
+
+/// The act of record `seq` in the journal in `dir`, which somebody else may be writing, as the records up to `through` tell of it.
+/// None where there is no such record, or where those before it are kept elsewhere.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn done(dir: &Path, seq: Seq, through: Seq) -> Result<Option<Done>, JournalError> {
+    let volume = volume(dir)?;
+    let mut start = None;
+    for before in Checkpoint::all(&*volume)?.into_iter().filter(|before| *before < seq) {
+        start = usable(&*volume, before)?;
+        if start.is_some() {
+            break;
+        }
+    }
+    let (checkpoint, mut registry) =
+        start.map_or((None, Registry::default()), |(checkpoint, registry)| (Some(checkpoint), registry));
+    let mut done: Option<Done> = None;
+    Found::on(volume, Access::Read, checkpoint.as_ref(), &mut |record| {
+        let is_next = record.seq == registry.head().next();
+        match &mut done {
+            Some(done) if record.seq <= through => done.then(record),
+            None if is_next && record.seq < seq => registry.apply(record),
+            None if is_next && record.seq == seq => done = Some(Done::new(&registry, record.clone())),
+            _ => {}
+        }
+    })?;
+    Ok(done)
 }
 
 fn fold(

@@ -299,7 +299,7 @@ fn judge(registry: &Registry, attempt: &mut Attempt, shown: &Shown, now: Millis)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authority::replay;
+    use crate::authority::{done, replay};
     use crate::host::ManualHost;
     use crate::journal::{Access, Lock, Options, Reader, Volume, volume};
     use crate::pairing::{GatewayStopped, JournalId};
@@ -416,6 +416,9 @@ mod tests {
         assert_eq!(read.last().map(|record| record.seq), Some(head.seq));
         drop(writer);
 
+        // Whatever is left can be told of with what was before it, where that is known too; what is elsewhere cannot.
+        let told = |seq| done(scratch.path(), Seq(seq), head.seq).expect("readable").map(|done| done.record.seq.0);
+        assert_eq!((told(1), told(first - 1), told(head.seq.0)), (None, None, Some(head.seq.0)));
         let opened = || replay(&volume(scratch.path()).expect("there"), Access::Read).map(|(registry, _)| registry.digest());
         assert_eq!(opened().expect("it opens"), live);
         assert_eq!(Reader::open(scratch.path()).expect("allowed").head().expect("no damage"), head);

@@ -22,6 +22,7 @@ mod policy;
 mod recover;
 mod replay;
 mod simulate;
+mod undo;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -96,6 +97,7 @@ enum Command {
     Journal(journal::Command),
     /// See what was lost and can be got back; with an option, get it back
     Recover(Box<recover::Args>),
+    Undo(undo::Undo),
     /// Tell whether the gateway of this host runs, and what it keeps, as `gateway status` does
     Status(gateway::StatusArgs),
     /// Tell what is wrong here, who is out since when, and the one command that comes next; changes nothing
@@ -177,6 +179,7 @@ fn dispatch(args: Args, out: &Output) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(&args, &world, out),
         Command::Journal(command) => journal::run(&command, &world, out),
         Command::Recover(args) => recover::run(&args, &world, out),
+        Command::Undo(args) => wait_for(undo::run(&args, &world, out)),
         Command::Status(args) => wait_for(gateway::status(&args, &world, out)),
         Command::Doctor(args) => wait_for(doctor::run(&args, &world, out)),
     }

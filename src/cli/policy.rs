@@ -160,7 +160,7 @@ async fn check(source: &Document, digest: Option<&str>, reach: &Reach, world: &W
         Some(digest) => format!("In force       {digest}"),
         None => "In force       unknown: no gateway and no journal here".to_owned(),
     })?;
-    show_changes(&told, out)?;
+    show_changes(&told, "changes", out)?;
     let looser: Vec<_> = items(&told, "looser").filter_map(Value::as_str).collect();
     if !looser.is_empty() {
         out.line(format_args!("Loosens        {}: only the owner may, on the gateway's host", quote(&looser.join(", "))))?;
@@ -192,7 +192,7 @@ async fn apply(source: &Document, digest: Option<&str>, reach: &Reach, world: &W
         Some(seq) => format!("Applied        {}, seq {seq}", text(&told, "digest")),
         None => format!("In force       {} already", text(&told, "digest")),
     })?;
-    show_changes(&told, out)?;
+    show_changes(&told, "changes", out)?;
     show_standing(&told, out)
 }
 
@@ -221,8 +221,9 @@ async fn ask(
     answer
 }
 
-fn show_changes(told: &Value, out: &Output) -> Result<(), Failure> {
-    for change in items(told, "changes") {
+/// Key by key what is another.
+pub(super) fn show_changes(told: &Value, which: &str, out: &Output) -> Result<(), Failure> {
+    for change in items(told, which) {
         let line = change_line(text(change, "key"), text(change, "from"), text(change, "to"));
         out.line(format_args!("{:<15}{line}", capital(text(change, "is"))))?;
     }

@@ -130,6 +130,7 @@ enum Method {
     Invitations,
     Uninvite,
     Import,
+    Undo,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -182,6 +183,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("policy.check", ADMIN, Method::Policy(Ruling::Check)),
     ("policy.apply", ADMIN, Method::Policy(Ruling::Apply)),
     ("policy.arm", ADMIN, Method::Policy(Ruling::Arm)),
+    ("journal.undo", PAIRING, Method::Undo),
 ];
 
 /// The names of all methods served.
@@ -312,6 +314,7 @@ impl Desk {
             Method::Invited => Ok(self.invited(&read(method, params)?)),
             Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
             Method::Import => self.import(caller, read(method, params)?).await,
+            Method::Undo => self.undo(caller, read(method, params)?).await,
             Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
@@ -454,7 +457,9 @@ impl Desk {
                 Ok(json!({ "rejected": requests.iter().map(ToString::to_string).collect::<Vec<_>>() }))
             }
             Ok(Outcome::Imported { devices, left }) => Ok(import::imported(&devices, &left)),
-            Ok(Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. }) => Ok(Value::Null),
+            Ok(
+                Outcome::Admitted(_) | Outcome::Noted | Outcome::Applied | Outcome::CodeCreated { .. } | Outcome::Undone { .. },
+            ) => Ok(Value::Null),
         }
     }
 

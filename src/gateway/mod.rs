@@ -22,6 +22,7 @@ mod ruling;
 mod sealed;
 mod source;
 mod stopped;
+mod undoing;
 mod upstream;
 
 use std::io;

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::pairing::{Actor, DeviceId, Record, Registry, RequestId, Seq, may_hear_of, may_read, may_see_device, may_see_request};
 use crate::views::{self, event_sentence, log_row};
 use crate::wire::devices;
+use crate::wire::error::unreadable;
 use crate::wire::frame::WireError;
 use crate::wire::logs::{self, TailParams};
 use crate::wire::owner;
@@ -115,7 +116,7 @@ impl Desk {
     }
 
     /// Records from `from` on, at most `limit`, none after `head`: what is beyond may not be durable yet.
-    async fn records(&self, from: Seq, limit: usize, head: Seq) -> Result<Vec<Record>, WireError> {
+    pub(super) async fn records(&self, from: Seq, limit: usize, head: Seq) -> Result<Vec<Record>, WireError> {
         let reader = Arc::clone(&self.reader);
         let read = move || reader.lock().unwrap_or_else(PoisonError::into_inner).read(from, limit);
         let mut records = aside(read).await?;
@@ -128,7 +129,6 @@ impl Desk {
 pub(super) async fn aside<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, WireError> {
-    let unreadable = |why: String| WireError { code: "UNAVAILABLE".to_owned(), ..WireError::invalid(why) };
     match tokio::task::spawn_blocking(read).await {
         Ok(read) => read.map_err(|error| unreadable(error.to_string())),
         Err(_) => Err(unreadable("the journal could not be read".to_owned())),

@@ -8,6 +8,7 @@ use serde::ser::SerializeTuple as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::coded::{NoValue, coded};
+use super::done::Done;
 use super::event::{
     Actor, Address, Attempt, AuthMode, Condition, DeviceImported, Event, Fault, GatewayStarted, GatewayStopped, Incoherent,
     Issue, JournalRepaired, Reason, RoleGrant, Rule,
@@ -150,6 +151,11 @@ pub enum Command {
         /// The condition.
         condition: Condition,
     },
+    /// Take an earlier act back.
+    Undo {
+        /// The act; absent where there is no such record.
+        done: Option<Box<Done>>,
+    },
     /// End the requests whose time is over.
     Expire,
     /// Note that a gateway started.
@@ -279,6 +285,13 @@ pub enum Outcome {
         /// The request in which that proved its key.
         request: RequestId,
     },
+    /// The act was taken back.
+    Undone {
+        /// The record that says so.
+        first: Seq,
+        /// The last record of the inverse.
+        last: Seq,
+    },
     /// It is noted.
     Noted,
     /// No.
@@ -380,9 +393,44 @@ pub enum Obstacle {
     /// No inverse exists.
     #[error("it cannot be taken back")]
     NoInverse,
+    /// It was asked for only.
+    #[error("a request is answered and not undone; to turn it down: openclaw devices reject")]
+    OnlyAsked,
+    /// A request ran out of time.
+    #[error("a request that ran out of time is over; its device asks again when it connects")]
+    AsksAgain,
+    /// A token was issued or replaced.
+    #[error(
+        "a token that was replaced stays dead; to replace this one: openclaw devices rotate, to end it: openclaw devices revoke"
+    )]
+    TokenStays,
+    /// A rule was armed.
+    #[error("a rule is not laid to rest; to keep it from working, turn it off: openclaw policy apply")]
+    RuleWorks,
+    /// A setup code was spent.
+    #[error("what a setup code gave stands in the approvals behind it; undo those")]
+    CodeSpent,
+    /// A setup code was taken back.
+    #[error("a setup code that was taken back stays dead; make another one: openclaw qr")]
+    CodeGone,
+    /// A rollback was accepted.
+    #[error("what was suspended is approved anew, device by device: openclaw devices approve")]
+    RolledBack,
+    /// It tells of what was undone.
+    #[error("it only tells what was undone; undo a record behind it instead")]
+    OnlyTells,
+    /// An approval gave no scopes.
+    #[error("it gave no scopes; to take the whole role away: openclaw devices revoke")]
+    NoScopes,
     /// A later act changed the same again.
     #[error("a later act changed the same again")]
     Overtaken,
+    /// It is known which one did.
+    #[error("seq {0} changed the same again")]
+    OvertakenBy(Seq),
+    /// It was taken back before.
+    #[error("it was undone already, at seq {0}")]
+    Undone(Seq),
     /// Nothing is left of it.
     #[error("nothing is left of it")]
     NothingLeft,

@@ -12,6 +12,7 @@ mod rules;
 mod sight;
 mod surface;
 mod tokens;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,6 +59,7 @@ pub fn decide(registry: &Registry, policy: &Policy, command: Command, context: &
         }
         Command::ReplaceKey { key } => recovery::replace_key(registry, key, context),
         Command::Settle { condition } => recovery::settle(registry, policy, condition, context),
+        Command::Undo { done } => undo::undo(registry, policy, done.as_deref(), context),
         Command::Expire => approval::expire(registry, policy, context),
         Command::Start(event) => conditions::start(registry, event, context),
         Command::Stop(event) => conditions::stop(registry, event, context),
@@ -81,6 +83,7 @@ pub fn takes_away(registry: &Registry, actor: &Actor, command: &Command) -> bool
         Command::Rotate { device, role, scopes: Some(scopes) } => {
             registry.device(device).is_some_and(|device| device.held(*role).covers(*role, scopes))
         }
+        Command::Undo { done: Some(done) } => undo::takes_away(&done.record.event),
         _ => false,
     };
     narrows && Powers::of(registry, registry.policy(), actor).is_all()

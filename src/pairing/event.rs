@@ -56,7 +56,7 @@ impl Record {
     #[must_use]
     pub const fn owner_act(&self) -> Option<&Person> {
         match (&self.actor, &self.event) {
-            (_, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_)) => None,
+            (_, Event::OwnerActsSeen(_) | Event::TokenIssued(_) | Event::SetupCodeSpent(_) | Event::ActUndone(_)) => None,
             (Actor::Owner(person), _) => Some(person),
             _ => None,
         }
@@ -1163,7 +1163,7 @@ pub struct DeviceRemoved {
 pub struct DeviceRenamed {
     /// The device.
     pub device: DeviceId,
-    /// Its name from now on, at most [`crate::limits::LABEL_CHARS`] characters.
+    /// Its name from now on, at most [`crate::limits::LABEL_CHARS`] characters; empty where it has none any more.
     pub label: String,
     /// Its name before.
     pub label_before: Option<String>,

@@ -5,6 +5,7 @@ mod again;
 mod coded;
 mod command;
 mod decide;
+mod done;
 mod event;
 mod identity;
 mod ids;
@@ -27,6 +28,7 @@ pub use decide::{
     decide, kept_back, left_alone, may_hear_of, may_offer, may_read, may_read_all, may_read_of, may_see_device, may_see_request,
     resting_rules, role_of, takes_away, what_is_needed,
 };
+pub use done::{Before, Done, done_beside};
 pub use event::*;
 pub use identity::{SignatureForm, SignedText, is_plain, normal, platform_family, signed_form};
 pub use ids::{

@@ -652,7 +652,9 @@ impl Registry {
                 description.platform.clone_from(&event.platform);
                 device.description = Arc::new(description);
             }),
-            Event::DeviceRenamed(event) => self.change(&event.device, |device| device.label = Some(event.label.clone())),
+            Event::DeviceRenamed(event) => self.change(&event.device, |device| {
+                device.label = Some(event.label.clone()).filter(|label| !label.is_empty());
+            }),
             Event::DeviceRemoved(event) => {
                 self.rest(record, &event.device, Role::ALL);
                 self.remove(record, &event.device);
@@ -679,7 +681,10 @@ impl Registry {
             }),
             Event::RollbackAccepted(event) => self.roll_back(record, event),
             Event::DeviceRestored(event) => {
-                let grants = event.grants.iter().map(|grant| (grant.role, Grant::holding(&grant.scopes, None)));
+                let (approver, _) = self.givers(&record.actor, Act::Undo, &event.profile.device);
+                let approvers: BTreeSet<_> = approver.into_iter().collect();
+                let holding = |scopes| Grant { approvers: approvers.clone(), ..Grant::holding(scopes, None) };
+                let grants = event.grants.iter().map(|grant| (grant.role, holding(&grant.scopes)));
                 self.enter(&event.profile, grants.collect());
             }
             Event::DeviceImported(event) => {

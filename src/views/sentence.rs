@@ -218,7 +218,11 @@ pub fn event_sentence(record: &Record) -> String {
         Event::DeviceRemoved(event) => format!("device {} was removed by {}", event.device, by()),
         Event::DeviceRenamed(event) => {
             let before = event.label_before.as_deref().map(|before| format!("; it was \"{}\"", quote(before)));
-            format!("device {} was named \"{}\" by {}{}", event.device, quote(&event.label), by(), before.unwrap_or_default())
+            let before = before.unwrap_or_default();
+            match event.label.as_str() {
+                "" => format!("the name of device {} was taken back by {}{before}", event.device, by()),
+                label => format!("device {} was named \"{}\" by {}{before}", event.device, quote(label), by()),
+            }
         }
         Event::TokenIssued(event) => format!("device {} got its {} token with {}", event.device, event.role, event.scopes),
         Event::TokenRotated(event) => {

@@ -151,7 +151,7 @@ fn held(device: &Device, role: Role, grant: &Grant) -> String {
 fn last_end(history: &[Record], is_paired: bool) -> Option<String> {
     let ended = |record: &&Record| {
         let ends = matches!(&record.event, Event::PairingRejected(_) | Event::PairingExpired(_) | Event::DeviceRemoved(_));
-        ends || matches!(&record.event, Event::PairingApproved(_))
+        ends || matches!(&record.event, Event::PairingApproved(_) | Event::DeviceRestored(_))
     };
     let record = history.iter().find(ended)?;
     match &record.event {
@@ -188,7 +188,8 @@ fn last_refusal(history: &[Record]) -> Option<String> {
 
 /// What gave or took something.
 fn is_act(event: &Event) -> bool {
-    matches!(event, Event::PairingApproved(_) | Event::TokenRotated(_) | Event::TokenRevoked(_) | Event::DeviceMetadataChanged(_))
+    let gave = matches!(event, Event::PairingApproved(_) | Event::DeviceRestored(_) | Event::DeviceMetadataChanged(_));
+    gave || matches!(event, Event::TokenRotated(_) | Event::TokenRevoked(_) | Event::GrantWithdrawn(_))
 }
 
 fn said_at(record: &Record) -> String {

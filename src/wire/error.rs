@@ -423,6 +423,12 @@ pub fn unrecorded() -> WireError {
     journal_unavailable().error.unwrap_or_else(|| WireError::invalid("the journal cannot be written"))
 }
 
+/// The answer where the journal cannot be read.
+#[must_use]
+pub fn unreadable(why: String) -> WireError {
+    WireError { code: "UNAVAILABLE".into(), ..WireError::invalid(why) }
+}
+
 /// The answer to a method that no release knows.
 #[must_use]
 pub fn unknown_method(method: &str) -> WireError {

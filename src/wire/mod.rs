@@ -17,3 +17,4 @@ pub mod policy;
 pub mod record;
 pub mod simulation;
 pub mod state;
+pub mod undo;

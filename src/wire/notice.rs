@@ -56,6 +56,11 @@ pub fn shutdown(dialect: Dialect) -> Value {
     }
 }
 
+/// That something of a device is another now.
+fn changed(device: DeviceId) -> Notice {
+    Notice { about: About::Device(device), event: "device.pair.changed", payload: json!({}) }
+}
+
 /// The pushes of a batch. A request that the same batch settles was never worth a look, so only its end is told. What concerns a
 /// node is told by both names that clients listen for.
 #[must_use]
@@ -96,8 +101,10 @@ pub fn notices(records: &[Record], after: &Registry) -> Vec<Notice> {
             Event::PairingExpired(event) => resolved(event.request, event.device, "rejected"),
             // OpenClaw 2026.9.6 says only that something changed.
             Event::DeviceRenamed(event) => {
-                notices.push(Notice { about: About::Device(event.device), event: "device.pair.changed", payload: json!({}) });
+                notices.push(changed(event.device));
             }
+            Event::DeviceRestored(event) => notices.push(changed(event.profile.device)),
+            Event::GrantWithdrawn(event) => notices.push(changed(event.device)),
             _ => {}
         }
         if let Some(person) = record.owner_act() {

@@ -20,6 +20,7 @@ mod requests;
 mod sight;
 mod tokens;
 mod told;
+mod undo;
 mod warrants;
 
 use openclaw_pairing::limits;

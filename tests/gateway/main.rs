@@ -25,4 +25,5 @@ mod sight;
 mod storms;
 mod surface;
 mod threats;
+mod undo;
 mod upgrade;

@@ -205,6 +205,8 @@ enum Row {
 struct Others {
     device: String,
     request: String,
+    /// The record that paired them.
+    approval: u64,
 }
 
 const TABLE: &[(&str, Row)] = &[
@@ -243,6 +245,7 @@ const TABLE: &[(&str, Row)] = &[
     ("owner.seen", Row::Acts),
     ("owner.succeed", Row::Acts),
     ("owner.settle", Row::Acts),
+    ("journal.undo", Row::Tells(|others| json!({ "seq": others.approval, "dryRun": true }), &[])),
     ("policy.apply", Row::Acts),
     ("policy.arm", Row::Acts),
 ];
@@ -261,7 +264,8 @@ async fn x34_whatever_is_asked_tells_of_others_no_more_than_a_list_does() {
     gateway.owner("device.pair.rename", json!({ "deviceId": Device::new(1).id(), "label": "their-label" })).await.expect("named");
     let (_their_socket, _) = gateway.admit(&afar(1)).await;
     let waiting = gateway.request(&afar(2)).await;
-    let others = Others { device: Device::new(1).id(), request: waiting.clone() };
+    let approval = super::undo::last(&gateway, "PairingApproved");
+    let others = Others { device: Device::new(1).id(), request: waiting.clone(), approval };
     let secrets =
         [Device::new(1).id(), Device::new(2).id(), waiting, "203.0.113.77".into(), "their-name".into(), "their-label".into()];
 
@@ -310,6 +314,7 @@ async fn x34_whatever_is_asked_tells_of_others_no_more_than_a_list_does() {
         ("audit.events", 1),
         ("system-presence", 0),
         ("owner.acts", 5),
+        ("journal.undo", 0),
     ] {
         let row = TABLE.iter().find(|(name, _)| *name == method).map(|(_, row)| row);
         let Some(Row::Tells(params, _)) = row else { panic!("{method} tells") };

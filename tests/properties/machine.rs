@@ -93,6 +93,7 @@ impl Names {
             Outcome::CodeCreated { code, .. } => Answer::Code(self.code(*code)),
             Outcome::Succeeded { old, .. } => panic!("no story hands {old} over"),
             Outcome::Imported { devices, .. } => panic!("no story imports {devices:?}"),
+            Outcome::Undone { first, .. } => panic!("no story undoes anything, nor at {first}"),
             Outcome::Refused(refusal) => self.refusal(refusal),
         }
     }

@@ -12,6 +12,7 @@ mod owner;
 mod past;
 #[path = "../support/mod.rs"]
 mod support;
+mod undo;
 mod warrants;
 
 use std::cell::RefCell;

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use openclaw_pairing::pairing::{
     Actor, Address, Admission, Ask, Attempt, AuthMode, Client, ClientId, ClientMode, Command, ConnectionId, Context, Credential,
-    DEFAULT_POLICY, Decision, Described, Description, DeviceId, Digest, Event, Forwarding, Issue, JournalCreated, JournalId,
-    Millis, Mint, Outcome, PairingNeed, PeerUser, Person, Proof, PublicKey, Record, Refusal, Registry, RequestId, Role, Salt,
-    ScopeSet, SharedVerdict, SignatureForm, Source, TokenKey, TokenVerdict, check, decide,
+    DEFAULT_POLICY, Decision, Described, Description, DeviceId, Digest, Done, Event, Forwarding, Issue, JournalCreated,
+    JournalId, Millis, Mint, Outcome, PairingNeed, PeerUser, Person, Proof, PublicKey, Record, Refusal, Registry, RequestId,
+    Role, Salt, ScopeSet, Seq, SharedVerdict, SignatureForm, Source, TokenKey, TokenVerdict, check, decide,
 };
 use openclaw_pairing::views::{About, refusal_sentence};
 
@@ -261,6 +261,16 @@ impl Mint for Counter {
     }
 }
 
+/// What these records, which are a journal from its first on, tell of the act at `seq`.
+pub fn done(records: &[Record], seq: Seq) -> Option<Done> {
+    let place = records.iter().position(|record| record.seq == seq)?;
+    let mut before = Registry::default();
+    records[..place].iter().for_each(|record| before.apply(record));
+    let mut done = Done::new(&before, records[place].clone());
+    records[place + 1..].iter().for_each(|later| done.then(later));
+    Some(done)
+}
+
 /// Records, what they fold to, and the time.
 pub struct World {
     pub registry: Registry,
@@ -333,6 +343,20 @@ impl World {
 
     pub fn revoke(&mut self, actor: Actor, n: u8) -> Told {
         self.tell(actor, Command::Revoke { device: device(n), role: Role::Operator, with_approved: false })
+    }
+
+    /// What the journal tells of the act at `seq`.
+    pub fn done(&self, seq: Seq) -> Option<Done> {
+        done(&self.records, seq)
+    }
+
+    pub fn undo(&mut self, actor: Actor, seq: Seq) -> Told {
+        self.tell(actor, Command::Undo { done: self.done(seq).map(Box::new) })
+    }
+
+    /// The last record of this kind.
+    pub fn last(&self, name: &str) -> Seq {
+        self.records.iter().rfind(|record| record.event.name() == name).expect("such a record").seq
     }
 
     pub fn expire(&mut self) -> Told {

@@ -7,29 +7,37 @@ use super::super::policy::Policy;
 use super::super::registry::{Registry, Resting};
 use super::{Powers, Subject, seat_belt};
 
-/// Puts another policy in force. Only the owner may let in what is not let in now.
+/// Puts another policy in force.
 pub(super) fn apply(registry: &Registry, policy: &Policy, text: String, context: &Context<'_>) -> Decision {
-    let subject = Subject::of(CommandName::ApplyPolicy);
-    if let Err(refusal) = Powers::of(registry, policy, &context.actor).check_all() {
-        return subject.refuse(context, refusal);
+    match change(registry, policy, text, context) {
+        Ok(event) => {
+            let events = event.into_iter().map(|event| (context.actor.clone(), event.into())).collect();
+            Decision { events, outcome: Outcome::Applied }
+        }
+        Err(refusal) => Subject::of(CommandName::ApplyPolicy).refuse(context, refusal),
     }
-    let wanted = match Policy::parse(&text) {
-        Ok(wanted) => wanted,
-        Err(error) => return subject.refuse(context, Refusal::BadPolicy { why: error.to_string() }),
-    };
+}
+
+/// What puts the policy of this text in force, or nothing where it is. Only the owner may let in what is not let in now.
+pub(super) fn change(
+    registry: &Registry,
+    policy: &Policy,
+    text: String,
+    context: &Context<'_>,
+) -> Result<Option<PolicyChanged>, Refusal> {
+    Powers::of(registry, policy, &context.actor).check_all()?;
+    let wanted = Policy::parse(&text).map_err(|error| Refusal::BadPolicy { why: error.to_string() })?;
     if registry.policy_text() == Some(&*text) {
-        return Decision { events: vec![], outcome: Outcome::Applied };
+        return Ok(None);
     }
     let looser = policy.loosened_by(&wanted);
     if !looser.is_empty() {
         if !matches!(context.actor, Actor::Owner(_)) {
-            return subject.refuse(context, Refusal::LoosensPolicy { keys: looser.join(", ") });
+            return Err(Refusal::LoosensPolicy { keys: looser.join(", ") });
         }
-        if let Err(refusal) = seat_belt(policy, context) {
-            return subject.refuse(context, refusal);
-        }
+        seat_belt(policy, context)?;
     }
-    Decision { events: vec![(context.actor.clone(), PolicyChanged { policy: text }.into())], outcome: Outcome::Applied }
+    Ok(Some(PolicyChanged { policy: text }))
 }
 
 /// Whether a local rule rests, since a person took away what it had let in.
