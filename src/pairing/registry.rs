@@ -2,6 +2,8 @@
 //! it has no rules, cannot fail and matches every event. Maps are persistent, so a clone costs nothing and readers keep theirs
 //! while the writer goes on. A registry can be saved and restored; what is saved is a convenience, not a format.
 
+mod device;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -10,12 +12,11 @@ use rpds::{QueueSync, RedBlackTreeMapSync};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::coded::coded;
-use super::command::{Ending, Granted, Refusal, Resolution};
+use super::command::{Ending, Refusal, Resolution};
 use super::event::{
     Act, Actor, Address, Attempt, AttemptsSuppressed, Client, Condition, ConnectionAdmitted, ConnectionRefused, Described,
-    Description, DeviceSucceeded, Event, GatewayStarted, ImportedToken, Issue, PairingApproved, PairingRequested, Profile,
-    Reason, Record, RoleGrant, RollbackAccepted, Rule, SetupCodeCreated, TokenVerdict,
+    Description, DeviceSucceeded, Event, GatewayStarted, PairingApproved, PairingRequested, Profile, Reason, Record, RoleGrant,
+    RollbackAccepted, Rule, SetupCodeCreated, TokenVerdict,
 };
 use super::identity::SignatureForm;
 use super::ids::{DeviceId, Digest, JournalId, KeyId, Millis, PublicKey, RequestId, Seq, SetupCodeId};
@@ -23,6 +24,7 @@ use super::policy::Policy;
 use super::scopes::{KnownScope, Role, ScopeSet};
 use super::token::same;
 use crate::limits;
+pub use device::{Device, Grant, Issued, Retired, RetiredWhy, Token};
 
 type Map<K, V> = RedBlackTreeMapSync<K, V>;
 
@@ -134,112 +136,6 @@ pub struct Finding {
     /// When.
     pub at: Millis,
 }
-
-/// A paired device.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Device {
-    /// Its id.
-    pub id: DeviceId,
-    /// Its key.
-    pub key: PublicKey,
-    /// The client it said it is when it was last approved.
-    pub client: Client,
-    /// What it said of itself then; platform and family are pinned.
-    pub description: Arc<Description>,
-    /// The name that an operator gave it.
-    pub label: Option<String>,
-    /// Where it asked from then.
-    pub address: Address,
-    /// When it was first approved.
-    pub created_at: Millis,
-    /// When it was last approved.
-    pub approved_at: Millis,
-    /// What it holds, by role, in the order of numbers.
-    pub grants: BTreeMap<Role, Grant>,
-    settled: Vec<RequestId>,
-}
-
-/// What a device holds as one role.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Grant {
-    /// What was approved and not revoked since.
-    pub approved: ScopeSet,
-    /// The live token.
-    pub token: Option<Token>,
-    /// The last tokens before it, newest first.
-    pub retired: Vec<Retired>,
-    /// When the role was revoked and by whom, if it is; nothing is held then.
-    pub revoked: Option<(Millis, Actor)>,
-    /// The devices that approved something of it, themselves or by a setup code.
-    pub approvers: BTreeSet<DeviceId>,
-    /// The rules that approved something of it.
-    pub rules: BTreeSet<Rule>,
-}
-
-/// A live token.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Token {
-    /// What it carries.
-    pub scopes: ScopeSet,
-    /// What is known of it.
-    pub issue: Issued,
-    /// When the role got its first token.
-    pub created_at: Millis,
-    /// When it was rotated, if ever.
-    pub rotated_at: Option<Millis>,
-}
-
-/// What is known of a token: never its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Issued {
-    /// It was derived here, and can be again.
-    Derived(Issue),
-    /// It was taken over from a real OpenClaw: SHA-256 of its text.
-    Imported(Digest),
-}
-
-impl Issued {
-    /// SHA-256 of its text.
-    #[must_use]
-    pub const fn digest(&self) -> &Digest {
-        match self {
-            Self::Derived(issue) => &issue.digest,
-            Self::Imported(digest) => digest,
-        }
-    }
-
-    /// What it is derived with, where it can be.
-    #[must_use]
-    pub const fn derived(self) -> Option<Issue> {
-        match self {
-            Self::Derived(issue) => Some(issue),
-            Self::Imported(_) => None,
-        }
-    }
-}
-
-/// A token that is good no longer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Retired {
-    /// Why.
-    pub why: RetiredWhy,
-    /// When.
-    pub at: Millis,
-    /// The token.
-    pub token: Token,
-}
-
-coded!(
-    /// Why a token is good no longer.
-    RetiredWhy {
-        /// Another replaced it.
-        Rotated = 1 => "rotated",
-        /// The role was revoked.
-        Revoked = 2 => "revoked",
-        /// An older copy of the journal was accepted.
-        Suspended = 3 => "suspended",
-    }
-);
 
 /// A request that waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -1002,128 +898,6 @@ impl Registry {
             if let Some(oldest) = self.settle_other(*request) {
                 self.settled.remove_mut(&oldest);
             }
-        }
-    }
-}
-
-impl Device {
-    fn begun(request: &Request, at: Millis) -> Self {
-        Self {
-            id: request.device,
-            key: request.key,
-            client: request.client,
-            description: Arc::default(),
-            label: None,
-            address: request.address,
-            created_at: at,
-            approved_at: at,
-            grants: BTreeMap::new(),
-            settled: Vec::new(),
-        }
-    }
-
-    /// Takes over what an approved request said. Only a v3 signature vouches for platform and family, an absent field is no
-    /// claim, and approving adds to what it may offer.
-    fn adopt(&mut self, request: &Request) {
-        let mut description = (*request.description).clone();
-        let pinned = &self.description;
-        if request.form != SignatureForm::V3 {
-            (description.platform, description.family) = (None, None);
-        }
-        description.platform = description.platform.or_else(|| pinned.platform.clone());
-        description.family = description.family.or_else(|| pinned.family.clone());
-        add(&mut description.caps, &pinned.caps);
-        add(&mut description.commands, &pinned.commands);
-        self.description = Arc::new(description);
-        self.client = request.client;
-        self.address = request.address;
-    }
-
-    /// Whether it was approved with all capabilities and commands of this description.
-    #[must_use]
-    pub fn offers(&self, description: &Description) -> bool {
-        let known = &self.description;
-        description.caps.iter().all(|name| known.caps.contains(name))
-            && description.commands.iter().all(|name| known.commands.contains(name))
-    }
-
-    /// What is held as `role`: approved, not revoked, and within the token where there is one.
-    #[must_use]
-    pub fn held(&self, role: Role) -> ScopeSet {
-        match self.grants.get(&role) {
-            Some(Grant { revoked: None, token: Some(token), .. }) => token.scopes.clone(),
-            Some(Grant { revoked: None, approved, token: None, .. }) => approved.clone(),
-            _ => ScopeSet::EMPTY,
-        }
-    }
-
-    /// Whether `role` is held.
-    #[must_use]
-    pub fn has(&self, role: Role) -> bool {
-        self.grants.get(&role).is_some_and(|grant| grant.revoked.is_none())
-    }
-
-    /// The live token of `role`.
-    #[must_use]
-    pub fn token(&self, role: Role) -> Option<Granted> {
-        let token = self.grants.get(&role)?.token.as_ref()?;
-        Some(Granted {
-            device: self.id,
-            role,
-            scopes: token.scopes.clone(),
-            issue: token.issue.derived(),
-            at: token.rotated_at.unwrap_or(token.created_at),
-        })
-    }
-
-    /// All approved scopes, of every role.
-    #[must_use]
-    pub fn approved(&self) -> ScopeSet {
-        self.grants.values().fold(ScopeSet::EMPTY, |all, grant| all.union(&grant.approved))
-    }
-
-    /// Whether it may answer pairing requests at all.
-    #[must_use]
-    pub fn may_answer(&self) -> bool {
-        self.held(Role::Operator).allows(KnownScope::Pairing)
-    }
-}
-
-fn add(names: &mut Vec<String>, more: &[String]) {
-    let more: Vec<_> = more.iter().filter(|name| !names.contains(name)).cloned().collect();
-    names.extend(more);
-}
-
-impl Grant {
-    /// Whether it was taken by accepting an older copy of the journal, and by nobody's judgement of it.
-    #[must_use]
-    pub fn is_suspended(&self) -> bool {
-        let revoked_at = self.revoked.as_ref().map(|(at, _)| *at);
-        self.retired.first().is_some_and(|last| last.why == RetiredWhy::Suspended && Some(last.at) == revoked_at)
-    }
-
-    /// What is held by no approval that is on record here.
-    fn holding(approved: &ScopeSet, token: Option<&ImportedToken>) -> Self {
-        let token = token.map(|token| Token {
-            scopes: token.scopes.clone(),
-            issue: Issued::Imported(token.digest),
-            created_at: token.created_at,
-            rotated_at: token.rotated_at,
-        });
-        Self { approved: approved.clone(), token, ..Self::default() }
-    }
-
-    /// Nothing of it is held any more.
-    fn end(&mut self, why: RetiredWhy, record: &Record) {
-        self.retire(why, record.at);
-        let revoked = Some((record.at, record.actor.clone()));
-        *self = Self { revoked, retired: std::mem::take(&mut self.retired), ..Self::default() };
-    }
-
-    fn retire(&mut self, why: RetiredWhy, at: Millis) {
-        if let Some(token) = self.token.take() {
-            self.retired.insert(0, Retired { why, at, token });
-            self.retired.truncate(limits::RETIRED_TOKENS);
         }
     }
 }
