@@ -213,7 +213,7 @@ fn newest(reader: &mut Reader, head: Seq) -> Result<Aftermath, JournalError> {
 fn unreadable(error: &JournalError) -> Finding {
     let finding = Finding::problem("journal", quote(&error.to_string()));
     match error {
-        JournalError::Corrupt { .. } | JournalError::Impossible(_) => finding.next("openclaw journal show"),
+        JournalError::Corrupt { .. } | JournalError::Impossible(_) => finding.next("openclaw recover"),
         JournalError::RolledBack { .. } => finding.next("openclaw recover --accept-rollback"),
         _ => finding,
     }

@@ -338,7 +338,7 @@ fn conditions(scene: &Scene<'_>) -> Vec<Finding> {
         let command = match condition {
             // The clock is the system's.
             Condition::Clock => None,
-            Condition::Configuration => scene.can_start.then(|| command.to_owned()),
+            Condition::Key | Condition::Configuration => scene.can_start.then(|| command.to_owned()),
             _ => Some(command.to_owned()),
         };
         let finding = if is_note { Finding::note(id, text) } else { Finding::problem(id, text) };

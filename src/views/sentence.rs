@@ -337,9 +337,9 @@ pub(super) fn next_step(condition: Condition) -> (&'static str, &'static str) {
             ("it only holds copies, which are written again; who is paired stands in the journal", "openclaw devices list")
         }
         Condition::Key => (
-            "tokens that devices have stay good; a start with the old file back uses it, one without any makes a new one, and one \
-             that cannot be used is replaced while the gateway is stopped",
-            "openclaw recover",
+            "tokens that devices have stay good; one that cannot be used is replaced while the gateway is stopped (openclaw recover \
+             --new-key), a start with the old file back uses it, and one without any makes a new one",
+            "openclaw gateway run",
         ),
         Condition::Witness => (
             "hold the journal against a head that you noted (openclaw journal verify --expect SEQ:HASH), and once that is settled",

@@ -98,9 +98,9 @@ async fn t08_each_file_deleted_while_running_is_found_with_its_own_next_command_
         ),
         (
             Condition::Key,
-            "pairing/token.key is gone; the gateway goes on with the key that it read; tokens that devices have stay good; a \
-             start with the old file back uses it, one without any makes a new one: openclaw gateway run; one that cannot be used is \
-             replaced while it is stopped: openclaw recover --new-key",
+            "pairing/token.key is gone; the gateway goes on with the key that it read; tokens that devices have stay good; one that \
+             cannot be used is replaced while the gateway is stopped (openclaw recover --new-key), a start with the old file back uses \
+             it, and one without any makes a new one: openclaw gateway run",
         ),
         (
             Condition::Configuration,

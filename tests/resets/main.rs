@@ -75,7 +75,9 @@ async fn follow(real: &Real) -> Vec<String> {
     let problems = findings.iter().filter(|finding| finding["severity"] == "problem");
     let commands: Vec<_> = problems.map(|finding| text(&finding["command"]).to_owned()).collect();
     for command in &commands {
-        let words: Vec<_> = command.strip_prefix("openclaw ").expect("a command of ours").split(' ').collect();
+        let mut words: Vec<_> = command.strip_prefix("openclaw ").expect("a command of ours").split(' ').collect();
+        // Who types it is asked.
+        words.extend((words[0] == "recover").then_some("--yes"));
         real.cli(&words).await.done();
     }
     commands

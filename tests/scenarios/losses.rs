@@ -160,5 +160,14 @@ async fn s17_deleted_identities_and_copies_lose_nothing_that_was_approved() {
     }
     let list = real.cli(&["devices", "list", "--json"]).await.done().json();
     assert_eq!(list["pending"].as_array().map(Vec::len), Some(0), "the old one asks nothing");
+    // Back through the old one to the act that gave it each scope.
+    let audit = real.cli(&["audit", &new, "--json"]).await.done().json();
+    let holds = audit["holds"].as_array().expect("what it holds");
+    for held in holds {
+        let warrant = &held["warrant"];
+        let acts = (text(&warrant["act"]), text(&warrant["authority"]["act"]), text(&warrant["root"]));
+        assert_eq!(acts, ("succession", "approval", "owner"), "{held}");
+    }
+    assert_eq!(holds.len(), CLI.len());
     gateway.stop();
 }
