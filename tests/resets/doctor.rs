@@ -214,7 +214,7 @@ async fn a_journal_that_is_torn_damaged_or_rolled_back_is_told_as_a_start_tells_
     torn.extend([7; 9]);
     for (name, bytes, command) in [
         ("rolled_back", &older, "openclaw recover --accept-rollback"),
-        ("damaged", &damaged, "openclaw journal show"),
+        ("damaged", &damaged, "openclaw recover"),
         ("torn", &torn, "openclaw journal repair"),
     ] {
         fs::write(&segment, bytes).expect("written");
