@@ -62,6 +62,8 @@ async fn s30_a_stricter_policy_refuses_by_name_and_takes_nothing_away() {
 
 /// With P0 nothing differs, with P1 what these two devices did, and neither writes a byte.
 async fn simulated(world: &World, [p0_file, p1_file]: [&String; 2], [c, g]: &[&Device; 2]) {
+    // Who left is written down a moment later.
+    world.until("everybody is gone", || world.count("ConnectionClosed") == world.count("ConnectionAdmitted")).await;
     let journal = world.gateway.state.journal();
     let bytes = || -> Vec<(std::path::PathBuf, Vec<u8>)> {
         let mut files: Vec<_> =

@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::client::{Ask, CLI, Device, Refused, SECRET, Socket, text};
+use crate::client::{Ask, CLI, Device, PATIENCE, Refused, SECRET, Socket, text};
 use crate::home::Home;
 use crate::running::{Running, Stopped};
 
@@ -172,6 +172,16 @@ impl World {
     /// How often an event of this name is on record.
     pub(crate) fn count(&self, name: &str) -> usize {
         self.on_record(|record| (record.event.name() == name).then_some(())).len()
+    }
+
+    /// Looks until it is so.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let wait = async {
+            while !is_so() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
     }
 
     /// The lines of the log that hold all of these.
