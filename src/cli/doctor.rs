@@ -1,6 +1,8 @@
 //! `openclaw doctor`: what a person should know, and the one command that comes next. It looks at the files themselves, whether a
 //! gateway runs or not, takes no lock that anybody could wait for, connects as no device, and changes nothing.
 
+use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -199,13 +201,11 @@ fn journal(world: &World) -> Result<(Registry, Aftermath), JournalError> {
 
 fn newest(reader: &mut Reader, head: Seq) -> Result<Aftermath, JournalError> {
     let mut aftermath = Aftermath::default();
-    let mut from = Seq(head.0.saturating_sub(limits::WHY_RECORDS)).next();
-    while from <= head {
-        let records = reader.read(from, limits::READ_RECORDS)?;
-        let Some(last) = records.last() else { break };
-        from = last.seq.next();
-        records.iter().filter(|record| record.seq <= head).for_each(|record| aftermath.hear(record));
-    }
+    let first = Seq(head.0.saturating_sub(limits::WHY_RECORDS)).next();
+    let _all: ControlFlow<Infallible> = reader.each(first, head, |record| {
+        aftermath.hear(record);
+        ControlFlow::Continue(())
+    })?;
     Ok(aftermath)
 }
 

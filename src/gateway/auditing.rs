@@ -2,6 +2,7 @@
 //! else waits; a chunk of records at a time, so that memory does not grow with it.
 
 use std::fmt::Display;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -131,20 +132,11 @@ enum Scan {
 /// Hands the records from `first` to `head` to `each`, until it has enough; whether there are no more. What is beyond the head
 /// may not be durable yet.
 fn scan(journal: &Path, first: Seq, head: Seq, mut each: impl FnMut(&Record) -> Scan) -> Result<bool, JournalError> {
-    let mut reader = Reader::open(journal)?;
-    let mut from = first;
-    while from <= head {
-        let records = reader.read(from, limits::READ_RECORDS)?;
-        let Some(last) = records.last() else { break };
-        from = last.seq.next();
-        for record in records.iter().filter(|record| record.seq <= head) {
-            match each(record) {
-                Scan::On => {}
-                end => return Ok(end == Scan::Over),
-            }
-        }
-    }
-    Ok(true)
+    let end = Reader::open(journal)?.each(first, head, |record| match each(record) {
+        Scan::On => ControlFlow::Continue(()),
+        end => ControlFlow::Break(end),
+    })?;
+    Ok(end != ControlFlow::Break(Scan::Paused))
 }
 
 /// What the caller asks about. A device that it may not see is one of which nothing is found.

@@ -4,6 +4,7 @@
 //! A reader sees what is in the file, which may be a batch that is not synced yet: who must tell nobody before it is durable
 //! keeps to the head that the writer has published.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::format::Fault;
 use super::recovery::{Damage, Position, Step, Walk};
 use super::segments::{self, Segment, check_order};
 use super::storage::{Access, Volume};
+use crate::limits;
 use crate::pairing::{JournalId, Record, Seq};
 
 /// The least distance between two places remembered.
@@ -56,6 +58,30 @@ impl Reader {
     #[must_use]
     pub fn id(&self) -> JournalId {
         self.journal
+    }
+
+    /// Hands the records from `first` to `last` to `each`, [`limits::READ_RECORDS`] read at a time, until it breaks off or there are
+    /// no more; with what it broke off.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn each<B>(
+        &mut self,
+        first: Seq,
+        last: Seq,
+        mut each: impl FnMut(&Record) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>, JournalError> {
+        let mut from = first;
+        while from <= last {
+            let records = self.read(from, limits::READ_RECORDS)?;
+            let Some(end) = records.last() else { break };
+            from = end.seq.next();
+            let broken = records.iter().filter(|record| record.seq <= last).try_for_each(&mut each);
+            if broken.is_break() {
+                return Ok(broken);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     /// At most `limit` records from `from` on, in order, up to the last whole batch. Fewer means that there are no more now.

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 use openclaw_pairing::state::StateDir;
 use serde_json::{Value, json};
 
 use crate::client::{CLI, Device, PAIRING, READ, WRITE};
-use crate::world::{Real, Said, command, present, run};
+use crate::world::{Ending, Real, Said, command, present, run};
 use crate::{findings, follow, is_well, masked, paired, real};
 
 /// The finding of this id.
@@ -86,17 +86,6 @@ async fn x41_a_policy_file_that_is_not_in_force_is_told_and_the_printed_command_
     let said = real.cli(&["doctor", "--policy", &file]).await;
     assert!(said.code == Some(1) && said.out.contains("it is no policy") && !said.out.contains("policy apply"), "{said:?}");
     gateway.stop();
-}
-
-/// A process that ends with the test.
-struct Ending(Child);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[tokio::test]

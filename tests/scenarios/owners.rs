@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use openclaw_pairing::pairing::{Event, Forwarding, Policy};
 use openclaw_pairing::state::StateDir;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Ask, CLI, Device, PAIRING, READ, SECRET, text};
 use crate::running::is_root;
-use crate::world::{World, by_owner, is, needs_a_person, present, run};
+use crate::world::{Ending, World, by_owner, is, needs_a_person, present, run};
 
 const ORIGIN: &str = "http://box.example.test:18789";
 
@@ -117,17 +117,6 @@ async fn s21_behind_nat_the_browser_is_remote_and_the_owner_inside_can_approve()
                 |one: &&Value| one["warrant"]["actor"]["person"]["uid"] == container.user && one["warrant"]["root"] == "owner";
             assert_eq!((holds.len(), holds.iter().filter(named).count()), (5, 5), "{audit}");
         }
-    }
-}
-
-/// A process that ends with the test.
-struct Ending(Child);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -402,4 +402,15 @@ pub(crate) fn by_device(actor: &Actor, device: &Device) -> bool {
 /// The names of events, in order.
 pub(crate) fn names(records: &[Record]) -> Vec<&'static str> {
     records.iter().map(|record| Event::name(&record.event)).collect()
+}
+
+/// A process that ends with the test.
+pub(crate) struct Ending(pub(crate) Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
