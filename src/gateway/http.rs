@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::budget::{Arrived, Key};
 use super::handshake::Arrival;
-use super::{Gateway, connection, join, source};
+use super::{Gateway, connection, join, page, source};
 use crate::limits;
 use crate::peer;
 
@@ -67,7 +67,7 @@ fn answer(
     match parts.uri.path() {
         "/health" | "/healthz" => health(&parts, StatusCode::OK, r#"{"ok":true,"status":"live"}"#.to_owned()),
         "/ready" | "/readyz" => ready(gateway, &parts, peer),
-        _ => plain(StatusCode::NOT_FOUND, "Not Found"),
+        _ => page::answer(&parts).unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "Not Found")),
     }
 }
 

@@ -15,6 +15,7 @@ mod join;
 mod methods;
 mod nodes;
 mod owner;
+mod page;
 mod person;
 mod presence;
 mod reading;
