@@ -31,6 +31,7 @@ const FILES: &[(&str, &str, &str)] = files!(
     "/gate.js" SCRIPT "gate.js",
     "/devices.js" SCRIPT "devices.js",
     "/journal.js" SCRIPT "journal.js",
+    "/provenance.js" SCRIPT "provenance.js",
     "/timeline.js" SCRIPT "timeline.js",
     "/policy.js" SCRIPT "policy.js",
     "/health.js" SCRIPT "health.js",

@@ -5,11 +5,12 @@ import { el } from "./text.js";
 import { gate } from "./gate.js";
 import * as devices from "./devices.js";
 import * as journal from "./journal.js";
+import * as provenance from "./provenance.js";
 import * as timeline from "./timeline.js";
 import * as policy from "./policy.js";
 import * as health from "./health.js";
 
-const VIEWS = { devices, journal, timeline, policy, health };
+const VIEWS = { devices, journal, provenance, timeline, policy, health };
 const place = document.getElementById("view");
 const nav = document.getElementById("views");
 const state = document.getElementById("link");
