@@ -30,6 +30,7 @@ const FILES: &[(&str, &str, &str)] = files!(
     "/text.js" SCRIPT "text.js",
     "/gate.js" SCRIPT "gate.js",
     "/devices.js" SCRIPT "devices.js",
+    "/rows.js" SCRIPT "rows.js",
     "/journal.js" SCRIPT "journal.js",
     "/provenance.js" SCRIPT "provenance.js",
     "/timeline.js" SCRIPT "timeline.js",

@@ -1,28 +1,31 @@
-// This browser's device: an Ed25519 key that no script can read out, kept in IndexedDB beside the token that it was given.
+// This browser's device: an Ed25519 key that no script can read out, kept in IndexedDB beside the token that it was given. All tabs
+// share it.
 
 const STORE = "device";
 
 export class Device {
   #key;
+  /** Its id: SHA-256 of the key. */
   id;
+  /** The token that it was given last. */
   token;
+  /** What it asks for, if that was narrowed. */
   scopes;
 
   /** The device that is kept, or a new one. Two tabs that come at once get the same. */
   static async load() {
-    const kept = await read();
-    return new Device(kept ?? (await begin()));
+    return new Device((await read()) ?? (await begin()));
   }
 
-  constructor({ id, publicKey, privateKey, token }) {
+  constructor({ id, publicKey, privateKey, token, scopes }) {
     this.#key = { publicKey, privateKey };
     this.id = id;
     this.token = token;
+    this.scopes = scopes;
   }
 
-  /** The `device` of a connect that shows this. */
-  async sign({ client, role, scopes, nonce, auth, platform }) {
-    const signedAt = Date.now();
+  /** The `device` of a connect that shows this; `signedAt` is the gateway's time, since this machine's clock may be wrong. */
+  async sign({ client, role, scopes, nonce, signedAt, auth, platform }) {
     const secret = auth.token ?? auth.deviceToken ?? auth.bootstrapToken ?? auth.password ?? "";
     const text = ["v3", this.id, client.id, client.mode, role, scopes.join(","), signedAt, secret, nonce, platform.toLowerCase(), ""];
     const bytes = new TextEncoder().encode(text.join("|"));
@@ -30,14 +33,24 @@ export class Device {
     return { id: this.id, publicKey: this.#key.publicKey, signature, signedAt, nonce };
   }
 
-  async keep(token) {
-    this.token = token;
-    await change((kept) => ({ ...kept, token }));
+  /** Keeps a token that it was given. */
+  static keep(token) {
+    return change((kept) => kept && { ...kept, token });
+  }
+
+  /** Drops a token that is good no longer, unless another tab has a newer one. */
+  static drop(token) {
+    return change((kept) => (kept?.token === token ? { ...kept, token: undefined } : kept));
+  }
+
+  /** Asks for these scopes from now on; for all that the page can use without. */
+  static narrow(scopes) {
+    return change((kept) => kept && { ...kept, scopes });
   }
 
   /** Forgets key and token: the next load begins another device. */
-  static async forget() {
-    await change(() => undefined);
+  static forget() {
+    return change(() => undefined);
   }
 }
 

@@ -1,28 +1,79 @@
 // Whether the gateway records what it does, and what somebody has to see.
 
-import { at, command, el, said } from "./text.js";
+import { ago, at, command, el, facts, fingerprint, sentence, unseen as told } from "./text.js";
 
 export const TITLE = "Health";
 
+/** How often it is looked at, and how long it may take to read every byte, in milliseconds. */
+const [EVERY_MS, VERIFY_MS] = [5_000, 600_000];
+
 export function open(place, page) {
-  const told = el("div");
-  place.append(el("h2", {}, "Health"), told);
-  const read = async () => {
-    const status = await page.call("status");
-    const { journal, devices, ownerActs } = status;
-    told.replaceChildren(
-      el("dl", {},
-        [["Version", status.version], ["Journal", journal.id], ["In", journal.path], ["Last record", `seq ${journal.seq}`], ["State", el("code", {}, journal.digest)], ["Paired", devices.paired], ["Waiting", devices.pending], ["Connections", status.connections]].map(([name, value]) => [el("dt", {}, name), el("dd", {}, value instanceof Node ? value : String(value))])),
-      el("p", {}, "Every byte is checked by ", command("openclaw journal verify")),
-      ownerActs?.unseen ? acts(ownerActs) : "");
-  };
-  const acts = ({ unseen, acts }) => el("section.card", {},
-    el("h3", {}, `${unseen} acts of this host's owner that nobody said to have seen`),
-    el("ul", {}, acts.map((act) => el("li", {}, at(act.ts), " ", said(act.message, 600)))),
-    el("div.acts", {}, el("button", { type: "button", onclick: () => page.ask("Say that these were seen?", [], "Seen", async () => {
-      await page.call("owner.seen", { through: acts.at(-1).seq });
-      await read();
+  const about = el("div");
+  const verdict = el("p", { role: "status" });
+  const verify = el("button", { type: "button" }, "Verify every byte");
+  const others = el("div");
+  place.append(el("h2", {}, "Health of the journal"), about, el("div.acts", {}, verify), verdict, others);
+  let [acts, last] = ["", 0];
+
+  async function changed() {
+    const mine = ++last;
+    try {
+      const status = await page.call("status");
+      if (mine === last) draw(status);
+    } catch (error) {
+      if (mine === last) about.replaceChildren(page.trouble(error));
+    }
+  }
+
+  function draw({ version, uptimeMs, journal, devices, connections, conditions = [], ownerActs }) {
+    const { lastSync, hash, records } = journal;
+    about.replaceChildren(facts([
+      ["Records", records === false ? el("span.bad", {}, "no: nobody is let in") : "yes"],
+      ["Last record", `seq ${journal.seq}`],
+      hash && ["Head", el("code", {}, `${journal.seq}:${hash}`)],
+      ["Last sync", ...(lastSync ? [`seq ${lastSync.seq}, `, ago(lastSync.atMs, page.now())] : ["none since the start"])],
+      ["State", el("code", {}, journal.digest)],
+      ["Journal", el("code", {}, journal.id ?? "none")],
+      ["In", el("code", {}, journal.path)],
+      ["Devices", `${devices.paired} paired, ${devices.pending} waiting, ${connections} connected`],
+      ["This browser", page.device && fingerprint(page.device)],
+      ["Gateway", `${version}, up since `, at(page.now() - uptimeMs)],
+    ]));
+    const text = JSON.stringify([conditions, ownerActs]);
+    if (text === acts) return;
+    acts = text;
+    others.replaceChildren(
+      conditions.length ? el("section.card", {}, el("h3", {}, "Not in order"), el("ul", {}, conditions.map(({ ts, message }) => el("li", {}, at(ts), " ", sentence(message))))) : "",
+      ownerActs?.unseen > 0 ? seen(ownerActs) : "");
+  }
+
+  const seen = ({ unseen, acts }) => el("section.card", {},
+    el("h3", {}, told(unseen)),
+    el("ul", {}, acts.map(({ seq, ts, message }) => el("li", {}, at(ts), " ", el("a", { href: `#journal/from/${seq}` }, `seq ${seq}`), " ", sentence(message)))),
+    el("div.acts", {}, el("button", { type: "button", disabled: !page.may("operator.admin"), onclick: () => page.ask("Say that these were seen?", [el("p", {}, "That you saw them is on record then, and nobody else is told of them.")], "Seen", async () => {
+      await page.call("owner.seen", { through: acts.reduce((most, { seq }) => Math.max(most, seq), 0) });
+      await page.look();
+      return "Seen.";
     }) }, "I saw them")));
-  read().catch((error) => told.replaceChildren(el("p.bad", {}, error.message)));
-  return { pushed: (event) => event === "owner.acted" && read() };
+
+  verify.addEventListener("click", async () => {
+    verify.disabled = true;
+    verdict.replaceChildren("Reading every byte…");
+    try {
+      verdict.replaceChildren(sentence((await page.call("journal.verify", {}, VERIFY_MS)).message));
+    } catch (error) {
+      verdict.replaceChildren(el("span.bad", {}, sentence(error.message)), " On the gateway's host: ", command("openclaw journal verify"));
+    }
+    verify.disabled = false;
+  });
+  changed();
+  const timer = setInterval(changed, EVERY_MS);
+  return {
+    changed,
+    pushed: (event) => event === "owner.acted" && changed(),
+    close() {
+      last = -1;
+      clearInterval(timer);
+    },
+  };
 }

@@ -1,50 +1,82 @@
 // What happened, one sentence an event, as it happens.
 
-import { at, el, said } from "./text.js";
+import { at, el, sentence } from "./text.js";
 
 export const TITLE = "Journal";
 
-const [EVERY_MS, SHOWN, AT_ONCE] = [1_000, 500, 500];
+/** How often new ones are asked for, in milliseconds; how many are asked for at once, and kept. */
+const [EVERY_MS, AT_ONCE, KEPT] = [1_000, 500, 5_000];
 
+/** Behind the view's name may stand what to show: `#journal/<word>`, or from which record on: `#journal/from/<seq>`. */
 export function open(place, page) {
-  const text = el("input", { type: "search", placeholder: "device, request, word", id: "words" });
+  const [, word, from] = location.hash.split("/");
+  const words = el("input", { type: "search", placeholder: "device, request, word", id: "words", value: word && word !== "from" ? decodeURIComponent(word) : "" });
+  const kind = el("select", { id: "kind" }, el("option", { value: "" }, "everything"));
   const only = el("input", { type: "checkbox", id: "only" });
-  const follow = el("input", { type: "checkbox", checked: true, id: "follow" });
-  const rows = el("ol.rows", { "aria-label": "Events, newest first" });
-  const problem = el("p.bad", { role: "alert" });
-  place.append(el("h2", {}, "Journal"),
-    el("div.filters", {}, el("label", {}, "Show ", text), el("label", {}, only, " only what was turned away or not in order"), el("label", {}, follow, " follow")),
-    problem, rows);
-  let [cursor, lines, timer, closed] = [undefined, [], undefined, false];
+  const follow = el("input", { type: "checkbox", id: "follow", checked: word !== "from" });
+  const rows = el("ol.rows", { ariaLabel: "Events, newest first" });
+  const older = el("button", { type: "button" }, "Show older");
+  const told = el("p.why", { role: "status" });
+  place.append(el("h2", {}, TITLE),
+    el("div.filters", {},
+      el("label", {}, "Show ", words), el("label", {}, "Kind ", kind),
+      el("label", {}, only, " only what was turned away or is out of order"), el("label", {}, follow, " follow")),
+    told, rows, el("div.acts", {}, older));
+  let [cursor, lines, timer, closed] = [word === "from" ? Number(from) - 1 : undefined, [], undefined, false];
 
-  const shows = (line) =>
-    (!only.checked || line.warn) && (!text.value || `${line.seq} ${line.event} ${line.message}`.toLowerCase().includes(text.value.toLowerCase()));
+  const shows = ({ seq, event, message, warn }) =>
+    (!only.checked || warn) && (!kind.value || kind.value === event) && `${seq} ${event} ${message}`.toLowerCase().includes(words.value.toLowerCase());
   const row = (line) =>
-    el(`li${line.warn ? ".warn" : ""}`, {}, el("span.seq", {}, String(line.seq)), at(line.at), el("span", {}, line.event), said(line.message, 2_000));
-  const redraw = () => rows.replaceChildren(...lines.filter(shows).slice(0, SHOWN).map(row));
+    el(`li${line.warn ? ".warn" : ""}`, {}, el("span.seq", {}, String(line.seq)), at(line.at), el("span", {}, line.event), sentence(line.message));
+  const sum = () => {
+    older.disabled = !lines.length || lines.at(-1).seq <= 1;
+    told.replaceChildren(lines.length ? `${rows.children.length} of ${lines.length} read, seq ${lines.at(-1).seq} to ${lines[0].seq}.` : "Nothing is on record.");
+  };
+  const redraw = () => {
+    rows.replaceChildren(...lines.filter(shows).map(row));
+    sum();
+  };
+
+  /** The lines behind a cursor, newest first. */
+  async function ask(params) {
+    const answer = await page.call("logs.tail", { limit: AT_ONCE, ...params });
+    const fresh = answer.lines.map((line) => JSON.parse(line)).map(({ seq, time, event, message, _meta }) => ({ seq, at: Date.parse(time), event, message, warn: _meta.logLevelName === "WARN" })).reverse();
+    for (const { event } of fresh) {
+      if (![...kind.options].some(({ value }) => value === event)) kind.append(el("option", { value: event }, event));
+    }
+    return { ...answer, fresh };
+  }
 
   async function read() {
+    clearTimeout(timer);
     try {
-      const got = await page.call("logs.tail", cursor === undefined ? { limit: AT_ONCE } : { cursor, limit: AT_ONCE });
+      const { fresh, ...answer } = await ask(cursor === undefined ? {} : { cursor });
       if (closed) return;
-      problem.replaceChildren();
-      cursor = got.cursor;
-      const fresh = got.lines.map((line) => JSON.parse(line)).map(({ seq, time, event, message, _meta }) => ({ seq, at: Date.parse(time), event, message, warn: _meta.logLevelName === "WARN" }));
-      if (got.reset) lines = [];
-      lines = [...fresh.reverse(), ...lines].slice(0, SHOWN * 4);
-      rows.prepend(...fresh.filter(shows).map(row));
-      while (rows.children.length > SHOWN) rows.lastChild.remove();
+      if (answer.reset) lines = [];
+      cursor = answer.cursor;
+      lines = [...fresh, ...lines].slice(0, KEPT);
+      if (answer.reset) redraw();
+      else rows.prepend(...fresh.filter(shows).map(row));
+      if (fresh.length || !rows.children.length) sum();
     } catch (error) {
-      if (!closed) problem.replaceChildren(`This cannot be shown: ${error.message}`);
+      if (!closed) told.replaceChildren(page.trouble(error));
     }
     if (!closed && follow.checked) timer = setTimeout(read, EVERY_MS);
   }
 
-  text.addEventListener("input", redraw);
+  older.addEventListener("click", async () => {
+    const first = lines.at(-1).seq;
+    const { fresh } = await ask({ cursor: Math.max(0, first - 1 - AT_ONCE) }).catch((error) => ({ fresh: [], told: page.say(error.message) }));
+    lines = [...lines, ...fresh.filter(({ seq }) => seq < first)];
+    redraw();
+  });
+  words.addEventListener("input", redraw);
+  kind.addEventListener("change", redraw);
   only.addEventListener("change", redraw);
   follow.addEventListener("change", () => follow.checked && read());
   read();
   return {
+    changed: read,
     close() {
       closed = true;
       clearTimeout(timer);

@@ -1,7 +1,8 @@
 // The page: which view is open, what the link says, and one place where something is asked before it is done.
 
-import { Link } from "./link.js";
-import { el } from "./text.js";
+import { Device } from "./device.js";
+import { Link, WANTED } from "./link.js";
+import { command, el, sentence, unseen } from "./text.js";
 import { gate } from "./gate.js";
 import * as devices from "./devices.js";
 import * as journal from "./journal.js";
@@ -11,68 +12,114 @@ import * as policy from "./policy.js";
 import * as health from "./health.js";
 
 const VIEWS = { devices, journal, provenance, timeline, policy, health };
+/** What a scope implies beside itself; `operator.admin` implies all. */
+const IMPLIES = { "operator.write": ["operator.read"] };
+const SAID_MS = 6_000;
+
 const place = document.getElementById("view");
 const nav = document.getElementById("views");
 const state = document.getElementById("link");
+const notes = document.getElementById("notes");
 const spoken = document.getElementById("said");
 
 /** What a view works with. */
 const page = {
   /** The scopes of this connection. */
   scopes: [],
-  /** This browser's device. */
-  device: undefined,
-  call: (method, params) => link.call(method, params),
+  /** The id of this browser's device. */
+  get device() {
+    return link.device?.id;
+  },
+  call: (method, params, within) => link.call(method, params, within),
   /** The gateway's clock, in milliseconds. */
-  now: () => Date.now() + page.ahead,
-  /** How far it is ahead of this browser's. */
-  ahead: 0,
+  now: () => Date.now() + link.ahead,
   /** Whether this connection may do what needs `scope`. */
-  may: (scope) => page.scopes.includes("operator.admin") || page.scopes.includes(scope),
+  may: (scope) => page.scopes.some((held) => held === "operator.admin" || held === scope || IMPLIES[held]?.includes(scope)),
+  /** Keeps a token of this browser's own device, whose connections the gateway closes now. */
+  async keep(token) {
+    await Device.keep(token);
+    link.open();
+  },
   say(text) {
     spoken.replaceChildren(text);
     clearTimeout(page.saying);
-    page.saying = setTimeout(() => spoken.replaceChildren(), 6_000);
+    page.saying = setTimeout(() => spoken.replaceChildren(), SAID_MS);
   },
-  /** Asks before `does` is done: `what` is told as it will be. */
+  /** Looks anew at what stands above every view. */
+  look: () => look(),
+  /** Why something cannot be shown, and what would help. */
+  trouble: (error) => el("p.bad", { role: "alert" }, "This cannot be shown: ", sentence(error.message)),
+  /** Asks before `does` is done: `what` tells what it will do. */
   ask(title, what, button, does, takes = false) {
     const box = document.getElementById("ask");
     const problem = el("p.bad", { role: "alert" });
-    const go = el(`button${takes ? ".takes" : ".first"}`, { type: "button" }, button);
-    go.addEventListener("click", async () => {
+    const go = el(`button${takes ? ".takes" : ".first"}`, { type: "submit" }, button);
+    const no = el("button", { type: "button", onclick: () => box.close() }, "Cancel");
+    const submit = async (event) => {
+      event.preventDefault();
       go.disabled = true;
       try {
-        const done = await does(box);
+        const done = await does();
         box.close();
         page.say(done ?? "Done.");
         open?.changed?.();
       } catch (error) {
-        problem.replaceChildren(error.message);
+        problem.replaceChildren(sentence(error.message));
         go.disabled = false;
       }
-    });
-    const no = el("button", { type: "button", onclick: () => box.close() }, "Cancel");
-    box.replaceChildren(el("h2", { id: "ask-title" }, title), ...what, problem, el("div.acts", {}, go, no));
+    };
+    box.replaceChildren(el("form", { onsubmit: submit }, el("h2", { id: "ask-title" }, title), what, problem, el("div.acts", {}, go, no)));
     box.showModal();
-    no.focus();
+    (box.querySelector("input:not([type=checkbox])") ?? no).focus();
   },
 };
 
 let open;
 
 function show() {
-  const name = location.hash.slice(1).split("/")[0] || "devices";
+  const name = location.hash.slice(1).split("/")[0];
   const view = VIEWS[name] ?? devices;
-  for (const link of nav.children) {
-    link.hash === `#${name}` ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+  for (const anchor of nav.children) {
+    VIEWS[anchor.hash.slice(1)] === view ? anchor.setAttribute("aria-current", "page") : anchor.removeAttribute("aria-current");
   }
-  open?.close?.();
+  close();
   document.title = `${view.TITLE} – OpenClaw pairing`;
   place.replaceChildren();
   open = view.open(place, page);
 }
 
+function close() {
+  open?.close?.();
+  open = undefined;
+}
+
 nav.replaceChildren(...Object.entries(VIEWS).map(([name, { TITLE }]) => el("a", { href: `#${name}` }, TITLE)));
+
+/** What somebody has to see, whichever view is open: what is not in order, what the owner did, and what this browser lacks. */
+async function look() {
+  const lacks = WANTED.filter((scope) => !page.may(scope));
+  const { conditions = [], ownerActs } = page.may("operator.read") ? await page.call("status").catch(() => ({})) : {};
+  const told = [
+    ...conditions.map(({ message }) => el("p.bad", {}, sentence(message))),
+    ownerActs?.unseen > 0 && el("p", {}, unseen(ownerActs.unseen), ". ", el("a", { href: "#health" }, "See what it was")),
+    lacks.length > 0 && el("p", {}, `This browser lacks ${lacks.join(", ")}. `, el("button.quiet", { type: "button", onclick: widen }, "Ask for it")),
+  ].filter(Boolean);
+  notes.replaceChildren(...told);
+  notes.hidden = told.length === 0;
+}
+
+/** Asks for all that the page can use, and comes back with it once somebody approved. */
+async function widen() {
+  try {
+    const { requestId } = await page.call("device.scopes.requestUpgrade", { scopes: WANTED });
+    notes.replaceChildren(el("p", {}, `Asked for it as request ${requestId}. On the gateway's host: `, command(`openclaw devices approve ${requestId}`)));
+    await page.call("device.scopes.waitUpgrade", { requestId }, 0);
+    await Device.narrow(undefined);
+    link.open();
+  } catch (error) {
+    page.say(error.message);
+  }
+}
 
 const TOLD = {
   connecting: () => "Connecting",
@@ -87,19 +134,30 @@ const link = new Link(
     state.replaceChildren(TOLD[what](detail));
     if (what === "open") {
       page.scopes = detail.auth?.scopes ?? [];
-      page.ahead = (detail.snapshot?.health?.ts ?? Date.now()) - Date.now();
       nav.hidden = false;
-      show();
+      // Who comes back after a break stays at what was open.
+      open ? open.changed?.() : show();
+      look();
     } else if (what === "refused") {
-      nav.hidden = true;
-      open?.close?.();
-      open = gate(place, page, link, detail);
+      document.getElementById("ask").close();
+      nav.hidden = notes.hidden = true;
+      if (open) place.replaceChildren();
+      close();
+      gate(place, link, detail);
     }
   },
-  (event, payload) => open?.pushed?.(event, payload),
+  (event, payload) => {
+    open?.pushed?.(event, payload);
+    if (event === "owner.acted") look();
+  },
 );
 
-addEventListener("hashchange", () => nav.hidden || show());
+addEventListener("hashchange", () => {
+  if (nav.hidden) return;
+  show();
+  place.focus();
+});
+document.getElementById("skip").addEventListener("click", () => place.focus());
 
 /** What stands behind the `#` is shown once, and nowhere else from then on: not in the history, not in a bookmark. */
 function fragment() {

@@ -1,46 +1,99 @@
-// The policy in force; another one checked, and applied where it only tightens. What it would admit is the owner's to say.
+// The policy in force; another one checked, tried on history, and applied where it only tightens. What it would let in beyond what
+// is let in now is the owner's to say, on the gateway's host.
 
-import { at, command, el } from "./text.js";
+import { at, command, el, facts, said, sentence } from "./text.js";
 
 export const TITLE = "Policy";
 
-export function open(place, page) {
-  const text = el("textarea", { id: "policy", spellcheck: false, "aria-label": "Policy text" });
-  const told = el("div", { role: "status" });
-  const about = el("p.why");
-  const apply = el("button.first", { type: "button", disabled: true }, "Apply");
-  const check = el("button", { type: "button" }, "Check");
-  place.append(el("h2", {}, "Policy"), about, text, el("div.acts", {}, check, apply), told);
-  let digest;
+/** How long history may take to be decided again, in milliseconds. */
+const TRY_MS = 120_000;
+const FILE = "policy.json5";
 
-  const read = async () => {
-    const shown = await page.call("policy.show");
-    text.value = shown.text;
-    about.replaceChildren(shown.applied ? `In force since seq ${shown.applied.seq}, by ${shown.applied.by}, ` : "In force since the journal began. ", shown.applied ? at(shown.applied.atMs) : "");
+export function open(place, page) {
+  const text = el("textarea", { id: "policy", spellcheck: false, ariaLabel: "Policy text" });
+  const found = el("div", { role: "status" });
+  const about = el("div");
+  const button = (name, kind, does) => el(`button${kind}`, { type: "button", onclick: () => does().catch((error) => found.replaceChildren(el("p.bad", {}, sentence(error.message)))) }, name);
+  const apply = button("Apply", ".first", ask);
+  place.append(el("h2", {}, TITLE), about, text, el("div.acts", {}, button("Check", "", check), button("Try on history", "", tryIt), apply), found);
+  let checked;
+  const forget = () => {
+    checked = undefined;
     apply.disabled = true;
-    told.replaceChildren();
+    found.replaceChildren();
   };
-  check.addEventListener("click", async () => {
-    apply.disabled = true;
-    try {
-      const found = await page.call("policy.check", { text: text.value });
-      digest = found.digest;
-      const loosens = found.looser ?? [];
-      told.replaceChildren(
-        ...(found.warnings ?? []).map((warning) => el("p", {}, String(warning))),
-        loosens.length
-          ? el("p", {}, `This lets in what is not let in now (${loosens.join(", ")}), so only the owner applies it: save it as policy.json5 on the gateway's host, and `, command(`openclaw policy apply policy.json5 --digest ${digest}`))
-          : el("p", {}, "It is sound, and lets in nothing new."));
-      apply.disabled = loosens.length > 0;
-    } catch (error) {
-      told.replaceChildren(el("p.bad", {}, error.message));
-    }
-  });
-  text.addEventListener("input", () => (apply.disabled = true));
-  apply.addEventListener("click", () => page.ask("Put this policy in force?", [el("p", {}, "From now on every connection is decided by it. What was granted stays granted.")], "Apply", async () => {
-    await page.call("policy.apply", { text: text.value, digest });
-    await read();
-  }));
-  read().catch((error) => told.replaceChildren(el("p.bad", {}, error.message)));
+
+  async function read() {
+    const { text: inForce, applied, withoutPerson, resting } = await page.call("policy.show");
+    text.value = inForce;
+    forget();
+    about.replaceChildren(
+      el("p", {}, ...(applied ? [`In force since seq ${applied.seq}, by `, sentence(applied.by), ", ", at(applied.atMs), "."] : ["In force since the journal began."])),
+      list("Whom it lets in without asking a person", withoutPerson.map(({ message }) => message)),
+      resting.length ? el("section", {}, el("h3", {}, "At rest"), el("ul", {}, resting.map(rest))) : "");
+  }
+
+  const rest = ({ rule, message }) => el("li", {}, sentence(message), " ", el("button.quiet", {
+    type: "button",
+    onclick: () => page.ask(`Let ${rule} work again?`, [el("p", {}, "It lets in without a person again whom it let in before somebody took that back.")], "Arm", async () => {
+      await page.call("policy.arm", { rule });
+      await read();
+    }),
+  }, `Arm ${rule}`));
+
+  async function check() {
+    forget();
+    const answer = await page.call("policy.check", { text: text.value });
+    checked = answer.digest;
+    const { changes = [], looser = [], warnings, digest } = answer;
+    apply.disabled = looser.length > 0 || changes.length === 0;
+    found.replaceChildren(
+      changes.length ? table(changes) : "", list("To think about", warnings),
+      looser.length ? owners(looser, digest) : el("p", {}, changes.length ? "It lets in nothing that is not let in now." : "It decides as the one in force does."));
+  }
+
+  /** What only the owner does: the file, and the command. */
+  function owners(looser, digest) {
+    const file = URL.createObjectURL(new Blob([text.value], { type: "text/plain" }));
+    return el("div", {},
+      el("p", {}, `In ${looser.join(", ")} it lets in what is not let in now, so only the owner applies it: `, el("a", { href: file, download: FILE }, `save it as ${FILE}`), " on the gateway's host, and there:"),
+      command(`openclaw policy apply ${FILE} --digest ${digest}`));
+  }
+
+  async function tryIt() {
+    found.replaceChildren("Deciding all of it again…");
+    const { from, until, decided, uncertain, differing, differences, left, byDevice } = await page.call("policy.simulate", { text: text.value }, TRY_MS);
+    found.replaceChildren(
+      facts([
+        ["Decided again", `${decided}, seq ${from} to ${until}`],
+        uncertain > 0 && ["Not told of", `${uncertain} that were refused and only counted, and are like none on record`],
+        ["Otherwise", differing ? `${differing}, of ${byDevice.length} ${byDevice.length === 1 ? "device" : "devices"}` : "nothing"],
+      ]),
+      el("ol.rows", { ariaLabel: "What would be decided otherwise, newest first" }, differences.map(({ seq, atMs, message }) =>
+        el("li", {}, el("span.seq", {}, String(seq)), at(atMs), el("span"), sentence(message)))),
+      left > 0 ? el("p.why", {}, `And ${left} more: openclaw policy simulate ${FILE}`) : "");
+  }
+
+  async function ask() {
+    page.ask("Put this policy in force?", [el("p", {}, "From now on every connection is decided by it. What was granted stays granted.")], "Apply", async () => {
+      const { appliedSeq } = await page.call("policy.apply", { text: text.value, digest: checked });
+      await read();
+      return appliedSeq ? `In force since seq ${appliedSeq}.` : "It was in force already.";
+    });
+  }
+
+  text.addEventListener("input", forget);
+  read().catch((error) => about.replaceChildren(page.trouble(error)));
   return {};
+}
+
+const list = (title, messages) =>
+  messages.length ? el("section", {}, el("h3", {}, title), el("ul", {}, messages.map((message) => el("li", {}, sentence(message))))) : "";
+
+function table(changes) {
+  const cell = (value) => el("td", {}, value === null ? "–" : said(typeof value === "string" ? value : JSON.stringify(value), 300));
+  return el("div.wide", { tabIndex: 0, role: "group", ariaLabel: "Changes" },
+    el("table", {},
+      el("thead", {}, el("tr", {}, ["Key", "From", "To", "Is"].map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", {}, changes.map(({ key, from, to, is }) => el("tr", {}, [key, from, to, is].map(cell))))));
 }

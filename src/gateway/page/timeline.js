@@ -1,53 +1,61 @@
 // Attempts and refusals over time, so that a burst after an update is seen at a glance.
 
-import { at, el } from "./text.js";
+import { at, el, sentence } from "./text.js";
 
 export const TITLE = "Timeline";
 
-const [WIDTH, HEIGHT, BARS, LINES] = [960, 240, 96, 5_000];
-const MARKS = { GatewayStarted: "start", ConfigurationChanged: "setting", PolicyChanged: "policy", RollbackAccepted: "rollback" };
+const [WIDTH, HEIGHT, FOOT, BARS, BUSIEST] = [960, 240, 20, 96, 5];
+const HOUR = 3_600_000;
+const RANGES = [["all that is on record", 0], ["the last 30 days", 720 * HOUR], ["the last 7 days", 168 * HOUR], ["the last day", 24 * HOUR], ["the last hour", HOUR]];
+/** From the ground upwards. */
+const KINDS = [["admitted", "let in"], ["pairing", "waiting for approval"], ["refused", "refused otherwise"]];
 
 export function open(place, page) {
-  const picture = el("div");
-  const told = el("p.why");
-  place.append(el("h2", {}, "Attempts and refusals"), picture, told);
-  const read = async () => {
-    const { lines } = await page.call("logs.tail", { limit: LINES, maxBytes: 1_000_000 });
-    const events = lines.map((line) => JSON.parse(line)).map(({ time, event, message }) => ({ at: Date.parse(time), event, message }));
-    draw(events);
-  };
-
-  function draw(events) {
-    const attempts = events.filter(({ event }) => event === "ConnectionAdmitted" || event === "ConnectionRefused" || event === "AttemptsSuppressed");
-    if (!attempts.length) return told.replaceChildren("Nobody tried to connect yet.");
-    const [first, last] = [events[0].at, Math.max(events.at(-1).at, events[0].at + 1)];
-    const size = (last - first + 1) / BARS;
-    const bars = Array.from({ length: BARS }, () => ({ in: 0, out: 0 }));
-    for (const { at: when, event, message } of attempts) {
-      const bar = bars[Math.min(BARS - 1, Math.floor((when - first) / size))];
-      if (event === "ConnectionAdmitted") bar.in += 1;
-      else bar.out += event === "AttemptsSuppressed" ? parseInt(message, 10) || 1 : 1;
+  const range = el("select", { id: "range" }, RANGES.map(([text, ms]) => el("option", { value: ms }, text)));
+  const shown = el("div");
+  place.append(el("h2", {}, "Attempts and refusals"), el("label", {}, "Of ", range), shown);
+  async function changed() {
+    const since = Number(range.value) && { since: new Date(page.now() - range.value).toISOString() };
+    try {
+      shown.replaceChildren(...drawn(await page.call("audit.timeline", { bars: BARS, ...since })));
+    } catch (error) {
+      shown.replaceChildren(page.trouble(error));
     }
-    const most = Math.max(...bars.map((bar) => bar.in + bar.out));
-    const x = (when) => ((when - first) / (last - first)) * WIDTH;
-    const tall = (count) => (count / most) * (HEIGHT - 40);
-    const wide = WIDTH / BARS;
-    const drawn = bars.flatMap((bar, i) => {
-      const [up, down] = [tall(bar.in), tall(bar.out)];
-      const when = new Date(first + i * size).toLocaleString();
-      return [
-        bar.in && el("rect.in", { x: i * wide, y: HEIGHT - 20 - up, width: wide - 1, height: up }, el("title", {}, `${bar.in} let in, ${when}`)),
-        bar.out && el("rect.out", { x: i * wide, y: HEIGHT - 20 - up - down, width: wide - 1, height: down }, el("title", {}, `${bar.out} turned away, ${when}`)),
-      ];
-    });
-    const marks = events.filter(({ event }) => event in MARKS).map(({ at: when, event, message }) =>
-      el("g", {}, el("title", {}, message), el("line.edge", { x1: x(when), x2: x(when), y1: 0, y2: HEIGHT - 20 }), el("text", { x: Math.min(x(when) + 3, WIDTH - 50), y: 12 }, MARKS[event])));
-    const [lets, turns] = [bars.reduce((sum, bar) => sum + bar.in, 0), bars.reduce((sum, bar) => sum + bar.out, 0)];
-    const summary = `${lets} let in and ${turns} turned away; at most ${most} in one bar.`;
-    picture.replaceChildren(el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": summary }, drawn, marks));
-    told.replaceChildren(summary, " From ", at(first), " to ", at(last), ".");
   }
+  range.addEventListener("change", changed);
+  changed();
+  return { changed };
+}
 
-  read().catch((error) => told.replaceChildren(`This cannot be shown: ${error.message}`));
-  return {};
+const total = (bar) => KINDS.reduce((sum, [kind]) => sum + bar[kind], 0);
+const counted = (bar) => KINDS.filter(([kind]) => bar[kind]).map(([kind, text]) => `${bar[kind]} ${text}`).join(", ");
+
+function drawn({ fromMs, untilMs, bars, marks }) {
+  const most = Math.max(0, ...bars.map(total));
+  if (!most) return [el("p", {}, "Nobody tried to connect in that time.")];
+  const sum = Object.fromEntries(KINDS.map(([kind]) => [kind, bars.reduce((sum, bar) => sum + bar[kind], 0)]));
+  const wide = WIDTH / bars.length;
+  const picture = bars.flatMap((bar, i) => {
+    let y = HEIGHT - FOOT;
+    const parts = KINDS.filter(([kind]) => bar[kind]).map(([kind]) => {
+      const height = Math.max(2, (bar[kind] / most) * (HEIGHT - 2 * FOOT));
+      y -= height;
+      return el(`rect.${kind}`, { x: i * wide, y, width: wide - 1, height });
+    });
+    return parts.length ? el("g", {}, el("title", {}, `${counted(bar)}, from ${new Date(bar.fromMs).toLocaleString()}`), parts) : [];
+  });
+  const x = (when) => ((when - fromMs) / Math.max(1, untilMs - fromMs)) * WIDTH;
+  const edges = marks.map(({ atMs, event, message }) =>
+    el("g", {}, el("title", {}, `${event}: ${message}`), el("path.mark", { d: `M${x(atMs)} ${FOOT}V${HEIGHT - FOOT}M${x(atMs) - 5} ${FOOT - 8}h10l-5 8z` })));
+  const summary = `${counted(sum)}; at most ${most} in one bar.`;
+  const busiest = bars.filter(total).sort((a, b) => total(b) - total(a)).slice(0, BUSIEST);
+  return [
+    el("ul.legend", { ariaLabel: "Colours" }, KINDS.map(([kind, text]) => el(`li.${kind}`, {}, text)), el("li.mark", {}, "start, or a change of settings or policy")),
+    el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Attempts over time: ${summary}` }, picture, edges),
+    el("p.why", {}, summary, " From ", at(fromMs), " to ", at(untilMs), "."),
+    el("h3", {}, "Busiest"),
+    el("ol.plain", {}, busiest.map((bar) => el("li", {}, at(bar.fromMs), ": ", counted(bar), ". ", bar.seq && el("a", { href: `#journal/from/${bar.seq}` }, `The journal from seq ${bar.seq}`)))),
+    marks.length > 0 && el("h3", {}, "What changed"),
+    marks.length > 0 && el("ol.plain", {}, [...marks].reverse().map(({ seq, atMs, message }) => el("li", {}, at(atMs), " ", el("a", { href: `#journal/from/${seq}` }, `seq ${seq}`), " ", sentence(message)))),
+  ].filter(Boolean);
 }
