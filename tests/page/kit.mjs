@@ -1,25 +1,38 @@
 // A gateway, our command line beside it, and a browser in front of it.
-import { execFile } from 'node:child_process';
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Gateway } from '../upstream/kit/gateway.mjs';
-import { scratchDirectory } from '../upstream/kit/scratch.mjs';
+import { scratchDirectory, until, within } from '../upstream/kit/scratch.mjs';
 
 const modules = createRequire(path.join(process.env.PAGE_MODULES, 'x.js'));
 const { chromium } = modules('playwright-core');
 const AXE = fs.readFileSync(modules.resolve('axe-core/axe.min.js'), 'utf8');
 
 export const TOKEN = 'a-shared-token-of-these-tests';
+/** Nothing in a page takes this long; it only turns a hang into a failure. */
+const PATIENCE_MS = 20_000;
+
+/**
+ * A browser that starts as root and with a small /dev/shm, and asks nobody for updates: playwright sees to that, as its own
+ * switches say so.
+ */
+export const launch = (...args) => chromium.launch({ executablePath: process.env.CHROMIUM, chromiumSandbox: false, args });
 
 export class Stage {
-  static async open(config) {
-    const home = scratchDirectory('page');
-    const gateway = new Gateway(home, { gateway: { mode: 'local', auth: { mode: 'token', token: TOKEN }, ...config } });
+  /** A gateway of this configuration, started with these flags as well, and a browser that has not been there. */
+  static async open(config, flags) {
+    const gateway = new Gateway(scratchDirectory('page'), { gateway: { mode: 'local', auth: { mode: 'token', token: TOKEN }, ...config } }, flags);
     await gateway.start();
-    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] });
-    return new Stage(gateway, browser);
+    try {
+      return new Stage(gateway, await launch());
+    } catch (error) {
+      await gateway.stop();
+      throw error;
+    }
   }
 
   constructor(gateway, browser) {
@@ -29,6 +42,8 @@ export class Stage {
     this.complaints = [];
     /** The hosts that pages asked. */
     this.hosts = new Set();
+    /** What was printed here, by command. */
+    this.printed = [];
   }
 
   get address() {
@@ -37,7 +52,8 @@ export class Stage {
 
   /** Our command line on the gateway's host. */
   async ours(...args) {
-    const { stdout } = await promisify(execFile)(process.env.OPENCLAW_BIN, args, { env: this.gateway.environment });
+    const { stdout, stderr } = await promisify(execFile)(process.env.OPENCLAW_BIN, args, { env: this.gateway.environment, maxBuffer: 2 ** 26 });
+    this.printed.push([args.join(' '), stdout + stderr]);
     return stdout;
   }
 
@@ -45,15 +61,29 @@ export class Stage {
     return JSON.parse(await this.ours('devices', 'list', '--json'));
   }
 
+  /** `openclaw dashboard`, once it says which file leads to the page: that file, what it leads to, and how it ends. */
+  async dashboard() {
+    const child = spawn(process.env.OPENCLAW_BIN, ['dashboard', '--no-open'], { env: this.gateway.environment });
+    const said = ['dashboard', ''];
+    this.printed.push(said);
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said[1] += text));
+    const ended = new Promise((done) => child.on('close', done));
+    const file = await until('dashboard says its file', () => said[1].match(/: (.*)\n/)?.[1]);
+    const [, leads, code] = fs.readFileSync(file, 'utf8').match(/location\.replace\("(.*#bootstrapToken=(.*))"\)/);
+    return { file, leads, code, pid: child.pid, ended: async () => ({ code: await within(PATIENCE_MS, 'dashboard ends', ended), said: said[1] }) };
+  }
+
   /** A browser of somebody else: its own storage, its own device. */
   async visitor(options = {}) {
     const context = await this.browser.newContext({ reducedMotion: 'reduce', ...options });
-    const page = await context.newPage();
-    page.on('console', (message) => ['error', 'warning'].includes(message.type()) && this.complaints.push(message.text()));
-    page.on('pageerror', (error) => this.complaints.push(error.message));
-    page.on('request', (request) => this.hosts.add(new URL(request.url()).host));
-    page.on('websocket', (socket) => this.hosts.add(new URL(socket.url()).host));
-    return page;
+    context.setDefaultTimeout(PATIENCE_MS);
+    // A file has no host.
+    const asked = (url) => url.startsWith('file:') || this.hosts.add(new URL(url).host);
+    context.on('console', (message) => ['error', 'warning'].includes(message.type()) && this.complaints.push(message.text()));
+    context.on('weberror', (error) => this.complaints.push(error.error().message));
+    context.on('request', (request) => asked(request.url()));
+    context.on('page', (page) => page.on('websocket', (socket) => asked(socket.url())));
+    return context.newPage();
   }
 
   /** One that is let in with everything, approved by the owner. */
@@ -61,15 +91,27 @@ export class Stage {
     const page = await this.visitor(options);
     await page.goto(`${this.address}#token=${TOKEN}`);
     await this.ours('devices', 'approve', await waiting(page));
-    await page.getByRole('navigation', { name: 'Views' }).waitFor();
+    await isIn(page);
     return page;
   }
 
+  /** Until now no page logged or threw anything, broke its policy, or asked anybody but the gateway. */
+  isQuiet() {
+    assert.deepEqual(this.complaints, []);
+    assert.deepEqual([...this.hosts], [this.gateway.authority]);
+  }
+
   async close() {
-    await this.browser.close();
-    await this.gateway.stop();
+    try {
+      await this.browser.close();
+    } finally {
+      await this.gateway.stop();
+    }
   }
 }
+
+/** Waits until this browser is let in. */
+export const isIn = (page) => page.getByRole('navigation', { name: 'Views' }).waitFor();
 
 /** The request that the page says it waits for. */
 export async function waiting(page) {
@@ -77,20 +119,20 @@ export async function waiting(page) {
   return page.locator('dd code').first().innerText();
 }
 
-/** Connects as a device of its own that calls itself so, from a page of the same origin; what it was told. */
-export function connectAs(page, { displayName, scopes, token = TOKEN }) {
-  return page.evaluate(async ({ displayName, scopes, token }) => {
+/** Connects as a device of its own that calls itself so, from any page to the gateway (where none is named, its own); what it was told. */
+export function connectAs(page, { displayName, scopes, token = TOKEN, gateway }) {
+  return page.evaluate(async ({ displayName, scopes, token, gateway }) => {
     const pair = await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify']);
     const raw = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));
     const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', raw));
     const id = [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('');
     const base64 = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
-    const socket = new WebSocket(`ws://${location.host}/`);
+    const socket = new WebSocket(`ws://${gateway ?? location.host}/`);
     return new Promise((done) => {
       socket.onclose = ({ code }) => done({ id, closed: code });
       socket.onmessage = async ({ data }) => {
         const frame = JSON.parse(data);
-        if (frame.type === 'res') return done({ id, ...frame });
+        if (frame.type === 'res') return done({ ...frame, id });
         if (frame.event !== 'connect.challenge') return;
         const [client, mode, platform, signedAt, nonce] = ['webchat-ui', 'webchat', 'linux', Date.now(), frame.payload.nonce];
         const text = ['v3', id, client, mode, 'operator', scopes.join(','), signedAt, token, nonce, platform, ''].join('|');
@@ -101,11 +143,37 @@ export function connectAs(page, { displayName, scopes, token = TOKEN }) {
         socket.send(JSON.stringify({ type: 'req', id: '1', method: 'connect', params }));
       };
     });
-  }, { displayName, scopes, token });
+  }, { displayName, scopes, token, gateway });
 }
 
 /** What axe-core finds wrong with the page as it stands. */
 export async function violations(page) {
   const found = await page.evaluate(`${AXE}; axe.run()`);
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target).join(', ')}`);
+}
+
+/** Leaves a picture of the page as it stands. */
+export const shot = (page, name) => page.screenshot({ path: path.join(process.env.PAGE_SHOTS, `${name}.png`), fullPage: true });
+
+/** What the browser keeps for the page's origin: every cookie, every entry of both storages, every record of every database. */
+export async function kept(page) {
+  const cookies = await page.context().cookies();
+  return page.evaluate(async (cookies) => {
+    const asked = (request) => new Promise((done, fail) => ((request.onsuccess = () => done(request.result)), (request.onerror = fail)));
+    const records = [];
+    for (const { name } of await indexedDB.databases()) {
+      const database = await asked(indexedDB.open(name));
+      for (const store of database.objectStoreNames) records.push(...(await asked(database.transaction(store).objectStore(store).getAll())));
+      database.close();
+    }
+    // A key is told by what could be read out of it.
+    const readable = async (key) => {
+      const formats = ['raw', 'jwk', key.type === 'private' ? 'pkcs8' : 'spki'];
+      const read = await Promise.allSettled(formats.map((format) => crypto.subtle.exportKey(format, key)));
+      return { type: key.type, extractable: key.extractable, readAs: formats.filter((_, at) => read[at].status === 'fulfilled') };
+    };
+    const told = (value) => (value instanceof CryptoKey ? readable(value) : value);
+    const plain = async (record) => Object.fromEntries(await Promise.all(Object.entries(record).map(async ([name, value]) => [name, await told(value)])));
+    return { cookies, local: { ...localStorage }, session: { ...sessionStorage }, records: await Promise.all(records.map(plain)) };
+  }, cookies);
 }

@@ -7,10 +7,11 @@ import { freePort, until, within } from './scratch.mjs';
 export class Gateway {
   /**
    * `home` is made if it is missing; `config` (an object) is written as openclaw.json unless one is there. It listens on
-   * loopback, or where gateway.customBindHost of `config` says.
+   * loopback, or where gateway.customBindHost of `config` says. `flags` come last on its command line.
    */
-  constructor(home, config) {
+  constructor(home, config, flags = []) {
     this.home = home;
+    this.flags = flags;
     this.address = config?.gateway.customBindHost ?? '127.0.0.1';
     this.state = path.join(home, '.openclaw');
     this.configFile = path.join(this.state, 'openclaw.json');
@@ -54,7 +55,7 @@ export class Gateway {
     const bind = this.address === '127.0.0.1' ? 'loopback' : 'custom';
     const child = spawn(
       process.env.OPENCLAW_BIN,
-      ['gateway', 'run', '--port', String(port), '--bind', bind, '--allow-unconfigured'],
+      ['gateway', 'run', '--port', String(port), '--bind', bind, '--allow-unconfigured', ...this.flags],
       { env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     child.stdout.on('data', (text) => (this.output += text));
