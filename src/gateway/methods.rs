@@ -181,6 +181,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
     ("policy.show", ADMIN, Method::Policy(Ruling::Show)),
     ("policy.check", ADMIN, Method::Policy(Ruling::Check)),
+    ("policy.simulate", ADMIN, Method::Policy(Ruling::Simulate)),
     ("policy.apply", ADMIN, Method::Policy(Ruling::Apply)),
     ("policy.arm", ADMIN, Method::Policy(Ruling::Arm)),
     ("journal.undo", PAIRING, Method::Undo),

@@ -101,6 +101,6 @@ fn of_what_is_kept_elsewhere_only_what_a_saved_state_holds_is_told() {
     let whole = Past::whole(&dir).expect("what is left");
     let (mut left, begun) = (whole.registry().clone(), whole.registry().head());
     assert!(begun > Seq(0) && begun < head);
-    whole.read(&mut |record| left.apply(record)).expect("read");
+    whole.read(&mut |_| {}, &mut |record| left.apply(record)).expect("read");
     assert_eq!(left.digest(), fold(&all).digest());
 }
