@@ -247,6 +247,7 @@ const TABLE: &[(&str, Row)] = &[
     ("owner.succeed", Row::Acts),
     ("owner.settle", Row::Acts),
     ("journal.undo", Row::Tells(|others| json!({ "seq": others.approval, "dryRun": true }), &[])),
+    ("journal.verify", Row::Tells(|_| json!({}), &[])),
     ("policy.apply", Row::Acts),
     ("policy.arm", Row::Acts),
 ];
