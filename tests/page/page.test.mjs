@@ -365,7 +365,7 @@ play('x16 what the owner did is told in every view until somebody saw it, and th
   await notes.getByText("1 act of this host's owner that nobody said to have seen").waitFor();
   await notes.getByRole('link').click();
   await press(page, 'Verify every byte');
-  await page.getByText(/sound/).waitFor();
+  await page.getByText(/^Sound: \d+ records, seq 1 to \d+\./).waitFor();
   await shot(page, 'health-verified');
   await press(page, 'I saw them');
   await answer(page, 'Seen');
