@@ -29,7 +29,8 @@ export function open(place, page) {
   let [list, shown, last] = [{ pending: [], paired: [] }, AT_ONCE, 0];
 
   function draw() {
-    const fits = list.paired.filter((device) => JSON.stringify(device).toLowerCase().includes(words.value.toLowerCase()));
+    const word = words.value.toLowerCase();
+    const fits = list.paired.filter((device) => !word || JSON.stringify(device).toLowerCase().includes(word));
     // Oldest first, so that one that comes takes nobody's place.
     requests.show([...list.pending].reverse());
     devices.show(fits.slice(0, shown));

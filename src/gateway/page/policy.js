@@ -16,7 +16,7 @@ export function open(place, page) {
   const button = (name, kind, does) => el(`button${kind}`, { type: "button", onclick: () => does().catch((error) => found.replaceChildren(el("p.bad", {}, sentence(error.message)))) }, name);
   const apply = button("Apply", ".first", ask);
   place.append(el("h2", {}, TITLE), about, text, el("div.acts", {}, button("Check", "", check), button("Try on history", "", tryIt), apply), found);
-  let checked;
+  let [checked, known] = [undefined, []];
   const forget = () => {
     checked = undefined;
     apply.disabled = true;
@@ -24,8 +24,9 @@ export function open(place, page) {
   };
 
   async function read() {
-    const { text: inForce, applied, withoutPerson, resting } = await page.call("policy.show");
+    const { text: inForce, applied, withoutPerson, resting, warnings } = await page.call("policy.show");
     text.value = inForce;
+    known = warnings;
     forget();
     about.replaceChildren(
       el("p", {}, ...(applied ? [`In force since seq ${applied.seq}, by `, sentence(applied.by), ", ", at(applied.atMs), "."] : ["In force since the journal began."])),
@@ -48,7 +49,7 @@ export function open(place, page) {
     const { changes = [], looser = [], warnings, digest } = answer;
     apply.disabled = looser.length > 0 || changes.length === 0;
     found.replaceChildren(
-      changes.length ? table(changes) : "", list("To think about", warnings),
+      changes.length ? table(changes) : "", list("New with it", warnings.filter((warning) => !known.includes(warning))),
       looser.length ? owners(looser, digest) : el("p", {}, changes.length ? "It lets in nothing that is not let in now." : "It decides as the one in force does."));
   }
 
