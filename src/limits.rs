@@ -198,6 +198,10 @@ pub const UPHEAVAL_MS: u64 = 3_600_000;
 
 /// Records that one `audit.events` looks through: a tenth of a second, so that whoever asks sees how far it is.
 pub const AUDIT_RECORDS: usize = 262_144;
+/// Bars of one `audit.timeline`: at least, where nothing is said, and at most: as many as a page shows side by side.
+pub const TIMELINE_BARS: (usize, usize, usize) = (1, 96, 480);
+/// Marks beside them, the newest.
+pub const TIMELINE_MARKS: usize = 64;
 /// Differences that a policy tried over a running gateway remembers, and devices that it tells apart: some megabytes, however long
 /// history is.
 pub const SIMULATED: usize = 4_096;

@@ -1,5 +1,5 @@
-//! `audit.events` and `audit.warrants`: the whole journal is read for them, aside and with a reader of its own, so that nobody
-//! else waits; a chunk of records at a time, so that memory does not grow with it.
+//! `audit.events`, `audit.timeline` and `audit.warrants`: the whole journal is read for them, aside and with a reader of its own,
+//! so that nobody else waits; a chunk of records at a time, so that memory does not grow with it.
 
 use std::fmt::Display;
 use std::ops::ControlFlow;
@@ -12,10 +12,11 @@ use super::reading::{aside, labelled};
 use crate::journal::{JournalError, Reader};
 use crate::limits;
 use crate::pairing::{
-    Device, DeviceId, Doer, Inquiry, Moment, Provenance, Reason, Record, Registry, RequestId, Role, ScopeSet, Seq, may_read,
-    may_read_all, may_read_of,
+    Device, DeviceId, Doer, Inquiry, Millis, Moment, Provenance, Reason, Record, Registry, RequestId, Role, ScopeSet, Seq,
+    may_read, may_read_all, may_read_of,
 };
-use crate::wire::audit::{self, ListParams, WarrantsParams};
+use crate::views::Timeline;
+use crate::wire::audit::{self, ListParams, TimelineParams, WarrantsParams};
 use crate::wire::frame::{Text, WireError};
 
 impl Desk {
@@ -61,6 +62,30 @@ impl Desk {
             answer.insert("cursor".to_owned(), page.last.0.into());
         }
         Ok(answer.into())
+    }
+
+    /// How many came over time, as far as the caller may read of them.
+    pub(super) async fn timeline(&self, caller: &Caller, params: TimelineParams) -> Result<Value, WireError> {
+        let registry = self.authority.registry();
+        let (since, until) = (params.since_ms.map(Millis), params.until_ms.map(Millis));
+        let now = registry.now().max(self.host.wall());
+        if since.is_some_and(|since| since > until.unwrap_or(now)) {
+            return Err(WireError::invalid("invalid audit.timeline params: at /sinceMs: must not be after the end"));
+        }
+        let most = params.bars.map_or(limits::TIMELINE_BARS.1, |bars| bars.0);
+        let mut timeline = Timeline::new(since, until, now, most);
+        let (head, journal, actor) = (registry.head(), self.journal.clone(), caller.actor.clone());
+        let _mine = self.reading_all.lock().await;
+        let folded = aside(move || {
+            scan(&journal, Seq(1), head, |record| {
+                if may_read(&registry, &actor, record) {
+                    timeline.hear(record);
+                }
+                Scan::On
+            })?;
+            Ok(timeline)
+        });
+        Ok(audit::timeline(&folded.await?))
     }
 
     /// On whose authority a device holds what it holds.

@@ -118,6 +118,7 @@ enum Method {
     Why,
     Tail,
     Audit,
+    Timeline,
     Warrants,
     Node(nodes::Method),
     Acts,
@@ -150,6 +151,7 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("system-presence", READ, Method::Presence),
     ("logs.tail", READ, Method::Tail),
     ("audit.events", READ, Method::Audit),
+    ("audit.timeline", READ, Method::Timeline),
     ("audit.warrants", READ, Method::Warrants),
     ("device.pair.list", PAIRING, Method::List),
     ("device.pair.approve", PAIRING, Method::Approve),
@@ -293,6 +295,7 @@ impl Desk {
             Method::Why => self.why(caller, &read::<WhyParams>(method, params)?.about.0).await,
             Method::Tail => self.tail(caller, read(method, params)?).await,
             Method::Audit => self.audit(caller, read(method, params)?).await,
+            Method::Timeline => self.timeline(caller, read(method, params)?).await,
             Method::Warrants => self.warrants(caller, read(method, params)?).await,
             Method::Node(served) => self.call_about_nodes(caller, *served, method, params).await,
             Method::Acts => {

@@ -610,6 +610,12 @@ impl Refusal {
             Self::Succeeded { .. } => 25,
         }
     }
+
+    /// Whether one of this number says that a person is needed.
+    #[must_use]
+    pub const fn needs_person(number: u8) -> bool {
+        matches!(number, 5 | 20)
+    }
 }
 
 /// A refusal as bytes see it: its number, then whichever parts it has.

@@ -9,6 +9,7 @@ mod sentence;
 mod sheet;
 mod simulation;
 mod state;
+mod timeline;
 mod upheaval;
 mod warrant;
 mod why;
@@ -26,6 +27,7 @@ pub use sentence::{
 pub use sheet::{COLUMNS, sheet_row};
 pub use simulation::{answer_text, client_text, difference_sentence, tally_text};
 pub use state::{FactChange, Field, Of, fact_changes, facts};
+pub use timeline::{Bar, Mark, Timeline};
 pub use upheaval::{Aftermath, Refusals, Upheaval, Who};
 pub use warrant::deed_sentence;
 pub use why::{Why, pending, why};

@@ -1,14 +1,16 @@
-//! `audit.events` and `audit.warrants`, methods of ours: what happened, and on whose authority what is held is held.
+//! `audit.events`, `audit.timeline` and `audit.warrants`, methods of ours: what happened, how often over time, and on whose authority
+//! what is held is held.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::frame::Text;
-use super::logs::Cursor;
+use super::logs::{Cursor, bounded};
 use super::moment::Point;
 use super::record::{self, members};
+use crate::limits;
 use crate::pairing::{Actor, Deed, DeviceId, Gave, Record, Warrant};
-use crate::views::{deed_sentence, event_sentence, time_text, who};
+use crate::views::{Timeline, deed_sentence, event_sentence, time_text, who};
 
 /// Params of `audit.events`; a record has to fit all that is there.
 #[derive(Debug, Deserialize)]
@@ -46,6 +48,26 @@ pub struct ListParams {
     pub cursor: Option<Cursor>,
 }
 
+/// Params of `audit.timeline`: both ends belong to it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TimelineParams {
+    /// From when on, in milliseconds since 1970.
+    #[serde(default)]
+    pub since_ms: Option<u64>,
+    /// Until when.
+    #[serde(default)]
+    pub until_ms: Option<u64>,
+    /// Bars at most.
+    #[serde(default)]
+    pub bars: Option<Bars>,
+}
+
+bounded!(
+    /// A number of bars.
+    Bars, limits::TIMELINE_BARS.0, limits::TIMELINE_BARS.2
+);
+
 /// Params of `audit.warrants`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -75,6 +97,24 @@ pub fn event(record: &Record, reads_all: bool) -> Value {
         members.insert("message".to_owned(), event_sentence(record).into());
     }
     value
+}
+
+/// Result of `audit.timeline`.
+#[must_use]
+pub fn timeline(timeline: &Timeline) -> Value {
+    let bars = timeline
+        .bars()
+        .map(|(from, bar)| json!({ "fromMs": from.0, "admitted": bar.admitted, "pairing": bar.pairing, "refused": bar.refused }));
+    let marks = timeline
+        .marks()
+        .map(|mark| json!({ "seq": mark.seq.0, "atMs": mark.at.0, "event": mark.event, "message": mark.message }));
+    json!({
+        "fromMs": timeline.since().0,
+        "untilMs": timeline.until().0,
+        "barMs": timeline.bar_ms(),
+        "bars": bars.collect::<Vec<_>>(),
+        "marks": marks.collect::<Vec<_>>(),
+    })
 }
 
 /// A warrant: the act that gave, and below `authority` what its actor gave it by. Whoever may not read all is told of what was

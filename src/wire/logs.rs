@@ -21,6 +21,7 @@ pub struct TailParams {
     pub max_bytes: Option<Bytes>,
 }
 
+/// A number within bounds.
 macro_rules! bounded {
     ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr) => {
         $(#[$doc])*
@@ -41,6 +42,8 @@ macro_rules! bounded {
         }
     };
 }
+
+pub(super) use bounded;
 
 /// A position: 0 or more.
 #[derive(Clone, Copy, Debug, Deserialize)]

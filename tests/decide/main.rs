@@ -18,6 +18,7 @@ mod policy;
 mod recovery;
 mod requests;
 mod sight;
+mod timeline;
 mod tokens;
 mod told;
 mod undo;

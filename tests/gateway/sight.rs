@@ -1,5 +1,6 @@
 //! What a connection may read of others is no more than a list tells it: in pushes, in the log, in presence.
 
+use openclaw_pairing::host::Host as _;
 use serde_json::{Value, json};
 
 use super::client::{ADMIN, Ask, CLI, Device, READ, WRITE, text};
@@ -215,6 +216,7 @@ const TABLE: &[(&str, Row)] = &[
     ("system-presence", Row::Tells(|_| json!({}), &["operator.read"])),
     ("logs.tail", Row::Tells(|_| json!({ "limit": 5_000, "maxBytes": 1_000_000 }), &["operator.read"])),
     ("audit.events", Row::Tells(|_| json!({}), &["operator.read"])),
+    ("audit.timeline", Row::Tells(|_| json!({}), &["operator.read"])),
     ("audit.warrants", Row::Tells(|others| json!({ "deviceId": others.device }), &[])),
     ("device.pair.list", Row::Tells(|_| json!({}), &["operator.pairing"])),
     ("device.pair.why", Row::Tells(|others| json!({ "about": others.device }), &[])),
@@ -323,6 +325,50 @@ async fn x34_whatever_is_asked_tells_of_others_no_more_than_a_list_does() {
         let Some(Row::Tells(params, _)) = row else { panic!("{method} tells") };
         let told = admin.get(method, params(&others)).await.to_string();
         assert!(told.contains(&secrets[secret]), "{method}: {told}");
+    }
+}
+
+/// A picture of who came holds for each those whom it may read of, and no more.
+#[tokio::test]
+async fn x34_a_timeline_counts_for_a_reader_what_it_may_read() {
+    let gateway = Running::start().await;
+    let (reader, other) = (Device::new(1), Device::new(2));
+    let (mut admin, _) = gateway.admit(&other.asks(ADMIN)).await;
+    let begun = gateway.host.wall().0;
+    gateway.host.advance(1_000);
+    let (mut socket, _) = gateway.admit(&reader.asks(READ)).await;
+    gateway.host.advance(1_000);
+    gateway.request(&reader.asks(WRITE)).await;
+    for seed in 3..6 {
+        gateway.request(&Device::new(seed).asks(READ).remote()).await;
+    }
+    gateway.refuse(&Ask::new(READ).auth(json!({ "token": "wrong" })).remote()).await;
+    gateway.owner("policy.apply", json!({ "text": "{ version: 1, metadata: 'exact' }" })).await.expect("applied");
+    gateway.host.advance(1_999);
+
+    let bar = |from: u64, [admitted, pairing, refused]: [u64; 3]| json!({ "fromMs": from, "admitted": admitted, "pairing": pairing, "refused": refused });
+    let mut told = admin.get("audit.timeline", json!({ "bars": 4 })).await;
+    let marks = told["marks"].take();
+    assert_eq!(marks.as_array().map(Vec::len), Some(1), "{marks}");
+    assert_eq!((&marks[0]["event"], &marks[0]["atMs"]), (&json!("PolicyChanged"), &json!(begun + 2_000)));
+    assert!(text(&marks[0]["message"]).starts_with("another policy was put in force by ") && marks[0]["seq"].is_u64());
+    let bars = [[1, 0, 0], [1, 0, 0], [0, 4, 1], [0, 0, 0]].into_iter().zip((begun..).step_by(1_000));
+    let bars: Vec<_> = bars.map(|(counts, from)| bar(from, counts)).collect();
+    assert_eq!(told, json!({ "fromMs": begun, "untilMs": begun + 3_999, "barMs": 1_000, "bars": bars, "marks": null }));
+
+    let own = socket.get("audit.timeline", json!({ "bars": 1 })).await;
+    assert_eq!((&own["fromMs"], &own["bars"]), (&json!(begun + 1_000), &json!([bar(begun + 1_000, [1, 1, 0])])));
+    let range = json!({ "sinceMs": begun + 2_000, "untilMs": begun + 2_000 });
+    assert_eq!(admin.get("audit.timeline", range).await["bars"], json!([bar(begun + 2_000, [0, 4, 1])]));
+    for (params, why) in [
+        (json!({ "bars": 0 }), "at /bars: must be >= 1"),
+        (json!({ "bars": 481 }), "at /bars: must be <= 480"),
+        (json!({ "sinceMs": 2, "untilMs": 1 }), "at /sinceMs: must not be after the end"),
+        (json!({ "sinceMs": begun + 4_000 }), "at /sinceMs: must not be after the end"),
+        (json!({ "since": 1 }), "unexpected property 'since'"),
+    ] {
+        let denied = admin.denied("audit.timeline", params).await;
+        assert!(text(&denied["message"]).contains(why), "{denied}");
     }
 }
 
