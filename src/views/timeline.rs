@@ -21,6 +21,8 @@ pub struct Timeline {
 /// The attempts of a part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bar {
+    /// The first record that is counted in it.
+    pub first: Option<Seq>,
     /// Let in.
     pub admitted: u64,
     /// Turned away since a person has to approve.
@@ -92,6 +94,7 @@ impl Timeline {
                 let (end, most) = (self.end, self.most);
                 let picture = self.picture.get_or_insert_with(|| Picture::new(at.min(end), end, most));
                 if let Some(bar) = picture.bar(at) {
+                    bar.first.get_or_insert(record.seq);
                     let counted = of(bar);
                     *counted = counted.saturating_add(count);
                 }

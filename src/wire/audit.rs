@@ -102,9 +102,10 @@ pub fn event(record: &Record, reads_all: bool) -> Value {
 /// Result of `audit.timeline`.
 #[must_use]
 pub fn timeline(timeline: &Timeline) -> Value {
-    let bars = timeline
-        .bars()
-        .map(|(from, bar)| json!({ "fromMs": from.0, "admitted": bar.admitted, "pairing": bar.pairing, "refused": bar.refused }));
+    let bars = timeline.bars().map(|(from, bar)| {
+        let first = bar.first.map(|seq| seq.0);
+        json!({ "fromMs": from.0, "seq": first, "admitted": bar.admitted, "pairing": bar.pairing, "refused": bar.refused })
+    });
     let marks = timeline
         .marks()
         .map(|mark| json!({ "seq": mark.seq.0, "atMs": mark.at.0, "event": mark.event, "message": mark.message }));

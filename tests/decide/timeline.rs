@@ -94,6 +94,8 @@ fn without_ends_it_goes_from_the_first_attempt_to_now() {
     assert_eq!((timeline.since(), timeline.until(), timeline.bar_ms()), (Millis(2_000), Millis(4_000), 501));
     let pairing: Vec<_> = timeline.bars().map(|(_, bar)| bar.pairing).collect();
     assert_eq!(pairing, [1, 7, 0, 0]);
+    let first: Vec<_> = timeline.bars().map(|(_, bar)| bar.first).collect();
+    assert_eq!(first, [Some(records[1].seq), Some(records[3].seq), None, None]);
     assert_eq!(timeline.marks().map(|mark| (mark.at.0, mark.event)).collect::<Vec<_>>(), [(2_500, "PolicyChanged")]);
 
     let nobody = told(None, None, 4_000, 4, &records[..1]);

@@ -347,7 +347,16 @@ async fn x34_a_timeline_counts_for_a_reader_what_it_may_read() {
     gateway.host.advance(1_999);
 
     let bar = |from: u64, [admitted, pairing, refused]: [u64; 3]| json!({ "fromMs": from, "admitted": admitted, "pairing": pairing, "refused": refused });
-    let mut told = admin.get("audit.timeline", json!({ "bars": 4 })).await;
+    // Whoever draws it looks up in the journal what a bar counts.
+    let without_seq = |mut told: Value| {
+        for bar in told["bars"].as_array_mut().expect("bars") {
+            let seq = bar.as_object_mut().and_then(|bar| bar.shift_remove("seq")).expect("a seq, or none");
+            let is_empty = ["admitted", "pairing", "refused"].iter().all(|of| bar[of] == 0);
+            assert_eq!(seq.is_null(), is_empty, "{bar}");
+        }
+        told
+    };
+    let mut told = without_seq(admin.get("audit.timeline", json!({ "bars": 4 })).await);
     let marks = told["marks"].take();
     assert_eq!(marks.as_array().map(Vec::len), Some(1), "{marks}");
     assert_eq!((&marks[0]["event"], &marks[0]["atMs"]), (&json!("PolicyChanged"), &json!(begun + 2_000)));
@@ -356,10 +365,10 @@ async fn x34_a_timeline_counts_for_a_reader_what_it_may_read() {
     let bars: Vec<_> = bars.map(|(counts, from)| bar(from, counts)).collect();
     assert_eq!(told, json!({ "fromMs": begun, "untilMs": begun + 3_999, "barMs": 1_000, "bars": bars, "marks": null }));
 
-    let own = socket.get("audit.timeline", json!({ "bars": 1 })).await;
+    let own = without_seq(socket.get("audit.timeline", json!({ "bars": 1 })).await);
     assert_eq!((&own["fromMs"], &own["bars"]), (&json!(begun + 1_000), &json!([bar(begun + 1_000, [1, 1, 0])])));
     let range = json!({ "sinceMs": begun + 2_000, "untilMs": begun + 2_000 });
-    assert_eq!(admin.get("audit.timeline", range).await["bars"], json!([bar(begun + 2_000, [0, 4, 1])]));
+    assert_eq!(without_seq(admin.get("audit.timeline", range).await)["bars"], json!([bar(begun + 2_000, [0, 4, 1])]));
     for (params, why) in [
         (json!({ "bars": 0 }), "at /bars: must be >= 1"),
         (json!({ "bars": 481 }), "at /bars: must be <= 480"),

@@ -15,7 +15,7 @@ export function open(place, page) {
   const shown = el("div");
   place.append(el("h2", {}, "Attempts and refusals"), el("label", {}, "Of ", range), shown);
   async function changed() {
-    const since = Number(range.value) && { since: new Date(page.now() - range.value).toISOString() };
+    const since = Number(range.value) ? { sinceMs: Math.round(page.now() - range.value) } : {};
     try {
       shown.replaceChildren(...drawn(await page.call("audit.timeline", { bars: BARS, ...since })));
     } catch (error) {
@@ -54,7 +54,7 @@ function drawn({ fromMs, untilMs, bars, marks }) {
     el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Attempts over time: ${summary}` }, picture, edges),
     el("p.why", {}, summary, " From ", at(fromMs), " to ", at(untilMs), "."),
     el("h3", {}, "Busiest"),
-    el("ol.plain", {}, busiest.map((bar) => el("li", {}, at(bar.fromMs), ": ", counted(bar), ". ", bar.seq && el("a", { href: `#journal/from/${bar.seq}` }, `The journal from seq ${bar.seq}`)))),
+    el("ol.plain", {}, busiest.map((bar) => el("li", {}, at(bar.fromMs), ": ", counted(bar), ". ", el("a", { href: `#journal/from/${bar.seq}` }, `The journal from seq ${bar.seq}`)))),
     marks.length > 0 && el("h3", {}, "What changed"),
     marks.length > 0 && el("ol.plain", {}, [...marks].reverse().map(({ seq, atMs, message }) => el("li", {}, at(atMs), " ", el("a", { href: `#journal/from/${seq}` }, `seq ${seq}`), " ", sentence(message)))),
   ].filter(Boolean);
