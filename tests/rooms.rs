@@ -200,6 +200,11 @@ fn in_a_word(c: char) -> bool {
 }
 
 fn under(folder: &str) -> Vec<Source> {
+    under_of(folder, "rs")
+}
+
+/// The sources of a kind below a folder.
+fn under_of(folder: &str, kind: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let (mut sources, mut folders) = (vec![], vec![root.clone()]);
     while let Some(folder) = folders.pop() {
@@ -207,7 +212,7 @@ fn under(folder: &str) -> Vec<Source> {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == kind) {
                 let text = fs::read_to_string(&path).expect("a text");
                 let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
                 let code = code.map(|line| format!("{line}\n")).collect();
@@ -360,20 +365,35 @@ const COVERED: [(char, &[(u32, u32)]); 8] = [
     ('t', &[(1, 8)]),
     ('n', &[(1, 12)]),
     ('a', &[(1, 16)]),
-    ('o', &[(3, 3)]),
-    ('x', &[(1, 27), (30, 36), (40, 47)]),
+    ('o', &[(1, 5)]),
+    ('x', &[(1, 28), (30, 36), (40, 47)]),
 ];
+
+/// The name of every function, and of every test that plays in a browser, in the words of a function; each with where it stands.
+fn tests() -> Vec<(String, String)> {
+    let mut names = vec![];
+    for source in under("src").into_iter().chain(under("tests")) {
+        let functions = source.code.split("fn ").skip(1).map(|rest| rest.split(['(', '<']).next().unwrap_or_default());
+        names.extend(functions.map(|name| (source.path.clone(), name.to_owned())));
+    }
+    // What is installed there lies deeper.
+    for source in under_of("tests/page", "mjs").into_iter().filter(|source| !source.path.contains('/')) {
+        let played = source.code.split("test('").skip(1).map(|rest| rest.split('\'').next().unwrap_or_default());
+        names.extend(played.map(|name| (source.path.clone(), name.replace(' ', "_"))));
+    }
+    names
+}
 
 #[test]
 fn every_row_of_the_fault_matrix_has_a_test_of_its_name() {
     let mut missing = vec![];
-    let sources: Vec<_> = under("src").into_iter().chain(under("tests")).collect();
+    let names: Vec<_> = tests().into_iter().map(|(_, name)| name).collect();
     for (letter, ranges) in COVERED {
         let (_, known) = IDS.iter().find(|(known, _)| *known == letter).expect("a letter that there is");
         for number in ranges.iter().flat_map(|(first, last)| *first..=*last) {
             assert!(known.iter().any(|(first, last)| (*first..=*last).contains(&number)), "{letter}{number:02} is a row");
-            let id = format!("{letter}{number:02}");
-            if !sources.iter().any(|source| source.code.contains(&format!("fn {id}_"))) {
+            let id = format!("{letter}{number:02}_");
+            if !names.iter().any(|name| name.starts_with(&id)) {
                 missing.push(id);
             }
         }
@@ -381,7 +401,7 @@ fn every_row_of_the_fault_matrix_has_a_test_of_its_name() {
     assert!(missing.is_empty(), "no test begins with {missing:?}");
 }
 
-/// Whether a function's name begins with an id, and if so with one that there is.
+/// Whether a name begins with an id, and if so with one that there is.
 fn id(name: &str) -> Option<bool> {
     let mut chars = name.chars();
     let (letter, rest) = (chars.next()?, chars.as_str());
@@ -398,12 +418,9 @@ fn an_id_in_a_name_is_an_id_that_there_is() {
         assert_eq!(id(name), answer, "{name}");
     }
     let mut count = 0;
-    for source in under("src").into_iter().chain(under("tests")) {
-        for function in source.code.split("fn ").skip(1) {
-            let name = function.split(['(', '<']).next().unwrap_or_default();
-            assert_ne!(id(name), Some(false), "{}: {name} begins with an id that there is not", source.path);
-            count += usize::from(id(name) == Some(true));
-        }
+    for (path, name) in tests() {
+        assert_ne!(id(&name), Some(false), "{path}: {name} begins with an id that there is not");
+        count += usize::from(id(&name) == Some(true));
     }
     assert!(count > 20, "names with ids are found");
 }

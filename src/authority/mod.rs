@@ -225,7 +225,12 @@ impl Handle {
     /// Whether what is asked for can be recorded, as far as is known.
     #[must_use]
     pub fn records(&self) -> bool {
-        self.records.load(Ordering::Relaxed)
+        self.records.load(Ordering::Relaxed) && !self.jobs.is_closed()
+    }
+
+    /// Waits until nobody writes any more. While there is a handle, only a panic of the writer ends it.
+    pub async fn ended(&self) {
+        self.jobs.closed().await;
     }
 
     /// Whether somebody was refused whom no record tells of yet: it is time to come back with any command.
@@ -324,5 +329,24 @@ mod tests {
         drop(handle);
         writing.join();
         assert_eq!(hears.iter().collect::<Vec<_>>(), [1]);
+    }
+
+    #[tokio::test]
+    async fn o04_a_writer_that_panics_answers_nobody_and_says_that_it_ended() {
+        let disk = MemoryVolume::default();
+        let journal = Journal::create_on(Arc::new(disk.clone()), JournalId([1; 16])).expect("begun");
+        let observer = Box::new(|records: &[Record], _: &Registry, _: Head| assert!(records[0].seq < Seq(3), "made to panic"));
+        let host = Arc::new(ManualHost::new(Millis(1), 1));
+        let authority = Authority::over(Opened::begun(journal, None), Path::new("memory"), host, None, None, observer);
+        let (handle, _, writing) = authority.expect("it writes").split();
+        let ask = || handle.ask(Command::Stop(GatewayStopped { cause: "a test".to_owned() }), Actor::System);
+        assert_eq!((ask().await, handle.records()), (Ok(Outcome::Noted), true));
+        assert_eq!(ask().await, Err(Unavailable));
+        handle.ended().await;
+        assert_eq!((ask().await, handle.records()), (Err(Unavailable), false));
+        drop(handle);
+        writing.join();
+        let (registry, _) = replay(&(Arc::new(disk) as _), Access::Read).expect("what is on the disk is whole");
+        assert_eq!(registry.head(), Seq(3));
     }
 }

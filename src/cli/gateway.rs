@@ -158,8 +158,7 @@ fn serve(flags: &Flags, world: &World, out: &Output) -> Result<(), Failure> {
         let ready = Ready::prepare(world.state.clone(), flags, world.host.clone(), identity).await;
         let ready = ready.map_err(|error| held(error, &world.state.owner_socket()))?;
         announce(&ready, &world.state.journal(), out)?;
-        ready.run(stopped_by(&mut terminate, &mut interrupt)).await;
-        Ok(())
+        Ok(ready.run(stopped_by(&mut terminate, &mut interrupt)).await?)
     });
     // A long journal that is still being read through must not hold up a stop.
     runtime.shutdown_timeout(limits::SHUTDOWN_DEADLINE);

@@ -28,6 +28,11 @@ pub(super) fn prepare(no_color: bool, level: &str) {
     let ansi = !no_color && anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     // A second subscriber could only come from a second call, and the first one does.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).try_init();
+    // What a panic says may hold what a client said. Where it was does not.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%place, "a panic, which is a mistake of this program");
+    }));
 }
 
 impl Output {

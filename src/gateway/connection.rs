@@ -1,13 +1,14 @@
 //! One task per socket: challenge, connect, then calls in and frames out until somebody ends it. Every `select!` arm here only
 //! receives or waits, so dropping one loses nothing.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::task::JoinSet;
@@ -47,9 +48,21 @@ where
         .max_write_buffer_size(limits::BUFFERED_BYTES);
     let socket = WebSocketStream::from_raw_socket(metered, End::Server, Some(config)).await;
     let id = ConnectionId(gateway.desk.host.uuid());
-    let mut connection = Connection { gateway, socket, id };
-    connection.run(arrival, newcomer, &allowance).await;
+    let mut connection = Connection { gateway: Arc::clone(&gateway), socket, id };
+    // A panic ends this connection alone, and it leaves as any other does.
+    let ran = AssertUnwindSafe(connection.run(arrival, newcomer, &allowance)).catch_unwind().await;
+    let (code, is_whole) = ran.map_or((PANICKED, false), |code| (code, true));
+    if let Some(admission) = gateway.desk.hub.leave(&id) {
+        // If this cannot be recorded, nothing can: the journal's own failure was already told.
+        let _ = gateway.desk.authority.ask(Command::Close { admission, code }, Actor::Peer).await;
+    }
+    if !is_whole {
+        connection.close(code, "").await;
+    }
 }
+
+/// How a connection ends whose task panicked.
+const PANICKED: u16 = 1011;
 
 struct Connection<S> {
     gateway: Arc<Gateway>,
@@ -58,7 +71,8 @@ struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    async fn run(&mut self, arrival: Arrival, mut newcomer: Newcomer, allowance: &Allowance) {
+    /// From its arrival to the code that it is closed with.
+    async fn run(&mut self, arrival: Arrival, mut newcomer: Newcomer, allowance: &Allowance) -> u16 {
         let gateway = Arc::clone(&self.gateway);
         let nonce = uuid::Uuid::from_bytes(gateway.desk.host.uuid()).to_string();
         let auth = gateway.settings.auth;
@@ -66,16 +80,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         let handshake = Handshake { connection: self.id, arrival, nonce, auth, secret, budgets: &gateway.budgets };
         let (outbox, mut inbox) = queue();
         gateway.desk.hub.arrive(self.id, outbox.clone());
-        let code = match self.shake_hands(&handshake, &mut inbox, allowance, &mut newcomer).await {
+        match self.shake_hands(&handshake, &mut inbox, allowance, &mut newcomer).await {
             Some(caller) => {
                 drop(newcomer);
                 self.converse(&Arc::new(caller), &outbox, &mut inbox).await
             }
             None => 1000,
-        };
-        if let Some(admission) = gateway.desk.hub.leave(&self.id) {
-            // If this cannot be recorded, nothing can: the journal's own failure was already told.
-            let _ = gateway.desk.authority.ask(Command::Close { admission, code }, Actor::Peer).await;
         }
     }
 
@@ -278,6 +288,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
                     None => return 1006,
                 },
                 () = overflowed.notified() => return self.drop_slow(caller.dialect).await,
+                Some(waited) = waiting.join_next() => if waited.is_err() {
+                    self.close(PANICKED, "").await;
+                    return PANICKED;
+                },
                 _ = pings.tick() => {
                     missed = if traffic.read() == read { missed } else { 0 };
                     read = traffic.read();
@@ -331,7 +345,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
         };
         let desk = &self.gateway.desk;
         if methods::waits(&call.method.0) {
-            while waiting.try_join_next().is_some() {}
             if waiting.len() >= limits::WAITING_CALLS {
                 return outbox.text(frame::response(&call.id.0, &Err(error::too_many_wait())));
             }

@@ -46,7 +46,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 pub use verifying::verdict_json;
 
-use crate::authority::{Authority, Retention, Writing};
+use crate::authority::{Authority, Handle, Retention, Writing};
 use crate::host::Host;
 use crate::journal::{JournalError, Lock, Verdict, verify};
 use crate::limits;
@@ -87,6 +87,9 @@ pub enum GatewayError {
     /// Nothing can be recorded.
     #[error(transparent)]
     Unavailable(#[from] crate::authority::Unavailable),
+    /// Something without which it is not whole has panicked.
+    #[error("a part of the gateway panicked, so all of it stopped; what was answered is on record: openclaw gateway run")]
+    Panicked,
 }
 
 fn other_port(port: u16) -> u16 {
@@ -233,7 +236,10 @@ impl Ready {
 
     /// Runs until `stop` resolves with the name of what stopped it; returns when every connection has ended and the journal
     /// is closed.
-    pub async fn run(self, stop: impl Future<Output = &'static str>) {
+    ///
+    /// # Errors
+    /// [`GatewayError::Panicked`], in which case it did not wait for `stop`.
+    pub async fn run(self, stop: impl Future<Output = &'static str>) -> Result<(), GatewayError> {
         let Self { gateway, tcp, look, owner_channel, writing, unseen: _, has_run } = self;
         let desk = Arc::clone(&gateway.desk);
         let mut tasks = JoinSet::new();
@@ -251,7 +257,10 @@ impl Ready {
         for listener in tcp {
             tasks.spawn(accept(listener, Arc::clone(&gateway)));
         }
-        let cause = stop.await;
+        let (cause, ended) = tokio::select! {
+            cause = stop => (cause, Ok(())),
+            () = panicked(&mut tasks, &desk.authority) => ("a panic", Err(GatewayError::Panicked)),
+        };
         tasks.shutdown().await;
         desk.hub.shut_down();
         let all = u32::try_from(limits::CONNECTIONS).unwrap_or(u32::MAX);
@@ -269,6 +278,19 @@ impl Ready {
         drop((desk, gateway));
         let joined = tokio::task::spawn_blocking(move || writing.join());
         let _ = tokio::time::timeout(limits::SHUTDOWN_DEADLINE, joined).await;
+        ended
+    }
+}
+
+/// Waits until the writer or one of the gateway's own tasks has panicked: a gateway without it would go on half.
+async fn panicked(tasks: &mut JoinSet<()>, authority: &Handle) {
+    loop {
+        tokio::select! {
+            () = authority.ended() => return,
+            Some(task) = tasks.join_next() => if task.is_err() {
+                return;
+            },
+        }
     }
 }
 

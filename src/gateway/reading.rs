@@ -145,3 +145,14 @@ pub(super) fn labelled(registry: &Registry, actor: &Actor, label: &str) -> Resul
         (Some(_), Some(_)) => Err(WireError::invalid("several devices have this label; name one by its id")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn o04_a_reading_that_panics_fails_and_says_nothing_of_what_it_read() {
+        let read = aside::<()>(|| panic!("a client's text")).await.expect_err("no reading");
+        assert_eq!(read.message, "the journal could not be read");
+    }
+}

@@ -139,11 +139,11 @@ fn run(
         let run = ready.run(async { stopped.await.unwrap_or("the end") });
         tokio::pin!(run);
         tokio::select! {
-            () = &mut run => {}
+            ended = &mut run => ended.expect("no panic"),
             () = turn => {
                 // From here on deadlines may come by themselves.
                 drop(release);
-                run.await;
+                run.await.expect("no panic");
             }
         }
         drop(held);

@@ -16,6 +16,7 @@ mod import;
 mod life;
 mod nodes;
 mod pairing;
+mod panics;
 mod policy;
 mod recorded;
 #[path = "../support/running.rs"]

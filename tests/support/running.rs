@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use openclaw_pairing::gateway::Ready;
-use openclaw_pairing::host::{Host as _, ManualHost};
+use openclaw_pairing::gateway::{GatewayError, Ready};
+use openclaw_pairing::host::{Host, ManualHost};
 use openclaw_pairing::journal::{Journal, Lock, Reader};
 use openclaw_pairing::keyring::OwnDevice;
 use openclaw_pairing::pairing::{Actor, JournalCreated, JournalId, Millis, Record, Seq};
@@ -42,7 +42,7 @@ pub(crate) struct Running {
     pub(crate) state: StateDir,
     scratch: Option<TempDir>,
     stop: oneshot::Sender<&'static str>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), GatewayError>>,
 }
 
 /// A gateway that was stopped; its state is still there.
@@ -80,9 +80,17 @@ impl Running {
 
     /// Ends it and waits until the journal is closed.
     pub(crate) async fn stop(self) -> Stopped {
-        self.stop.send("a test").expect("it runs");
-        tokio::time::timeout(PATIENCE, self.task).await.expect("it stops in time").expect("no panic");
-        Stopped { host: self.host, state: self.state, scratch: self.scratch }
+        let Self { host, state, scratch, stop, task, .. } = self;
+        stop.send("a test").expect("it runs");
+        tokio::time::timeout(PATIENCE, task).await.expect("it stops in time").expect("no panic").expect("nor within");
+        Stopped { host, state, scratch }
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(self) -> (Stopped, Result<(), GatewayError>) {
+        let Self { host, state, scratch, stop: _stop, task, .. } = self;
+        let ended = tokio::time::timeout(PATIENCE, task).await.expect("it stops in time").expect("no panic");
+        (Stopped { host, state, scratch }, ended)
     }
 
     pub(crate) async fn open(&self) -> Socket {
@@ -159,9 +167,15 @@ impl Stopped {
     }
 
     pub(crate) async fn start_with(self, flags: &Flags) -> Running {
+        let host = Arc::clone(&self.host) as _;
+        self.start_on(host, flags).await
+    }
+
+    /// On a machine that may be another, but has the same clock.
+    pub(crate) async fn start_on(self, machine: Arc<dyn Host>, flags: &Flags) -> Running {
         let Self { host, state, scratch } = self;
         let identity = OwnDevice::load(&state).expect("readable, or not there").map(|device| device.id());
-        let ready = Ready::prepare(state.clone(), flags, Arc::clone(&host) as _, identity).await.expect("a gateway");
+        let ready = Ready::prepare(state.clone(), flags, machine, identity).await.expect("a gateway");
         let address = *ready.addresses().first().expect("an address");
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(ready.run(async { stopped.await.unwrap_or("the end of a test") }));
