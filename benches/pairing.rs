@@ -253,9 +253,8 @@ fn looking_back(c: &mut Criterion) {
         group.bench_function(format!("policy simulate --preset {name}"), |b| {
             b.iter(|| {
                 let past = Past::whole(scratch.path()).expect("a journal");
-                let mut simulation = Simulation::new(Policy::parse(text).expect("a policy"), past.registry().clone());
-                past.read(&mut |record| simulation.pass(record)).expect("read");
-                simulation
+                let simulation = Simulation::new(Policy::parse(text).expect("a policy"), past.registry().clone());
+                past.simulate(simulation, Seq(u64::MAX), &mut |_| {}).expect("read")
             });
         });
     }

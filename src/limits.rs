@@ -198,6 +198,11 @@ pub const UPHEAVAL_MS: u64 = 3_600_000;
 
 /// Records that one `audit.events` looks through: a tenth of a second, so that whoever asks sees how far it is.
 pub const AUDIT_RECORDS: usize = 262_144;
+/// Differences that a policy tried over a running gateway remembers, and devices that it tells apart: some megabytes, however long
+/// history is.
+pub const SIMULATED: usize = 4_096;
+/// Of these differences as many as one answer tells, the newest.
+pub const SIMULATED_TOLD: usize = 200;
 /// Acts, from the one that gave a scope upwards, that a warrant tells: devices that approve one another go on for ever, and a message
 /// nests at most [`JSON_DEPTH`] deep.
 pub const WARRANTS: usize = 32;

@@ -7,6 +7,7 @@ mod ledger;
 mod opening;
 mod past;
 mod rollback;
+mod sound;
 #[cfg(test)]
 mod storms;
 #[cfg(test)]
@@ -33,12 +34,24 @@ use opening::Opened;
 pub use opening::{LAYOUT, done, replay};
 pub use past::{Past, PastError, past};
 pub use rollback::{NotAccepted, Remains, accept_rollback, remains};
+pub use sound::verify;
 use writer::Writer;
 
 /// Nothing can be decided, because nothing can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the journal cannot be written")]
 pub struct Unavailable;
+
+/// What is true, and how far it is known to be safe.
+#[derive(Clone)]
+pub struct Published {
+    /// What the records lead to.
+    pub registry: Arc<Registry>,
+    /// The last record and the digest up to it; none where nobody writes.
+    pub head: Option<Head>,
+    /// When the sync that made it durable had ended, by the wall clock; none before this writer's first.
+    pub synced: Option<Millis>,
+}
 
 /// Hears the records of each batch, and the head behind them, once they are durable and published, before anybody is answered.
 pub type Observer = Box<dyn Fn(&[Record], &Registry, Head) + Send>;
@@ -63,7 +76,7 @@ pub struct Authority {
 #[derive(Clone)]
 pub struct Handle {
     jobs: mpsc::Sender<Job>,
-    registry: watch::Receiver<Arc<Registry>>,
+    published: watch::Receiver<Published>,
     tokens: Arc<Tokens>,
     records: Arc<AtomicBool>,
     owes: Arc<AtomicBool>,
@@ -128,20 +141,15 @@ impl Authority {
         let Opened { journal, registry, .. } = opened;
         let tokens = Arc::new(Tokens { key, journal: journal.id(), host: Arc::clone(&host) });
         let (jobs, waiting) = mpsc::channel(limits::COMMAND_QUEUE);
-        let (publish, published) = watch::channel(Arc::new(registry.clone()));
+        let (head, reader) = (journal.head(), journal.reader()?);
+        let (publish, published) = watch::channel(Published::new(registry.clone(), Some(head), None));
         let records = Arc::new(AtomicBool::new(true));
         let owes = Arc::new(AtomicBool::new(false));
-        let handle = Handle {
-            jobs,
-            registry: published,
-            tokens: Arc::clone(&tokens),
-            records: Arc::clone(&records),
-            owes: Arc::clone(&owes),
-        };
+        let handle =
+            Handle { jobs, published, tokens: Arc::clone(&tokens), records: Arc::clone(&records), owes: Arc::clone(&owes) };
         let mut seed = [0; 16];
         host.fill(&mut seed);
         let ledger = Ledger::new(seed);
-        let (head, reader) = (journal.head(), journal.reader()?);
         let saved = head.seq;
         let writer =
             Writer { journal, head, saved, registry, ledger, clock, host, tokens, publish, observer, records, owes, retention };
@@ -156,6 +164,12 @@ impl Authority {
     #[must_use]
     pub fn split(self) -> (Handle, Reader, Writing) {
         (self.handle, self.reader, Writing(self.thread))
+    }
+}
+
+impl Published {
+    fn new(registry: Registry, head: Option<Head>, synced: Option<Millis>) -> Self {
+        Self { registry: Arc::new(registry), head, synced }
     }
 }
 
@@ -175,9 +189,9 @@ impl Handle {
     #[must_use]
     pub fn resting(registry: Registry, journal: JournalId, host: Arc<dyn Host>) -> Self {
         let (jobs, _) = mpsc::channel(1);
-        let (_, published) = watch::channel(Arc::new(registry));
+        let (_, published) = watch::channel(Published::new(registry, None, None));
         let tokens = Arc::new(Tokens { key: None, journal, host });
-        Self { jobs, registry: published, tokens, records: Arc::new(AtomicBool::new(false)), owes: Arc::default() }
+        Self { jobs, published, tokens, records: Arc::default(), owes: Arc::default() }
     }
 
     /// Asks for a command and waits until what it led to is durable.
@@ -222,14 +236,20 @@ impl Handle {
 
     /// What is published now.
     #[must_use]
+    pub fn published(&self) -> Published {
+        self.published.borrow().clone()
+    }
+
+    /// What is published now to be true.
+    #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
-        Arc::clone(&self.registry.borrow())
+        Arc::clone(&self.published.borrow().registry)
     }
 
     /// Told whenever something newer is published.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<Arc<Registry>> {
-        self.registry.clone()
+    pub fn changes(&self) -> watch::Receiver<Published> {
+        self.published.clone()
     }
 
     /// The key that new tokens are derived with, where it can be used.

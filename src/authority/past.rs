@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::opening::usable;
 use crate::journal::{Access, Checkpoint, Found, JournalError, Reader, Volume, volume};
 use crate::limits;
-use crate::pairing::{Millis, Moment, Record, Registry, Seq, check};
+use crate::pairing::{Millis, Moment, Record, Registry, Seq, Simulation, check};
 
 /// Why the past cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -90,13 +90,43 @@ impl Past {
         &self.registry
     }
 
-    /// Reads the records to the end of the journal, and hands each to `each`, in order. After an error, what came of them is to be
-    /// thrown away.
+    /// Tries a policy on the records up to `head`; `simulation` begins behind [`Self::registry`]. What is beyond is read too, since
+    /// only its end tells that a journal is sound.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn read(self, each: &mut dyn FnMut(&Record)) -> Result<Reader, JournalError> {
-        Found::on(self.volume, Access::Read, self.start.as_ref(), each).map(Found::into_reader)
+    pub fn simulate(
+        self,
+        mut simulation: Simulation,
+        head: Seq,
+        passed: &mut dyn FnMut(usize),
+    ) -> Result<Simulation, JournalError> {
+        let mut impossible = None;
+        self.read(passed, &mut |record| {
+            if impossible.is_none() && record.seq <= head {
+                impossible = check(simulation.registry(), record).err();
+                simulation.pass(record);
+            }
+        })?;
+        impossible.map_or(Ok(simulation), |impossible| Err(JournalError::Impossible(impossible)))
+    }
+
+    /// Reads the records to the end of the journal, and hands each to `each`, in order. After an error, what came of them is to be
+    /// thrown away. `passed` is told now and then how many records more were read.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn read(self, passed: &mut dyn FnMut(usize), each: &mut dyn FnMut(&Record)) -> Result<Reader, JournalError> {
+        let mut count = 0_usize;
+        let found = Found::on(self.volume, Access::Read, self.start.as_ref(), &mut |record| {
+            count = count.saturating_add(1);
+            if count == limits::READ_RECORDS {
+                passed(count);
+                count = 0;
+            }
+            each(record);
+        });
+        found.map(Found::into_reader)
     }
 }
 
@@ -126,13 +156,8 @@ pub fn past<const N: usize>(
     let past = Past::before(dir, &moments)?;
     let mut registry = past.registry().clone();
     let mut states: [Option<Registry>; N] = std::array::from_fn(|_| None);
-    let (mut impossible, mut begins, mut count) = (None, Millis::default(), 0_usize);
-    let reader = past.read(&mut |record| {
-        count = count.saturating_add(1);
-        if count == limits::READ_RECORDS {
-            passed(count);
-            count = 0;
-        }
+    let (mut impossible, mut begins) = (None, Millis::default());
+    let reader = past.read(passed, &mut |record| {
         if record.seq == Seq(1) {
             begins = record.at;
         }
@@ -161,4 +186,31 @@ pub fn past<const N: usize>(
         }
     }
     Ok((states, reader))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Journal, Lock};
+    use crate::pairing::{Actor, DEFAULT_POLICY, GatewayStopped, JournalCreated, JournalId, Policy};
+
+    /// What is written and not yet safe is in the file all the same.
+    #[test]
+    fn a_policy_is_tried_up_to_the_head_that_is_given_and_no_further() {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let mut journal = Journal::create(Lock::acquire(scratch.path()).expect("free"), JournalId([9; 16])).expect("a journal");
+        let begun = JournalCreated { journal: journal.id(), policy: DEFAULT_POLICY.to_owned() };
+        let stopped = || GatewayStopped { cause: "a test".to_owned() };
+        let events = [begun.into(), stopped().into(), stopped().into()];
+        for (seq, event) in (1..).map(Seq).zip(events) {
+            let record = Record { seq, at: Millis(1), actor: Actor::System, event };
+            journal.append(journal.head(), &[record]).expect("written");
+        }
+        for (head, until) in [(Seq(0), Seq(0)), (Seq(2), Seq(2)), (Seq(u64::MAX), Seq(3))] {
+            let past = Past::whole(scratch.path()).expect("a journal");
+            let simulation = Simulation::new(Policy::parse(DEFAULT_POLICY).expect("a policy"), past.registry().clone());
+            let simulation = past.simulate(simulation, head, &mut |_| {}).expect("sound");
+            assert_eq!(simulation.registry().head(), until);
+        }
+    }
 }

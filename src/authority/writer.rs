@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::Clock;
 use super::ledger::{Asker, Ledger};
-use super::{Job, Observer, Retention, Tokens, Unavailable, opening};
+use super::{Job, Observer, Published, Retention, Tokens, Unavailable, opening};
 use crate::host::Host;
 use crate::journal::{Head, Journal, JournalError};
 use crate::limits;
@@ -27,7 +27,7 @@ pub(super) struct Writer {
     pub(super) clock: Clock,
     pub(super) host: Arc<dyn Host>,
     pub(super) tokens: Arc<Tokens>,
-    pub(super) publish: watch::Sender<Arc<Registry>>,
+    pub(super) publish: watch::Sender<Published>,
     pub(super) observer: Observer,
     pub(super) records: Arc<AtomicBool>,
     pub(super) owes: Arc<AtomicBool>,
@@ -118,7 +118,8 @@ impl Writer {
     fn made(&mut self, head: Head, registry: Registry, records: &[Record]) {
         self.head = head;
         self.registry = registry;
-        self.publish.send_replace(Arc::new(self.registry.clone()));
+        let synced = Some(self.host.wall());
+        self.publish.send_replace(Published::new(self.registry.clone(), Some(head), synced));
         (self.observer)(records, &self.registry, head);
     }
 
@@ -311,7 +312,7 @@ mod tests {
         let lock = Lock::acquire(scratch.path()).expect("a free lock");
         let journal = Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options::without_room(200));
         let registry = Registry::default();
-        let (publish, published) = watch::channel(Arc::new(registry.clone()));
+        let (publish, published) = watch::channel(Published::new(registry.clone(), None, None));
         let heard = Arc::new(std::sync::Mutex::new(vec![]));
         let hears = Arc::clone(&heard);
         let mut writer = Writer {
@@ -337,7 +338,7 @@ mod tests {
             writer.seal();
         }
         let live = writer.registry.digest();
-        assert_eq!(published.borrow().digest(), live);
+        assert_eq!(published.borrow().registry.digest(), live);
         drop(writer);
         let mut reader = Reader::open(scratch.path()).expect("a journal");
         let records = reader.read(Seq(1), usize::MAX).expect("no damage");
@@ -374,7 +375,7 @@ mod tests {
         let host: Arc<dyn Host> = Arc::clone(&manual) as _;
         let lock = Lock::acquire(scratch.path()).expect("a free lock");
         let journal = Journal::create(lock, JournalId([9; 16])).expect("a new journal").with(Options::without_room(200));
-        let (publish, _published) = watch::channel(Arc::new(Registry::default()));
+        let (publish, _published) = watch::channel(Published::new(Registry::default(), None, None));
         let retention = Retention { older_than_ms: 1_000, archive: archive.path().to_owned() };
         let mut writer = Writer {
             head: journal.head(),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::anchor::{self, Anchor, AnchorArgs, HeadArgs};
 use super::compare::{CompareArgs, compare};
@@ -13,10 +13,10 @@ use super::moment::Point;
 use super::output::{Bulk, Output};
 use super::{Exit, Failure, World};
 use crate::authority;
-use crate::gateway::write_copies;
+use crate::gateway::{verdict_json, write_copies};
 use crate::journal::format::Fault;
-use crate::journal::{Checkpoint, Extent, Journal, JournalError, Lock, Shown, Verdict, read_all, show, verify, volume};
-use crate::pairing::{Digest, Record, Registry, Seq};
+use crate::journal::{Extent, Journal, JournalError, Lock, Shown, Verdict, read_all, show, verify};
+use crate::pairing::{Record, Seq};
 use crate::state::{self, StateDir};
 use crate::views::{COLUMNS, Redaction, event_sentence, log_row, quote, sheet_row, time_text};
 use crate::wire;
@@ -82,18 +82,16 @@ pub(super) fn run(command: &Command, world: &World, out: &Output) -> Result<(), 
         Command::Verify { anchor, json } => {
             out.speak_json(*json);
             let mut anchor = Anchor::of(anchor, world)?;
-            let mut saved = Saved::of(world)?;
             let mut progress = out.progress("checked");
-            let verdict = read_all(&world.state.journal(), &mut |head, records| {
+            let (verdict, differs) = authority::verify(&world.state.journal(), &mut |head, records| {
                 progress.pass(records.len());
                 if let Some(anchor) = &mut anchor {
                     anchor.pass(head, records);
                 }
-                saved.pass(records);
             })?;
             progress.finish();
-            judge(&verdict, anchor.as_ref(), *json, out)?;
-            saved.judge()
+            judge(&verdict, differs, anchor.as_ref(), *json, out)?;
+            differs.map_or(Ok(()), |seq| Err(disposable(seq)))
         }
         Command::Head(args) => anchor::head(args, world, out),
         Command::Show { from, limit, json } => {
@@ -127,67 +125,24 @@ fn repair(world: &World, out: &Output) -> Result<(), Failure> {
     out.line(format_args!("Put aside {bytes} bytes after seq {seq} that were not a whole batch ({what}), and recorded it."))
 }
 
-/// The checkpoints, held against the records.
-struct Saved {
-    digests: Vec<(Seq, (Digest, Digest))>,
-    registry: Registry,
-    differs: Option<Seq>,
+fn disposable(seq: Seq) -> Failure {
+    let message =
+        format!("the checkpoint at seq {seq} is not what the records lead to: remove {:020}.checkpoint, it is disposable", seq.0);
+    Failure::new(Exit::Damaged, message)
 }
 
-impl Saved {
-    fn of(world: &World) -> Result<Self, Failure> {
-        let volume = volume(&world.state.journal())?;
-        let mut digests = vec![];
-        for seq in Checkpoint::all(&*volume)? {
-            let checkpoint = Checkpoint::load(&*volume, seq)?.filter(|checkpoint| checkpoint.layout == authority::LAYOUT);
-            // One that cannot be used counts for nothing.
-            digests.extend(checkpoint.map(|checkpoint| (seq, checkpoint.digest)));
-        }
-        Ok(Self { digests, registry: Registry::default(), differs: None })
-    }
-
-    fn pass(&mut self, records: &[Record]) {
-        if self.digests.is_empty() {
-            return;
-        }
-        for record in records {
-            self.registry.apply(record);
-        }
-        let head = self.registry.head();
-        if let Some(at) = self.digests.iter().position(|(seq, _)| *seq == head) {
-            let (seq, digest) = self.digests.remove(at);
-            self.differs = self.differs.or((digest != self.registry.digest()).then_some(seq));
-        }
-    }
-
-    fn judge(&self) -> Result<(), Failure> {
-        let Some(seq) = self.differs else { return Ok(()) };
-        let message = format!(
-            "the checkpoint at seq {seq} is not what the records lead to: remove {:020}.checkpoint, it is disposable",
-            seq.0
-        );
-        Err(Failure::new(Exit::Damaged, message))
-    }
-}
-
-fn judge(verdict: &Verdict, anchor: Option<&Anchor>, json: bool, out: &Output) -> Result<(), Failure> {
+fn judge(verdict: &Verdict, differs: Option<Seq>, anchor: Option<&Anchor>, json: bool, out: &Output) -> Result<(), Failure> {
     let (extent, torn) = sound_part(verdict)?;
     if let Some(anchor) = anchor {
         anchor.hold(extent)?;
     }
     if json {
-        let mut value = extent_json(extent);
-        value["verdict"] = if torn.is_some() { "torn-tail" } else { "sound" }.into();
-        if let Some((bytes, what)) = torn {
-            value["torn"] = json!({ "bytes": bytes, "what": what.to_string() });
-        }
-        let proven = [(true, "consistent"), (extent.witnessed.is_some(), "complete"), (anchor.is_some(), "anchored")];
-        value["proven"] = proven.into_iter().filter(|(is_proven, _)| *is_proven).map(|(_, name)| name).collect();
-        if let Some(seq) = extent.witnessed {
-            value["witnessed"] = seq.0.into();
-        }
+        let mut value = verdict_json(verdict, differs);
         if let Some(anchor) = anchor {
             value["anchor"] = anchor.json();
+            if let Some(proven) = value["proven"].as_array_mut() {
+                proven.push("anchored".into());
+            }
         }
         return out.json(&value);
     }
@@ -237,37 +192,22 @@ pub(super) fn sound_part(verdict: &Verdict) -> Result<(&Extent, Torn), Failure> 
             let message = format!("damaged: segment {segment}, offset {offset}, seq {seq}: {what}");
             let before = sound.as_ref().map(|extent| format!("; sound before it: {}", extent_text(extent))).unwrap_or_default();
             let next = "; nothing was changed: keep a copy of the directory, and see both sides of it: openclaw journal show";
-            let details = json!({
-                "verdict": "corrupt", "segment": segment, "offset": offset, "seq": seq.0, "what": what.to_string(),
-                "sound": sound.as_ref().map(extent_json),
-            });
-            Err(Failure { details: Some(details), ..Failure::new(Exit::Damaged, format!("{message}{before}{next}")) })
+            Err(unsound(verdict, Failure::new(Exit::Damaged, format!("{message}{before}{next}"))))
         }
         Verdict::RolledBack { sound, witnessed, witness } => {
             let (head, witnessed, witness) = (sound.head.seq, *witnessed, witness.clone());
-            let error = JournalError::RolledBack { head, witnessed, witness };
-            let details = json!({ "verdict": "rolled-back", "sound": extent_json(sound), "witnessed": witnessed.0 });
-            Err(Failure { details: Some(details), ..Failure::from(error) })
+            Err(unsound(verdict, JournalError::RolledBack { head, witnessed, witness }.into()))
         }
         Verdict::TooNew { segment, found, .. } => {
             let message =
                 format!("written by another version: segment {segment} {found}; open it with the version that wrote it");
-            let details = json!({ "verdict": "too-new", "segment": segment });
-            Err(Failure { details: Some(details), ..Failure::new(Exit::Newer, message) })
+            Err(unsound(verdict, Failure::new(Exit::Newer, message)))
         }
     }
 }
 
-fn extent_json(extent: &Extent) -> Value {
-    json!({
-        "journal": extent.journal.to_string(),
-        "seq": extent.head.seq.0,
-        "head": extent.head.hash.to_string(),
-        "records": extent.records,
-        "begins": extent.begins.0,
-        "segment": extent.segment,
-        "bytes": extent.offset,
-    })
+fn unsound(verdict: &Verdict, failure: Failure) -> Failure {
+    Failure { details: Some(verdict_json(verdict, None)), ..failure }
 }
 
 fn extent_text(extent: &Extent) -> String {

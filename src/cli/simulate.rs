@@ -7,9 +7,7 @@ use super::output::{Bulk, Output};
 use super::policy::Document;
 use super::{Failure, World};
 use crate::authority::Past;
-use crate::journal::JournalError;
-use crate::limits;
-use crate::pairing::{Policy, Seq, Simulation, check, policy_digest};
+use crate::pairing::{Policy, Seq, Simulation, policy_digest};
 use crate::views::{difference_sentence, tally_text, time_text};
 use crate::wire::policy::malformed;
 use crate::wire::simulation;
@@ -20,24 +18,11 @@ pub(super) fn simulate(source: &Document, json: bool, world: &World, out: &Outpu
     let text = source.read()?;
     let policy = Policy::parse(&text).map_err(|error| Failure::from(malformed(&error)))?;
     let past = Past::whole(&world.state.journal())?;
-    let mut simulation = Simulation::new(policy, past.registry().clone());
-    let from = simulation.registry().head().next();
-    let (mut progress, mut impossible, mut count) = (out.progress("decided again"), None, 0_usize);
-    past.read(&mut |record| {
-        if impossible.is_none() {
-            impossible = check(simulation.registry(), record).err();
-            simulation.pass(record);
-        }
-        count = count.saturating_add(1);
-        if count == limits::READ_RECORDS {
-            progress.pass(count);
-            count = 0;
-        }
-    })?;
+    let from = past.registry().head().next();
+    let simulation = Simulation::new(policy, past.registry().clone());
+    let mut progress = out.progress("decided again");
+    let simulation = past.simulate(simulation, Seq(u64::MAX), &mut |count| progress.pass(count))?;
     progress.finish();
-    if let Some(impossible) = impossible {
-        return Err(JournalError::Impossible(impossible).into());
-    }
     if from > Seq(1) {
         out.note(format_args!("the records before seq {from} are kept elsewhere; nothing is told of them"));
     }
@@ -75,7 +60,7 @@ fn show(simulation: &Simulation, from: Seq, digest: &str, source: &str) -> Resul
             simulation.uncertain()
         ))?;
     }
-    let all = simulation.by(|_| ()).remove(&()).unwrap_or_default();
+    let all = simulation.all();
     if all.total() == 0 {
         bulk.line("Differences    none")?;
         return bulk.finish();
@@ -84,13 +69,13 @@ fn show(simulation: &Simulation, from: Seq, digest: &str, source: &str) -> Resul
     for (seq, difference) in simulation.differences() {
         bulk.line(format_args!("{seq:>6} {} {}", time_text(difference.at), difference_sentence(difference)))?;
     }
-    for (device, tally) in simulation.by(|difference| difference.device) {
+    for (device, tally) in simulation.by_device() {
         let device = device.map_or_else(|| "no device".to_owned(), |device| device.to_string());
-        bulk.line(format_args!("By device      {device}: {}", tally_text(tally)))?;
+        bulk.line(format_args!("By device      {device}: {}", tally_text(*tally)))?;
     }
-    for (client, tally) in simulation.by(|difference| difference.client.map(|client| client.id)) {
+    for (client, tally) in simulation.by_client() {
         let client = client.map_or("no client", |client| client.as_str());
-        bulk.line(format_args!("By client      {client}: {}", tally_text(tally)))?;
+        bulk.line(format_args!("By client      {client}: {}", tally_text(*tally)))?;
     }
     bulk.line(format_args!("Next           openclaw policy apply {source} --digest {digest}"))?;
     bulk.finish()

@@ -96,7 +96,7 @@ pub(super) async fn follow(state: StateDir, authority: Handle, gone: Arc<Notify>
     }
     let mut written = None;
     loop {
-        let registry = Arc::clone(&changes.borrow_and_update());
+        let registry = Arc::clone(&changes.borrow_and_update().registry);
         let copy = paired_copy(&registry);
         if written.as_ref() != Some(&copy) {
             match write(&state, &registry) {

@@ -82,10 +82,18 @@ fn ready(gateway: &Gateway, parts: &Parts, peer: SocketAddr) -> Reply {
     health(parts, status, format!(r#"{{"ready":{is_ready}{}}}"#, if is_direct { &detail } else { "" }))
 }
 
+/// The answer to whoever wants something else of what can only be read.
+pub(super) fn not_a_reader(parts: &Parts) -> Option<Reply> {
+    if matches!(parts.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    Some(reply)
+}
+
 fn health(parts: &Parts, status: StatusCode, body: String) -> Reply {
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
-        let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-        reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    if let Some(reply) = not_a_reader(parts) {
         return reply;
     }
     let mut reply = respond(status, "application/json; charset=utf-8", body);
@@ -182,11 +190,11 @@ fn turned_away(status: StatusCode, text: &'static str) -> Reply {
 }
 
 pub(super) fn plain(status: StatusCode, text: &'static str) -> Reply {
-    respond(status, "text/plain; charset=utf-8", text.to_owned())
+    respond(status, "text/plain; charset=utf-8", text)
 }
 
-pub(super) fn respond(status: StatusCode, kind: &'static str, body: String) -> Reply {
-    let mut reply = Response::new(Full::new(Bytes::from(body)));
+pub(super) fn respond(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -14,7 +14,7 @@ use super::inviting::Inviting;
 use super::nodes;
 use super::ruling::Ruling;
 use super::upstream;
-use crate::authority::Handle;
+use crate::authority::{Handle, Published};
 use crate::host::Host;
 use crate::journal::Reader;
 use crate::limits;
@@ -131,6 +131,7 @@ enum Method {
     Uninvite,
     Import,
     Undo,
+    Verify,
 }
 
 pub(super) const READ: Need = Need::Scope(KnownScope::Read);
@@ -181,9 +182,11 @@ const METHODS: &[(&str, Need, Method)] = &[
     ("device.scopes.waitUpgrade", Need::Operator, Method::Wait),
     ("policy.show", ADMIN, Method::Policy(Ruling::Show)),
     ("policy.check", ADMIN, Method::Policy(Ruling::Check)),
+    ("policy.simulate", ADMIN, Method::Policy(Ruling::Simulate)),
     ("policy.apply", ADMIN, Method::Policy(Ruling::Apply)),
     ("policy.arm", ADMIN, Method::Policy(Ruling::Arm)),
     ("journal.undo", PAIRING, Method::Undo),
+    ("journal.verify", ADMIN, Method::Verify),
 ];
 
 /// The names of all methods served.
@@ -315,6 +318,10 @@ impl Desk {
             Method::Invitations => read::<Nothing>(method, params).map(|_| self.invitations()),
             Method::Import => self.import(caller, read(method, params)?).await,
             Method::Undo => self.undo(caller, read(method, params)?).await,
+            Method::Verify => {
+                read::<Nothing>(method, params)?;
+                self.verify().await
+            }
             Method::Uninvite => self.uninvite(caller, &read::<SetupIdParams>(method, params)?.setup_id).await,
         }
     }
@@ -352,7 +359,7 @@ impl Desk {
     }
 
     async fn status(&self, caller: &Caller) -> Value {
-        let registry = self.authority.registry();
+        let Published { registry, head, synced } = self.authority.published();
         let mut status = json!({
             "running": self.is_running,
             "version": env!("CARGO_PKG_VERSION"),
@@ -363,6 +370,9 @@ impl Desk {
                 "path": self.journal.display().to_string(),
                 "seq": registry.head().0,
                 "digest": registry.digest().0.to_string(),
+                "head": head.map(|head| head.hash.to_string()),
+                "records": self.authority.records(),
+                "lastSync": head.zip(synced).map(|(head, at)| json!({ "seq": head.seq.0, "atMs": at.0 })),
             },
             "devices": { "paired": registry.device_count(), "pending": registry.request_count() },
             "connections": self.hub.connected(),
@@ -471,7 +481,7 @@ impl Desk {
         let mut changes = self.authority.changes();
         loop {
             {
-                let registry = changes.borrow_and_update();
+                let registry = &changes.borrow_and_update().registry;
                 if let Some(settled) = registry.settled(&request).filter(|settled| settled.device == *device) {
                     let token = registry.device(device).and_then(|device| device.token(settled.role));
                     let told = token.as_ref().map(|token| (token, self.authority.token(token)));

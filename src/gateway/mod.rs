@@ -25,6 +25,7 @@ mod source;
 mod stopped;
 mod undoing;
 mod upstream;
+mod verifying;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -43,6 +44,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+pub use verifying::verdict_json;
 
 use crate::authority::{Authority, Retention, Writing};
 use crate::host::Host;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use serde_json::{Value, json};
 
 use super::methods::{Caller, Desk};
-use crate::journal::JournalError;
+use crate::authority::PastError;
 use crate::limits;
 use crate::pairing::{Actor, DeviceId, Record, Registry, RequestId, Seq, may_hear_of, may_read, may_see_device, may_see_request};
 use crate::views::{self, event_sentence, log_row};
@@ -118,7 +118,7 @@ impl Desk {
     /// Records from `from` on, at most `limit`, none after `head`: what is beyond may not be durable yet.
     pub(super) async fn records(&self, from: Seq, limit: usize, head: Seq) -> Result<Vec<Record>, WireError> {
         let reader = Arc::clone(&self.reader);
-        let read = move || reader.lock().unwrap_or_else(PoisonError::into_inner).read(from, limit);
+        let read = move || Ok(reader.lock().unwrap_or_else(PoisonError::into_inner).read(from, limit)?);
         let mut records = aside(read).await?;
         records.retain(|record| record.seq <= head);
         Ok(records)
@@ -127,7 +127,7 @@ impl Desk {
 
 /// Reads where it keeps nobody waiting.
 pub(super) async fn aside<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+    read: impl FnOnce() -> Result<T, PastError> + Send + 'static,
 ) -> Result<T, WireError> {
     match tokio::task::spawn_blocking(read).await {
         Ok(read) => read.map_err(|error| unreadable(error.to_string())),

@@ -1,19 +1,26 @@
-//! The methods of the policy: show it, check another one against it, put that in force, arm a rule of it that rests.
+//! The methods of the policy: show it, check another one against it, try that on history, put it in force, arm a rule of it that
+//! rests.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::methods::{Caller, Desk, read};
-use crate::pairing::{Command, Policy};
+use super::reading::aside;
+use crate::authority::Past;
+use crate::limits;
+use crate::pairing::{Command, KnownScope, Policy, Simulation, may_read_all, policy_digest};
 use crate::wire::devices::Nothing;
+use crate::wire::error::missing_scope;
 use crate::wire::frame::WireError;
 use crate::wire::policy::{self, ApplyParams, ArmParams, CheckParams};
+use crate::wire::simulation;
 
 /// Which of them.
 #[derive(Clone, Copy)]
 pub(super) enum Ruling {
     Show,
     Check,
+    Simulate,
     Apply,
     Arm,
 }
@@ -36,6 +43,7 @@ impl Desk {
                 let in_force = registry.policy_text().map(|text| (text, &**registry.policy()));
                 policy::checked(&read::<CheckParams>(method, params)?.text, in_force)
             }
+            Ruling::Simulate => self.simulate(caller, &read::<CheckParams>(method, params)?.text).await,
             Ruling::Apply => self.apply(caller, read(method, params)?).await,
             Ruling::Arm => {
                 let rule = read::<ArmParams>(method, params)?.rule()?;
@@ -44,6 +52,26 @@ impl Desk {
                 Ok(serde_json::json!({ "rule": rule.as_str(), "rested": rested }))
             }
         }
+    }
+
+    /// Decides all of history again under a policy, and tells what that would have made another: of whomever, so it is for those
+    /// who may read all.
+    async fn simulate(&self, caller: &Caller, text: &str) -> Result<Value, WireError> {
+        let policy = Policy::parse(text).map_err(|error| policy::malformed(&error))?;
+        let registry = self.authority.registry();
+        if !may_read_all(&registry, &caller.actor) {
+            return Err(missing_scope(KnownScope::Admin, caller.dialect));
+        }
+        let (head, journal) = (registry.head(), self.journal.clone());
+        let _mine = self.reading_all.lock().await;
+        let tried = aside(move || {
+            let past = Past::whole(&journal)?;
+            let from = past.registry().head().next();
+            let simulation = Simulation::new(policy, past.registry().clone()).keeping(limits::SIMULATED);
+            Ok((from, past.simulate(simulation, head, &mut |_| {})?))
+        });
+        let (from, simulation) = tried.await?;
+        Ok(simulation::told(&simulation, from, &policy_digest(text).to_string()))
     }
 
     /// Puts a policy in force, and tells what that changed.

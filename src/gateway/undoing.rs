@@ -51,7 +51,7 @@ impl Desk {
         }
         let _mine = self.reading_all.lock().await;
         let (journal, through) = (self.journal.clone(), registry.head());
-        let done = aside(move || authority::done(&journal, seq, through)).await?;
+        let done = aside(move || Ok(authority::done(&journal, seq, through)?)).await?;
         Ok((done, done_beside(&records, seq)))
     }
 }

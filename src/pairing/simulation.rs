@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::again::{Again, Answer};
-use super::event::{Actor, AttemptsSuppressed, Client, CommandName, Event, Record};
+use super::event::{Actor, AttemptsSuppressed, Client, ClientId, CommandName, Event, Record};
 use super::ids::{DeviceId, Millis, Seq};
 use super::policy::Policy;
 use super::registry::Registry;
@@ -15,7 +15,15 @@ pub struct Simulation {
     policy: Policy,
     decided: u64,
     uncertain: u64,
+    most: usize,
     differences: BTreeMap<Seq, Difference>,
+    /// How many were found, and the last of those that are remembered no more.
+    found: u64,
+    forgotten: Option<Seq>,
+    all: Tally,
+    by_device: BTreeMap<Option<DeviceId>, Tally>,
+    other_devices: Tally,
+    by_client: BTreeMap<Option<ClientId>, Tally>,
 }
 
 /// A decision that would differ.
@@ -56,13 +64,43 @@ impl Tally {
     pub fn total(self) -> u64 {
         self.refused.saturating_add(self.done).saturating_add(self.otherwise)
     }
+
+    fn add(&mut self, difference: &Difference, times: u64) {
+        let way = match (&difference.then, &difference.now) {
+            (Answer::Refused(_), Answer::Refused(_)) => &mut self.otherwise,
+            (_, Answer::Refused(_)) => &mut self.refused,
+            (Answer::Refused(_), _) => &mut self.done,
+            _ => &mut self.otherwise,
+        };
+        *way = way.saturating_add(times);
+    }
 }
 
 impl Simulation {
     /// Tries `policy` on history from behind what `registry` holds.
     #[must_use]
     pub fn new(policy: Policy, registry: Registry) -> Self {
-        Self { again: registry.into(), policy, decided: 0, uncertain: 0, differences: BTreeMap::new() }
+        Self {
+            again: registry.into(),
+            policy,
+            decided: 0,
+            uncertain: 0,
+            most: usize::MAX,
+            differences: BTreeMap::new(),
+            found: 0,
+            forgotten: None,
+            all: Tally::default(),
+            by_device: BTreeMap::new(),
+            other_devices: Tally::default(),
+            by_client: BTreeMap::new(),
+        }
+    }
+
+    /// Remembers at most so many differences, the newest, and adds up by itself what is about each of so many devices: what it
+    /// takes does not grow with history.
+    #[must_use]
+    pub fn keeping(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// What all records that were passed fold to.
@@ -77,32 +115,47 @@ impl Simulation {
         self.decided
     }
 
-    /// How many of those that were only counted are like none on record, so that nothing can be told of them.
+    /// How many of those that were only counted are like none on record, or like one that is remembered no more, so that nothing can
+    /// be told of them.
     #[must_use]
     pub fn uncertain(&self) -> u64 {
         self.uncertain
     }
 
-    /// What would differ.
+    /// What would differ, as far as it is remembered.
     #[must_use]
     pub fn differences(&self) -> &BTreeMap<Seq, Difference> {
         &self.differences
     }
 
-    /// What would differ, added up by what it is about.
-    pub fn by<K: Ord>(&self, about: impl Fn(&Difference) -> K) -> BTreeMap<K, Tally> {
-        let mut tallies: BTreeMap<K, Tally> = BTreeMap::new();
-        for difference in self.differences.values() {
-            let tally = tallies.entry(about(difference)).or_default();
-            let way = match (&difference.then, &difference.now) {
-                (Answer::Refused(_), Answer::Refused(_)) => &mut tally.otherwise,
-                (_, Answer::Refused(_)) => &mut tally.refused,
-                (Answer::Refused(_), _) => &mut tally.done,
-                _ => &mut tally.otherwise,
-            };
-            *way = way.saturating_add(difference.times);
-        }
-        tallies
+    /// How many records tell of a decision that would differ, remembered or not.
+    #[must_use]
+    pub fn found(&self) -> u64 {
+        self.found
+    }
+
+    /// All that would differ.
+    #[must_use]
+    pub fn all(&self) -> Tally {
+        self.all
+    }
+
+    /// It by the device that it is about.
+    #[must_use]
+    pub fn by_device(&self) -> &BTreeMap<Option<DeviceId>, Tally> {
+        &self.by_device
+    }
+
+    /// What is about devices that are not told apart.
+    #[must_use]
+    pub fn other_devices(&self) -> Tally {
+        self.other_devices
+    }
+
+    /// It by the client.
+    #[must_use]
+    pub fn by_client(&self) -> &BTreeMap<Option<ClientId>, Tally> {
+        &self.by_client
     }
 
     /// Goes on to the next record.
@@ -118,19 +171,35 @@ impl Simulation {
             let client = client(self.again.registry(), &record.event, device);
             let (at, actor, command) = (record.at, record.actor.clone(), command(&record.event));
             let difference = Difference { at, actor, command, device, client, then, now, times: 1 };
+            self.found = self.found.saturating_add(1);
+            self.tally(&difference, 1);
             self.differences.insert(record.seq, difference);
+            if self.differences.len() > self.most {
+                self.forgotten = self.differences.pop_first().map(|(seq, _)| seq);
+            }
         }
     }
 
     fn count(&mut self, event: &AttemptsSuppressed) {
-        let Some(like) = event.like else {
+        let Some(like) = event.like.filter(|like| self.forgotten.is_none_or(|forgotten| forgotten < *like)) else {
             self.uncertain = self.uncertain.saturating_add(event.count);
             return;
         };
         self.decided = self.decided.saturating_add(event.count);
-        if let Some(difference) = self.differences.get_mut(&like) {
+        if let Some(mut difference) = self.differences.remove(&like) {
             difference.times = difference.times.saturating_add(event.count);
+            self.tally(&difference, event.count);
+            self.differences.insert(like, difference);
         }
+    }
+
+    fn tally(&mut self, difference: &Difference, times: u64) {
+        self.all.add(difference, times);
+        let (device, client) = (difference.device, difference.client.map(|client| client.id));
+        self.by_client.entry(client).or_default().add(difference, times);
+        let is_apart = self.by_device.contains_key(&device) || self.by_device.len() < self.most;
+        let tally = if is_apart { self.by_device.entry(device).or_default() } else { &mut self.other_devices };
+        tally.add(difference, times);
     }
 }
 

@@ -1,28 +1,52 @@
-//! What `policy simulate` tells a program.
+//! What `policy simulate` tells a program, and `policy.simulate`, a method of ours, a connection.
 
 use serde_json::{Map, Value, json};
 
 use super::devices::scopes;
+use crate::limits;
 use crate::pairing::{Answer, Difference, Refusal, Role, ScopeSet, Seq, Simulation, Tally};
 use crate::views::{answer_text, difference_sentence, time_text, who};
 
 /// What came of it as a whole, but for the differences one by one; they may be very many.
 #[must_use]
 pub fn summary(simulation: &Simulation, from: Seq, digest: &str) -> Value {
-    let devices = simulation.by(|difference| difference.device);
-    let devices = devices.into_iter().map(|(device, tally)| tallied("deviceId", device.map(|id| id.to_string()), tally));
-    let clients = simulation.by(|difference| difference.client.map(|client| client.id));
-    let clients = clients.into_iter().map(|(client, tally)| tallied("clientId", client.map(|id| id.as_str().to_owned()), tally));
+    let devices = simulation.by_device().iter();
+    let devices = devices.map(|(device, tally)| tallied("deviceId", device.map(|id| id.to_string()), *tally));
+    let clients = simulation.by_client().iter();
+    let clients = clients.map(|(client, tally)| tallied("clientId", client.map(|id| id.as_str().to_owned()), *tally));
     json!({
         "digest": digest,
         "from": from.0,
         "until": simulation.registry().head().0,
         "decided": simulation.decided(),
         "uncertain": simulation.uncertain(),
-        "differing": simulation.differences().values().map(|difference| difference.times).fold(0, u64::saturating_add),
+        "differing": simulation.all().total(),
         "byDevice": devices.collect::<Vec<_>>(),
         "byClient": clients.collect::<Vec<_>>(),
     })
+}
+
+/// It with the newest differences, as many as one answer holds, and how many are left.
+#[must_use]
+pub fn told(simulation: &Simulation, from: Seq, digest: &str) -> Value {
+    let (mut differences, mut bytes) = (vec![], 0_usize);
+    for (seq, one) in simulation.differences().iter().rev() {
+        if differences.len() >= limits::SIMULATED_TOLD || bytes >= limits::LOG_BYTES.1 {
+            break;
+        }
+        let one = difference(*seq, one);
+        bytes = bytes.saturating_add(one.to_string().len());
+        differences.push(one);
+    }
+    let told = u64::try_from(differences.len()).unwrap_or(u64::MAX);
+    let mut answer = summary(simulation, from, digest);
+    if let Some(answer) = answer.as_object_mut() {
+        let others = simulation.other_devices();
+        answer.insert("otherDevices".to_owned(), others.total().into());
+        answer.insert("differences".to_owned(), differences.into());
+        answer.insert("left".to_owned(), simulation.found().saturating_sub(told).into());
+    }
+    answer
 }
 
 fn tallied(key: &str, of: Option<String>, tally: Tally) -> Value {

@@ -62,8 +62,9 @@ async fn health_is_there_for_everybody_and_detail_for_this_host() {
 #[tokio::test]
 async fn x22_a_page_under_a_foreign_name_reads_nothing() {
     let gateway = Running::start().await;
+    let page = page();
     for host in ["gw.example.test", "localhost.example.test", "203.0.113.9", "", "a b"] {
-        for path in ["/", "/health", "/healthz", "/ready", "/readyz", "/nothing"] {
+        for path in ["/health", "/healthz", "/ready", "/readyz", "/nothing"].into_iter().chain(page.iter().map(String::as_str)) {
             let (status, head, body) = get(&gateway, &format!("GET {path} HTTP/1.1"), &[&format!("Host: {host}")]).await;
             assert!([400, 421].contains(&status) && !body.contains("ok") && !body.contains("ready"), "{host} {path}: {head}");
         }
@@ -72,6 +73,41 @@ async fn x22_a_page_under_a_foreign_name_reads_nothing() {
         assert_eq!(get(&gateway, "GET /healthz HTTP/1.1", &[&format!("Host: {host}")]).await.0, 200, "{host}");
     }
     assert!(answer(gateway.address, &["GET /healthz HTTP/1.1", "Connection: close"]).await.starts_with("HTTP/1.1 421"));
+}
+
+/// The path of each file of the page.
+fn page() -> Vec<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gateway/page");
+    let names = std::fs::read_dir(folder).expect("the page").map(|entry| entry.expect("a file").file_name());
+    let path = |name: &str| if name == "index.html" { "/".to_owned() } else { format!("/{name}") };
+    names.map(|name| path(name.to_str().expect("a plain name"))).collect()
+}
+
+#[tokio::test]
+async fn x28_the_page_can_be_read_and_nothing_else_done_with_it() {
+    let gateway = Running::start().await;
+    for path in page() {
+        let (status, head, body) = get(&gateway, &format!("GET {path} HTTP/1.1"), &[]).await;
+        assert!(status == 200 && !body.is_empty(), "{path}: {head}");
+        for header in [
+            "content-security-policy: default-src 'none'; ",
+            "x-frame-options: deny",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "cache-control: no-cache",
+            "cross-origin-opener-policy: same-origin",
+            "cross-origin-resource-policy: same-origin",
+        ] {
+            assert_eq!(head.matches(&format!("\r\n{header}")).count(), 1, "{path}: {header}\n{head}");
+        }
+        let (status, its_head, nothing) = get(&gateway, &format!("HEAD {path} HTTP/1.1"), &[]).await;
+        assert_eq!((status, nothing.as_str()), (200, ""), "{path}");
+        assert!(its_head.contains(&format!("content-length: {}", body.len())), "{path}: {its_head}");
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            let (status, head, _) = get(&gateway, &format!("{method} {path} HTTP/1.1"), &["Content-Length: 0"]).await;
+            assert!(status == 405 && head.contains("allow: get, head"), "{method} {path}: {head}");
+        }
+    }
 }
 
 #[tokio::test]

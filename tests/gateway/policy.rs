@@ -102,6 +102,7 @@ async fn x40_over_the_network_a_policy_only_gets_stricter() {
     for (method, params) in [
         ("policy.show", json!({})),
         ("policy.check", json!({ "text": STRICT_POLICY })),
+        ("policy.simulate", json!({ "text": STRICT_POLICY })),
         ("policy.apply", json!({ "text": STRICT_POLICY })),
         ("policy.arm", json!({ "rule": "localFirstPairing" })),
     ] {
@@ -180,7 +181,9 @@ async fn a_bad_policy_changes_nothing_and_takes_nobody_down() {
         let told = gateway.owner("policy.apply", json!({ "text": text })).await.expect_err("no policy");
         assert_eq!(told["details"]["code"], "POLICY_MALFORMED", "{told}");
         assert_eq!(admin.denied("policy.apply", json!({ "text": text })).await["details"], told["details"]);
-        assert_eq!(admin.denied("policy.check", json!({ "text": text })).await["details"], told["details"]);
+        let checked = admin.denied("policy.check", json!({ "text": text })).await;
+        assert_eq!(checked["details"], told["details"]);
+        assert_eq!(admin.denied("policy.simulate", json!({ "text": text })).await, checked);
     }
     let told = admin.denied("policy.check", json!({ "text": "{\n version: 1,\n budgets: { socket: { total: 0 } } }" })).await;
     let (line, column, key) = (&told["details"]["line"], &told["details"]["column"], &told["details"]["key"]);
@@ -189,6 +192,31 @@ async fn a_bad_policy_changes_nothing_and_takes_nobody_down() {
     gateway.admit(&Device::new(2).asks(CLI)).await;
     let refused = gateway.records().iter().filter(|record| matches!(record.event, Event::CommandRefused(_))).count();
     assert_eq!(refused, 20, "each is on record");
+}
+
+#[tokio::test]
+async fn a_policy_is_tried_on_all_that_is_on_record_and_changes_nothing() {
+    let gateway = Running::start().await;
+    let mut admin = paired(&gateway, 1, ADMIN).await;
+    let mut by_cli = vec![];
+    for _ in 0..limits::SIMULATED_TOLD + 3 {
+        by_cli.push(gateway.admit(&Ask::new(CLI)).await);
+    }
+    let records = gateway.records();
+    let head = json!(records.len());
+    let same = admin.get("policy.simulate", json!({ "text": DEFAULT_POLICY })).await;
+    assert_eq!((&same["from"], &same["until"], &same["differing"], &same["left"]), (&json!(1), &head, &json!(0), &json!(0)));
+    assert_eq!((&same["differences"], &same["digest"]), (&json!([]), &json!(policy_digest(DEFAULT_POLICY).to_string())));
+
+    let told = admin.get("policy.simulate", json!({ "text": STRICT_POLICY })).await;
+    let seqs: Vec<_> = told["differences"].as_array().expect("differences").iter().map(|one| one["seq"].as_u64()).collect();
+    assert_eq!((seqs.len(), seqs.first()), (limits::SIMULATED_TOLD, Some(&head.as_u64())));
+    assert!(seqs.is_sorted_by(|one, next| one > next), "the newest first: {seqs:?}");
+    assert_eq!((&told["differing"], &told["left"], &told["otherDevices"]), (&json!(by_cli.len()), &json!(3), &json!(0)));
+    assert_eq!(told["byClient"], json!([{ "clientId": "cli", "refused": 0, "notRefused": 0, "otherwise": by_cli.len() }]));
+    let newest = &told["differences"][0];
+    assert_eq!((&newest["then"]["rule"], &newest["now"]["rule"]), (&json!("localCli"), &json!("sharedSecret")), "{newest}");
+    assert_eq!((gateway.records(), in_force(&gateway).await), (records, DEFAULT_POLICY.to_owned()));
 }
 
 /// The largest policy goes through the owner channel, whatever its characters are escaped as.

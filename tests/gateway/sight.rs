@@ -224,6 +224,7 @@ const TABLE: &[(&str, Row)] = &[
     ("owner.acts", Row::Tells(|_| json!({}), &[])),
     ("policy.show", Row::Tells(|_| json!({}), &[])),
     ("policy.check", Row::Tells(|_| json!({ "policy": "{ version: 1 }" }), &[])),
+    ("policy.simulate", Row::Tells(|_| json!({ "text": "{ version: 1, ceilings: [{ scopes: [] }] }" }), &[])),
     ("device.pair.setupStatus", Row::Tells(|others| json!({ "codeId": others.request }), &[])),
     ("device.pair.setupCodes", Row::Tells(|_| json!({}), &[])),
     ("device.scopes.waitUpgrade", Row::Tells(|others| json!({ "requestId": others.request }), &[])),
@@ -246,6 +247,7 @@ const TABLE: &[(&str, Row)] = &[
     ("owner.succeed", Row::Acts),
     ("owner.settle", Row::Acts),
     ("journal.undo", Row::Tells(|others| json!({ "seq": others.approval, "dryRun": true }), &[])),
+    ("journal.verify", Row::Tells(|_| json!({}), &[])),
     ("policy.apply", Row::Acts),
     ("policy.arm", Row::Acts),
 ];
@@ -314,6 +316,7 @@ async fn x34_whatever_is_asked_tells_of_others_no_more_than_a_list_does() {
         ("audit.events", 1),
         ("system-presence", 0),
         ("owner.acts", 5),
+        ("policy.simulate", 0),
         ("journal.undo", 0),
     ] {
         let row = TABLE.iter().find(|(name, _)| *name == method).map(|(_, row)| row);

@@ -1,5 +1,6 @@
 //! What a gateway tells of itself: health, status, ticks, and its log.
 
+use openclaw_pairing::host::Host as _;
 use openclaw_pairing::limits;
 use serde_json::{Value, json};
 
@@ -23,6 +24,54 @@ async fn health_and_status_have_the_shape_that_clients_know() {
         let error = admin.call(text(method), json!({ "bogus": 1 })).await.err().map(|error| error["message"].to_string());
         assert!(!error.is_some_and(|error| error.contains("unknown method")), "{method} is announced, so it is served");
     }
+}
+
+#[tokio::test]
+async fn status_names_the_head_of_the_journal_and_when_it_was_safe() {
+    let gateway = Running::start().await;
+    let (mut admin, _) = gateway.admit(&Device::new(1).asks(ADMIN)).await;
+    for _ in 0..2 {
+        let now = gateway.host.wall().0;
+        admin.get("device.pair.rename", json!({ "deviceId": Device::new(1).id(), "label": format!("at {now}") })).await;
+        let journal = admin.get("status", json!({})).await["journal"].take();
+        assert_eq!((&journal["records"], &journal["lastSync"]), (&json!(true), &json!({ "seq": journal["seq"], "atMs": now })));
+        let verified = admin.get("journal.verify", json!({})).await;
+        assert_eq!((&verified["seq"], &verified["head"]), (&journal["seq"], &journal["head"]));
+        gateway.host.advance(1_000);
+    }
+}
+
+#[tokio::test]
+async fn a_journal_is_verified_while_it_is_written() {
+    let gateway = Running::start().await;
+    let device = Device::new(1);
+    let (mut admin, _) = gateway.admit(&device.asks(ADMIN)).await;
+    let (mut other, _) = gateway.admit(&device.asks(ADMIN)).await;
+    let mut writes = std::pin::pin!(async {
+        for number in 0..100 {
+            other.get("device.pair.rename", json!({ "deviceId": device.id(), "label": format!("name {number}") })).await;
+        }
+    });
+    let mut seqs = vec![];
+    loop {
+        tokio::select! {
+            () = &mut writes => break,
+            verified = admin.get("journal.verify", json!({})) => {
+                assert_eq!((&verified["verdict"], verified.get("torn")), (&json!("sound"), None), "{verified}");
+                seqs.push(verified["seq"].as_u64().expect("a seq"));
+            }
+        }
+    }
+    assert!(seqs.is_sorted() && seqs.first() < seqs.last(), "it was written meanwhile: {seqs:?}");
+
+    let first = gateway.state.journal().join(format!("{:020}.segment", 1));
+    let mut bytes = std::fs::read(&first).expect("a segment");
+    // In one of the first records, far from the end.
+    bytes[1_000] ^= 1;
+    std::fs::write(&first, bytes).expect("written");
+    let verified = gateway.owner("journal.verify", json!({})).await.expect("a verdict, not an error");
+    assert_eq!(verified["verdict"], "corrupt", "{verified}");
+    assert!(verified["what"].is_string() && verified["sound"]["seq"].is_u64() && verified.get("proven").is_none(), "{verified}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ import { execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { Gateway } from '../upstream/kit/gateway.mjs';
 import { scratchDirectory, until, within } from '../upstream/kit/scratch.mjs';
@@ -110,6 +111,19 @@ export class Stage {
   }
 }
 
+/** A test with a stage of its own, on which no page may complain of anything. */
+export function play(name, body) {
+  test(name, async (t) => {
+    const stage = await Stage.open();
+    try {
+      await body(stage, t);
+      stage.isQuiet();
+    } finally {
+      await stage.close();
+    }
+  });
+}
+
 /** Waits until this browser is let in. */
 export const isIn = (page) => page.getByRole('navigation', { name: 'Views' }).waitFor();
 
@@ -119,10 +133,14 @@ export async function waiting(page) {
   return page.locator('dd code').first().innerText();
 }
 
-/** Connects as a device of its own that calls itself so, from any page to the gateway (where none is named, its own); what it was told. */
-export function connectAs(page, { displayName, scopes, token = TOKEN, gateway }) {
-  return page.evaluate(async ({ displayName, scopes, token, gateway }) => {
-    const pair = await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify']);
+/**
+ * Connects as a device that calls itself so, from any page to the gateway (where none is named, its own); what it was told. It is
+ * another one each time, unless it is `known` by a name under which the page keeps its key.
+ */
+export function connectAs(page, { displayName, scopes, token = TOKEN, gateway, known }) {
+  return page.evaluate(async ({ displayName, scopes, token, gateway, known }) => {
+    const pair = window[known] ?? (await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify']));
+    if (known) window[known] = pair;
     const raw = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));
     const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', raw));
     const id = [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -143,7 +161,7 @@ export function connectAs(page, { displayName, scopes, token = TOKEN, gateway })
         socket.send(JSON.stringify({ type: 'req', id: '1', method: 'connect', params }));
       };
     });
-  }, { displayName, scopes, token, gateway });
+  }, { displayName, scopes, token, gateway, known });
 }
 
 /** What axe-core finds wrong with the page as it stands. */

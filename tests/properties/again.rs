@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use openclaw_pairing::pairing::{
-    Again, Answer, Command, CommandName, Context, DEFAULT_POLICY, DeviceId, Digest, Event, Issue, Mint, Outcome, Policy, Reason,
-    Record, Refusal, Registry, Role, Rule, ScopeSet, Seq, Simulation, decide,
+    Actor, Again, Answer, AttemptsSuppressed, Command, CommandName, Context, DEFAULT_POLICY, DeviceId, Digest, Event, Issue,
+    Mint, Outcome, Policy, Reason, Record, Refusal, Registry, Role, Rule, ScopeSet, Seq, Simulation, decide,
 };
 
 use crate::support::given::{self, NO_REQUEST, World, exec, owner, scopes, visit};
@@ -143,7 +143,11 @@ fn without_a_change(mut story: Story) -> Story {
 }
 
 fn tried(policy: &str, records: &[Record]) -> Simulation {
-    let mut simulation = Simulation::new(Policy::parse(policy).expect("a policy"), Registry::default());
+    remembered(policy, records, usize::MAX)
+}
+
+fn remembered(policy: &str, records: &[Record], most: usize) -> Simulation {
+    let mut simulation = Simulation::new(Policy::parse(policy).expect("a policy"), Registry::default()).keeping(most);
     records.iter().for_each(|record| simulation.pass(record));
     simulation
 }
@@ -184,6 +188,36 @@ fn simulate_of_a_stricter_policy_only_turns_admissions_into_refusals_or_gives_fe
     for of in [None, Some(CommandName::Approve), Some(CommandName::Rotate), Some(CommandName::CreateSetupCode)] {
         assert!(!whole || seen.contains_key(&of.map(CommandName::as_str)), "{of:?} never differs: {seen:?}");
     }
+}
+
+/// Whoever remembers less of it tells of fewer one by one, and of as many.
+#[test]
+fn simulate_adds_up_the_same_however_much_of_it_is_remembered() {
+    hold(&(stories(), policies()), |(story, other)| {
+        let records = story.play().world.records;
+        let whole = tried(&other.text(), &records);
+        let bounded = remembered(&other.text(), &records, 2);
+        let newest = |simulation: &Simulation| simulation.differences().keys().rev().take(2).copied().collect::<Vec<_>>();
+        assert_eq!(newest(&bounded), newest(&whole));
+        assert_eq!((bounded.found(), bounded.all(), bounded.by_client()), (whole.found(), whole.all(), whole.by_client()));
+        let apart: u64 = bounded.by_device().values().map(|tally| tally.total()).sum();
+        assert_eq!(apart + bounded.other_devices().total(), whole.all().total());
+        assert!(bounded.differences().len() <= 2 && bounded.by_device().len() <= 2);
+    });
+}
+
+#[test]
+fn repeats_of_what_is_remembered_no_more_are_told_of_as_uncertain() {
+    let mut world = World::under("{ version: 1, localFirstPairing: false }");
+    let refused = [1, 2, 3].map(|n| (world.connect(&visit(n).local().asks("read")).refusal().number(), world.registry.head()));
+    for ((refusal, like), count) in refused.into_iter().zip([10, 100, 1_000]) {
+        let (like, first, last) = (Some(like), world.now, world.now);
+        let event = AttemptsSuppressed { like, address: None, device: None, request: None, refusal, count, first, last };
+        world.note(Actor::System, event.into());
+    }
+    let bounded = remembered(DEFAULT_POLICY, &world.records, 2);
+    assert_eq!((bounded.all().done, bounded.uncertain(), bounded.found()), (3 + 1_100, 10, 3));
+    assert_eq!(bounded.differences().values().map(|one| one.times).collect::<Vec<_>>(), [101, 1_001]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The past, read from a journal on a disk: whatever moment is named, it is what was true then.
 
-use openclaw_pairing::authority::{LAYOUT, Past, PastError, past};
-use openclaw_pairing::journal::{Journal, Lock, Options, codec};
+use openclaw_pairing::authority::{LAYOUT, Past, PastError, past, verify};
+use openclaw_pairing::journal::{Journal, Lock, Options, Verdict, codec};
 use openclaw_pairing::pairing::{Actor, Millis, Moment, Record, Registry, Seq};
 use proptest::prelude::any;
 use proptest::sample::Index;
@@ -101,6 +101,9 @@ fn of_what_is_kept_elsewhere_only_what_a_saved_state_holds_is_told() {
     let whole = Past::whole(&dir).expect("what is left");
     let (mut left, begun) = (whole.registry().clone(), whole.registry().head());
     assert!(begun > Seq(0) && begun < head);
-    whole.read(&mut |record| left.apply(record)).expect("read");
+    whole.read(&mut |_| {}, &mut |record| left.apply(record)).expect("read");
     assert_eq!(left.digest(), fold(&all).digest());
+    let (verdict, differs) = verify(&dir, &mut |_, _| {}).expect("a verdict");
+    assert!(matches!(verdict, Verdict::Sound(extent) if extent.begins == through.next()));
+    assert_eq!(differs, None, "what was saved is what all of the records lead to, wherever they are");
 }

@@ -2,7 +2,7 @@
 // what it decides on changed: what is clicked is what was read.
 
 import { Rows } from "./rows.js";
-import { ago, beside, command, el, facts, fingerprint, said, scopes } from "./text.js";
+import { ago, beside, el, facts, fingerprint, said, scopes } from "./text.js";
 
 export const TITLE = "Devices";
 
@@ -29,7 +29,7 @@ export function open(place, page) {
   let [list, shown, last] = [{ pending: [], paired: [] }, AT_ONCE, 0];
 
   function draw() {
-    const fits = list.paired.filter((device) => `${JSON.stringify(device)}`.toLowerCase().includes(words.value.toLowerCase()));
+    const fits = list.paired.filter((device) => JSON.stringify(device).toLowerCase().includes(words.value.toLowerCase()));
     // Oldest first, so that one that comes takes nobody's place.
     requests.show([...list.pending].reverse());
     devices.show(fits.slice(0, shown));
@@ -78,7 +78,6 @@ const lacks = (page, scope) => !page.may(scope) && el("p.why", {}, `This browser
 
 function requestCard(request, page) {
   const { requestId, deviceId, role, missingScopes = [], approvedScopes = [] } = request;
-  const holdsAll = page.may("operator.admin") || role === "operator" && missingScopes.every((scope) => page.may(scope));
   const asks = scopes(request.scopes ?? [], missingScopes);
   const asked = el("span");
   const does = (method, done) => () => page.call(method, { requestId }).then(() => done);
@@ -104,8 +103,7 @@ function requestCard(request, page) {
       act("Reject", "takes", "Reject this request?", [
         el("p", {}, "The device ", fingerprint(deviceId), " gets nothing. It may ask again."),
       ], "Reject", does("device.pair.reject", "Rejected."), true)),
-    lacks(page, "operator.pairing"),
-    !holdsAll && el("p.why", {}, "This browser does not hold all of that, so it cannot give it. On the gateway's host: ", command(`openclaw devices approve ${requestId}`)));
+    lacks(page, "operator.pairing"));
   return {
     node,
     refresh: ({ ts, attempts, expiresAtMs }) =>
@@ -146,7 +144,8 @@ function deviceCard(device, page) {
     facts([
       operatorLabel && ["Calls itself", said(displayName) ?? "nothing"],
       ["Client", `${device.clientId} (${device.clientMode}) on `, said(device.platform) ?? "an unknown platform"],
-      ["Approved", scopes(device.scopes ?? []), " last ", ago(device.approvedAtMs, page.now())],
+      ["Holds", scopes(device.scopes ?? [])],
+      ["Approved", ago(device.approvedAtMs, page.now())],
       ["From", device.remoteIp ?? "this host"],
       ["Last seen", seen],
       ...tokens.map(asRole),

@@ -26,11 +26,11 @@ export function open(place, page) {
   }
 
   function draw({ version, uptimeMs, journal, devices, connections, conditions = [], ownerActs }) {
-    const { lastSync, hash, records } = journal;
+    const { lastSync, head, records } = journal;
     about.replaceChildren(facts([
       ["Records", records === false ? el("span.bad", {}, "no: nobody is let in") : "yes"],
       ["Last record", `seq ${journal.seq}`],
-      hash && ["Head", el("code", {}, `${journal.seq}:${hash}`)],
+      lastSync && head && ["Head", el("code", {}, `${lastSync.seq}:${head}`)],
       ["Last sync", ...(lastSync ? [`seq ${lastSync.seq}, `, ago(lastSync.atMs, page.now())] : ["none since the start"])],
       ["State", el("code", {}, journal.digest)],
       ["Journal", el("code", {}, journal.id ?? "none")],
@@ -60,9 +60,9 @@ export function open(place, page) {
     verify.disabled = true;
     verdict.replaceChildren("Reading every byte…");
     try {
-      verdict.replaceChildren(sentence((await page.call("journal.verify", {}, VERIFY_MS)).message));
+      verdict.replaceChildren(...judged(await page.call("journal.verify", {}, VERIFY_MS)));
     } catch (error) {
-      verdict.replaceChildren(el("span.bad", {}, sentence(error.message)), " On the gateway's host: ", command("openclaw journal verify"));
+      verdict.replaceChildren(page.trouble(error));
     }
     verify.disabled = false;
   });
@@ -76,4 +76,15 @@ export function open(place, page) {
       clearInterval(timer);
     },
   };
+}
+
+/** What the journal is worth, in words. */
+function judged({ verdict, seq, begins, records, witnessed, what, segment, offset, wrongCheckpoint }) {
+  if (verdict === "sound" && !wrongCheckpoint) {
+    return [`Sound: ${records} records, seq ${begins} to ${seq}. Every checksum, every seq and every link of the hash chain is right`,
+      witnessed ? `, and up to seq ${witnessed} nothing is missing.` : "."];
+  }
+  const where = segment && offset ? ` at offset ${offset} of ${segment}` : "";
+  return [el("span.bad", {}, wrongCheckpoint ? `The checkpoint at seq ${wrongCheckpoint} is not what the records lead to.` : `Not sound: ${verdict}${what ? `, ${what}` : ""}${where}.`),
+    " What to do is told on the gateway's host: ", command("openclaw doctor")];
 }

@@ -19,7 +19,7 @@ export function open(place, page) {
   const told = el("p.why", { role: "status" });
   place.append(el("h2", {}, TITLE),
     el("div.filters", {},
-      el("label", {}, "Show ", words), el("label", {}, "Kind ", kind),
+      el("label", {}, "Filter ", words), el("label", {}, "Kind ", kind),
       el("label", {}, only, " only what was turned away or is out of order"), el("label", {}, follow, " follow")),
     told, rows, el("div.acts", {}, older));
   let [cursor, lines, timer, closed] = [word === "from" ? Number(from) - 1 : undefined, [], undefined, false];

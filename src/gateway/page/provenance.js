@@ -1,7 +1,7 @@
 // On whose authority a device holds each of its scopes: a picture that is read from the device to where authority begins, and the
 // same in words. What was given by the same acts is one picture.
 
-import { at, el, said, sentence } from "./text.js";
+import { el, said, sentence } from "./text.js";
 
 export const TITLE = "Provenance";
 
@@ -66,5 +66,5 @@ function chain(held) {
     el("h3", {}, what),
     el("div.wide", { tabIndex: 0, role: "group", ariaLabel: `Picture: ${what}` },
       el("svg", { viewBox: `0 0 ${width} ${ROW}`, width, role: "img", "aria-label": `${what}, through ${all.length} acts, back to ${boxes.at(-1).lines.join(" ")}` }, drawn)),
-    el("ol", {}, all.map((act) => el("li", {}, at(Date.parse(act.at)), " ", el("a", { href: `#journal/from/${act.seq}` }, `seq ${act.seq}`), " ", sentence(act.message)))));
+    el("ol", {}, all.map((act) => el("li", {}, el("a", { href: `#journal/from/${act.seq}` }, `seq ${act.seq}`), " ", sentence(act.message)))));
 }
