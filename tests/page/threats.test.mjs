@@ -130,7 +130,7 @@ describe('threats', () => {
       for (const file of [...FILES, 'health', 'healthz', 'ready', 'readyz']) {
         assert.equal((await at('127.0.0.1', file)).status(), 200, file);
         const reply = await at('rebound.test', file);
-        assert.deepEqual([reply.status(), await reply.text()], [421, 'Misdirected Request'], file);
+        assert.equal(`${reply.status()} ${(await reply.text()).slice(0, 40)}`, '421 Misdirected Request', file);
       }
     } finally {
       await browser.close();
