@@ -82,18 +82,10 @@ fn ready(gateway: &Gateway, parts: &Parts, peer: SocketAddr) -> Reply {
     health(parts, status, format!(r#"{{"ready":{is_ready}{}}}"#, if is_direct { &detail } else { "" }))
 }
 
-/// The answer to whoever wants something else of what can only be read.
-pub(super) fn not_a_reader(parts: &Parts) -> Option<Reply> {
-    if matches!(parts.method, Method::GET | Method::HEAD) {
-        return None;
-    }
-    let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-    reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-    Some(reply)
-}
-
 fn health(parts: &Parts, status: StatusCode, body: String) -> Reply {
-    if let Some(reply) = not_a_reader(parts) {
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+        reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return reply;
     }
     let mut reply = respond(status, "application/json; charset=utf-8", body);

@@ -1,10 +1,10 @@
 //! The Control UI: a few files as they are, served under a policy that lets nothing else into the page and frames it nowhere.
 
-use hyper::StatusCode;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
 
-use super::http::{Reply, not_a_reader, respond};
+use super::http::{Reply, respond};
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -40,12 +40,10 @@ const FILES: &[(&str, &str, &str)] = files!(
 const MAY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
                    form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// The file of the page that is asked for.
+/// The file of the page that is asked for; whoever wants to do anything but read it finds nothing there (OpenClaw 2026.3.13).
 pub(super) fn answer(parts: &Parts) -> Option<Reply> {
-    let (_, kind, text) = FILES.iter().find(|(path, ..)| *path == parts.uri.path())?;
-    if let Some(reply) = not_a_reader(parts) {
-        return Some(reply);
-    }
+    let is_reader = matches!(parts.method, Method::GET | Method::HEAD);
+    let (_, kind, text) = FILES.iter().find(|(path, ..)| is_reader && *path == parts.uri.path())?;
     let mut reply = respond(StatusCode::OK, kind, *text);
     let set = [
         (header::CONTENT_SECURITY_POLICY, MAY),
