@@ -35,8 +35,9 @@
 //! time and fresh chance to [`decide`](pairing::decide()), and applies the events to a working registry; `journal/codec.rs` and
 //! `journal/format.rs` turn the records into bytes, which are appended and synced once; then the registry is published, the hub
 //! pushes what `wire/notice.rs` makes of the records, and the asker is answered. Later `views` reads the same record as a
-//! sentence. A restart is the same way backwards: the newest checkpoint, the bytes behind it, records,
-//! [`apply`](pairing::Registry::apply); and before a byte is written, the witness is asked whether all of it is there.
+//! sentence; the Control UI (`gateway/page/`) shows that as one more client, which knows the wire and nothing behind it. A restart
+//! is the same way backwards: the newest checkpoint, the bytes behind it, records, [`apply`](pairing::Registry::apply); and before a
+//! byte is written, the witness is asked whether all of it is there.
 //!
 //! # What always holds
 //!

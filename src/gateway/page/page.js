@@ -159,7 +159,10 @@ addEventListener("hashchange", () => {
 });
 document.getElementById("skip").addEventListener("click", () => place.focus());
 
-/** What stands behind the `#` is shown once, and nowhere else from then on: not in the history, not in a bookmark. */
+/**
+ * What stands behind the `#` is shown once, and is neither in the address nor behind the back button from then on. A browser's own
+ * files may keep it all the same, which is why the owner's code is spent with its first use.
+ */
 function fragment() {
   const given = new URLSearchParams(location.hash.slice(1));
   const name = ["bootstrapToken", "token", "password"].find((name) => given.get(name));
