@@ -220,6 +220,7 @@ play('rows of the journal appear as they happen, and are found again', async (st
   await rows.first().waitFor();
   const { id, requestId } = await asks(page, 'late', READ);
   await rows.filter({ hasText: requestId }).filter({ hasText: 'PairingRequested' }).waitFor();
+  await page.getByText('A device waits for an answer.').waitFor();
   await page.getByLabel('Filter').fill(id);
   assert.equal(await rows.filter({ hasNotText: id.slice(0, 8) }).count(), 0);
   await page.getByLabel('Kind').selectOption('ConnectionRefused');
@@ -307,9 +308,11 @@ play('a browser that holds less says what it cannot do, asks for it, and has it 
   await page.getByText('This cannot be shown: missing scope: operator.read').waitFor();
   await shot(page, 'lacks');
   assert.deepEqual(await violations(page), []);
-  await press(page, 'Ask for it');
   const asked = page.locator('#notes code');
-  await asked.waitFor();
+  await press(page, 'Ask for it');
+  await stage.ours('devices', 'reject', (await asked.innerText()).split(' ').at(-1));
+  await page.getByText(/was rejected\.$/).waitFor();
+  await press(page, 'Ask for it');
   await stage.ours(...(await asked.innerText()).split(' ').slice(1));
   await page.getByRole('list', { name: 'Events, newest first' }).getByRole('listitem').first().waitFor();
   assert.equal(await page.getByText('This browser lacks').count(), 0);
@@ -324,6 +327,13 @@ play('a browser that asks for more may go on with what it holds', async (stage) 
   await press(page, 'Go on with what it holds');
   await isIn(page);
   await page.getByText(/^This browser lacks operator.admin/).waitFor();
+});
+
+play('a browser that can make no key says so', async (stage) => {
+  const page = await stage.visitor();
+  await page.addInitScript(() => (crypto.subtle.generateKey = () => Promise.reject(new Error('Ed25519 is not known'))));
+  await page.goto(`${stage.address}#token=${TOKEN}`);
+  await page.getByText(/keeps no key for this page, and nobody is let in without one: Ed25519 is not known/).waitFor();
 });
 
 play('a policy is tried and applied where it tightens, and for a loosening the command of the owner is shown', async (stage) => {

@@ -10,7 +10,7 @@ const [EVERY_MS, AT_ONCE, KEPT] = [1_000, 500, 5_000];
 /** Behind the view's name may stand what to show: `#journal/<word>`, or from which record on: `#journal/from/<seq>`. */
 export function open(place, page) {
   const [, word, from] = location.hash.split("/");
-  const words = el("input", { type: "search", placeholder: "device, request, word", id: "words", value: word && word !== "from" ? decodeURIComponent(word) : "" });
+  const words = el("input", { type: "search", placeholder: "device, request, word", id: "words", value: word && word !== "from" ? word : "" });
   const kind = el("select", { id: "kind" }, el("option", { value: "" }, "everything"));
   const only = el("input", { type: "checkbox", id: "only" });
   const follow = el("input", { type: "checkbox", id: "follow", checked: word !== "from" });
@@ -22,7 +22,7 @@ export function open(place, page) {
       el("label", {}, "Filter ", words), el("label", {}, "Kind ", kind),
       el("label", {}, only, " only what was turned away or is out of order"), el("label", {}, follow, " follow")),
     told, rows, el("div.acts", {}, older));
-  let [cursor, lines, timer, closed] = [word === "from" ? Number(from) - 1 : undefined, [], undefined, false];
+  let [cursor, lines, timer, reading, closed] = [word === "from" ? Number(from) - 1 : undefined, [], undefined, false, false];
 
   const shows = ({ seq, event, message, warn }) =>
     (!only.checked || warn) && (!kind.value || kind.value === event) && `${seq} ${event} ${message}`.toLowerCase().includes(words.value.toLowerCase());
@@ -30,7 +30,9 @@ export function open(place, page) {
     el(`li${line.warn ? ".warn" : ""}`, {}, el("span.seq", {}, String(line.seq)), at(line.at), el("span", {}, line.event), sentence(line.message));
   const sum = () => {
     older.disabled = !lines.length || lines.at(-1).seq <= 1;
-    told.replaceChildren(lines.length ? `${rows.children.length} of ${lines.length} read, seq ${lines.at(-1).seq} to ${lines[0].seq}.` : "Nothing is on record.");
+    const text = lines.length ? `${rows.children.length} of ${lines.length} read, seq ${lines.at(-1).seq} to ${lines[0].seq}.` : "Nothing is on record.";
+    // What is said anew is read out anew.
+    if (told.textContent !== text) told.replaceChildren(text);
   };
   const redraw = () => {
     rows.replaceChildren(...lines.filter(shows).map(row));
@@ -49,26 +51,35 @@ export function open(place, page) {
 
   async function read() {
     clearTimeout(timer);
+    if (reading) return;
+    reading = true;
     try {
       const { fresh, ...answer } = await ask(cursor === undefined ? {} : { cursor });
       if (closed) return;
       if (answer.reset) lines = [];
       cursor = answer.cursor;
-      lines = [...fresh, ...lines].slice(0, KEPT);
+      // Whoever looked further back keeps that.
+      lines = [...fresh, ...lines].slice(0, Math.max(KEPT, lines.length));
       if (answer.reset) redraw();
       else rows.prepend(...fresh.filter(shows).map(row));
-      if (fresh.length || !rows.children.length) sum();
+      while (rows.children.length > lines.length) rows.lastChild.remove();
+      sum();
     } catch (error) {
       if (!closed) told.replaceChildren(page.trouble(error));
     }
+    reading = false;
     if (!closed && follow.checked) timer = setTimeout(read, EVERY_MS);
   }
 
   older.addEventListener("click", async () => {
     const first = lines.at(-1).seq;
-    const { fresh } = await ask({ cursor: Math.max(0, first - 1 - AT_ONCE) }).catch((error) => ({ fresh: [], told: page.say(error.message) }));
-    lines = [...lines, ...fresh.filter(({ seq }) => seq < first)];
-    redraw();
+    try {
+      const { fresh } = await ask({ cursor: Math.max(0, first - 1 - AT_ONCE) });
+      lines = [...lines, ...fresh.filter(({ seq }) => seq < first)];
+      redraw();
+    } catch (error) {
+      page.say(error.message);
+    }
   });
   words.addEventListener("input", redraw);
   kind.addEventListener("change", redraw);

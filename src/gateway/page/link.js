@@ -98,7 +98,13 @@ export class Link {
 
   async #signIn({ nonce, ts: signedAt }) {
     const socket = this.#socket;
-    const device = (this.device = await Device.load());
+    try {
+      this.device = await Device.load();
+    } catch (error) {
+      const message = `This browser makes or keeps no key for this page, and nobody is let in without one: ${error.message}`;
+      return this.#refused(new Refused({ code: "NO_KEY", message }), {});
+    }
+    const device = this.device;
     this.ahead = signedAt - Date.now();
     const auth = this.#secret ?? (device.token ? { deviceToken: device.token } : {});
     const platform = navigator.userAgentData?.platform || navigator.platform || "web";
@@ -137,7 +143,7 @@ export class Link {
     const waits = code === "PAIRING_REQUIRED" || refusal.retryAfterMs;
     if (!waits) this.#secret = undefined;
     // A secret that is wrong, or spent, locks nobody out who has a token.
-    if (!waits && !auth.deviceToken && this.device.token) return this.open();
+    if (!waits && !auth.deviceToken && this.device?.token) return this.open();
     this.#hears("refused", refusal);
     if (waits) this.#later(Math.max(refusal.retryAfterMs ?? 0, WAIT_MS));
   }

@@ -113,12 +113,16 @@ async function widen() {
   try {
     const { requestId } = await page.call("device.scopes.requestUpgrade", { scopes: WANTED });
     notes.replaceChildren(el("p", {}, `Asked for it as request ${requestId}. On the gateway's host: `, command(`openclaw devices approve ${requestId}`)));
-    await page.call("device.scopes.waitUpgrade", { requestId }, 0);
-    await Device.narrow(undefined);
-    link.open();
+    const { status } = await page.call("device.scopes.waitUpgrade", { requestId }, 0);
+    if (status === "approved") {
+      await Device.narrow(undefined);
+      return link.open();
+    }
+    page.say(`Request ${requestId} was ${status}.`);
   } catch (error) {
     page.say(error.message);
   }
+  look();
 }
 
 const TOLD = {
@@ -149,6 +153,7 @@ const link = new Link(
   (event, payload) => {
     open?.pushed?.(event, payload);
     if (event === "owner.acted") look();
+    if (event === "device.pair.requested") page.say("A device waits for an answer.");
   },
 );
 

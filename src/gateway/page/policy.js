@@ -76,8 +76,9 @@ export function open(place, page) {
   }
 
   async function ask() {
+    const digest = checked;
     page.ask("Put this policy in force?", [el("p", {}, "From now on every connection is decided by it. What was granted stays granted.")], "Apply", async () => {
-      const { appliedSeq } = await page.call("policy.apply", { text: text.value, digest: checked });
+      const { appliedSeq } = await page.call("policy.apply", { text: text.value, digest });
       await read();
       return appliedSeq ? `In force since seq ${appliedSeq}.` : "It was in force already.";
     });
