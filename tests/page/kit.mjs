@@ -112,9 +112,9 @@ export class Stage {
 }
 
 /** A test with a stage of its own, on which no page may complain of anything. */
-export function play(name, body) {
+export function play(name, body, config) {
   test(name, async (t) => {
-    const stage = await Stage.open();
+    const stage = await Stage.open(config);
     try {
       await body(stage, t);
       stage.isQuiet();

@@ -80,6 +80,27 @@ play('a wrong token is told so, and the right one is asked for in the page', asy
   await waiting(page);
 });
 
+play('a password is shown in the form, and is never left in the address', async (stage) => {
+  const page = await stage.visitor();
+  await page.goto(stage.address);
+  await page.locator('#secret').fill(TOKEN);
+  assert.equal(await page.getByLabel('Kind of secret').inputValue(), 'password');
+  await press(page, 'Connect');
+  await stage.ours('devices', 'approve', await waiting(page));
+  await isIn(page);
+  const other = await stage.visitor();
+  await other.goto(`${stage.address}#password=${TOKEN}`);
+  await waiting(other);
+  assert.equal(other.url(), stage.address);
+}, { auth: { mode: 'password', password: TOKEN } });
+
+play('where no secret is asked for, a browser still waits for a person', async (stage) => {
+  const page = await stage.visitor();
+  await page.goto(stage.address);
+  await stage.ours('devices', 'approve', await waiting(page));
+  await isIn(page);
+}, { auth: { mode: 'none' } });
+
 play('a scope upgrade is shown beside what is held, and approved', async (stage) => {
   const page = await stage.approved();
   const before = await asks(page, 'phone', READ);

@@ -5,7 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { whereSecretsAre } from '../upstream/kit/secrets.mjs';
-import { scratchDirectory } from '../upstream/kit/scratch.mjs';
+import { scratchDirectory, until } from '../upstream/kit/scratch.mjs';
 import { Stage, TOKEN, connectAs, isIn, kept, launch, shot, waiting } from './kit.mjs';
 
 const FILES = fs.readdirSync(new URL('../../src/gateway/page', import.meta.url)).map((name) => (name === 'index.html' ? '' : name));
@@ -147,7 +147,8 @@ describe('threats', () => {
       const frames = page.frames().slice(1);
       assert.ok(frames.length >= 1);
       for (const frame of frames) {
-        assert.match(frame.url(), /^chrome-error:/);
+        // The page has loaded while a frame may not yet know what became of it.
+        assert.match(await until('a frame is somewhere', () => frame.url()), /^chrome-error:/);
         assert.equal(await frame.getByText('OpenClaw pairing').count(), 0);
       }
       assert.deepEqual(sockets, []);

@@ -26,7 +26,8 @@ export class Device {
 
   /** The `device` of a connect that shows this; `signedAt` is the gateway's time, since this machine's clock may be wrong. */
   async sign({ client, role, scopes, nonce, signedAt, auth, platform }) {
-    const secret = auth.token ?? auth.deviceToken ?? auth.bootstrapToken ?? auth.password ?? "";
+    // A password is no part of what is signed (OpenClaw 2026.3.13).
+    const secret = auth.token ?? auth.deviceToken ?? auth.bootstrapToken ?? "";
     const text = ["v3", this.id, client.id, client.mode, role, scopes.join(","), signedAt, secret, nonce, platform.toLowerCase(), ""];
     const bytes = new TextEncoder().encode(text.join("|"));
     const signature = base64(await crypto.subtle.sign("Ed25519", this.#key.privateKey, bytes));

@@ -42,6 +42,7 @@ function takenAway({ message }, link) {
 function asks({ message, details }, link) {
   const field = el("input", { type: "password", autocomplete: "off", required: true, id: "secret", "aria-labelledby": "secret-is kind" });
   const kind = el("select", { id: "kind", "aria-label": "Kind of secret" }, el("option", { value: "token" }, "token"), el("option", { value: "password" }, "password"));
+  if (details.code?.startsWith("AUTH_PASSWORD")) kind.value = "password";
   const forget = async () => {
     await Device.forget();
     link.open();
