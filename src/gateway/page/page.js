@@ -74,11 +74,10 @@ const page = {
   },
 };
 
-let open;
+let [view, open] = [devices, undefined];
 
 function show() {
-  const name = location.hash.slice(1).split("/")[0];
-  const view = VIEWS[name] ?? devices;
+  view = VIEWS[location.hash.slice(1).split("/")[0]] ?? devices;
   for (const anchor of nav.children) {
     VIEWS[anchor.hash.slice(1)] === view ? anchor.setAttribute("aria-current", "page") : anchor.removeAttribute("aria-current");
   }
@@ -153,7 +152,7 @@ const link = new Link(
   (event, payload) => {
     open?.pushed?.(event, payload);
     if (event === "owner.acted") look();
-    if (event === "device.pair.requested") page.say("A device waits for an answer.");
+    if (event === "device.pair.requested" && view !== devices) page.say("A device waits for an answer.");
   },
 );
 
