@@ -80,6 +80,13 @@ play('a wrong token is told so, and the right one is asked for in the page', asy
   await waiting(page);
 });
 
+play('a secret that is wrong locks nobody out who was let in before', async (stage) => {
+  const page = await stage.approved();
+  await page.goto('about:blank');
+  await page.goto(`${stage.address}#token=not-${TOKEN}`);
+  await isIn(page);
+});
+
 play('a password is shown in the form, and is never left in the address', async (stage) => {
   const page = await stage.visitor();
   await page.goto(stage.address);
@@ -184,6 +191,22 @@ play('x29 a row never moves under the pointer, and what changed is dead for half
   await page.getByText('Approved.').waitFor();
   const { paired } = await stage.list();
   assert.deepEqual(paired.filter(({ clientId }) => clientId === 'webchat-ui').map(({ deviceId }) => deviceId), [last.id]);
+});
+
+play('x29 a paired device takes nobody\'s place under the pointer, and comes first once nobody points', async (stage) => {
+  const page = await stage.approved();
+  const { requestId } = await asks(page, 'phone', READ);
+  const button = card(page, '(this browser)').getByRole('button', { name: 'Remove' });
+  await button.hover();
+  await stage.ours('devices', 'approve', requestId);
+  const rows = page.locator('[data-device]');
+  await rows.nth(1).waitFor();
+  assert.match(await rows.first().innerText(), /this browser/);
+  await page.mouse.move(0, 0);
+  const other = await asks(page, 'tablet', READ);
+  await stage.ours('devices', 'approve', other.requestId);
+  await rows.nth(2).waitFor();
+  assert.match(await rows.last().innerText(), /this browser/);
 });
 
 play('x29 what was asked about is what is decided, whatever became of it meanwhile', async (stage) => {
@@ -416,12 +439,15 @@ play('a burst of refusals stands out in the timeline, and leads to the journal',
 
 play('a gateway that comes back is found again, in the view that was open', async (stage) => {
   const page = await stage.approved();
-  await go(page, 'Health');
+  await go(page, 'Journal');
+  await page.getByLabel('Filter').fill('GatewayStarted');
   await stage.gateway.stop();
   await page.getByText(/Not reached; next try in \d+ s/).waitFor();
   await stage.gateway.startOn(stage.gateway.port);
   await page.getByText('Connected', { exact: true }).waitFor();
-  await page.getByText('Health of the journal').waitFor();
+  const starts = page.getByRole('list', { name: 'Events, newest first' }).getByRole('listitem');
+  await starts.nth(1).waitFor();
+  assert.equal(await page.getByLabel('Filter').inputValue(), 'GatewayStarted', 'what somebody did there is left alone');
   // What a browser logs of a socket that nobody answers is no complaint of the page.
   stage.complaints = stage.complaints.filter((text) => !/ERR_CONNECTION_REFUSED/.test(text));
 });
