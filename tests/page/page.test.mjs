@@ -49,8 +49,11 @@ play('a first visit is refused with what to type, and goes on by itself once tha
   assert.equal(page.url(), stage.address, 'the token is gone from the address');
   await page.getByText(`openclaw devices approve ${request}`).first().waitFor();
   assert.equal(await page.getByRole('navigation').count(), 0);
-  await shot(page, 'waits');
-  assert.deepEqual(await violations(page), []);
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    await shot(page, `waits-${colorScheme}`);
+    assert.deepEqual(await violations(page), [], colorScheme);
+  }
   await stage.ours('devices', 'approve', request);
   await isPaired(page);
   const { paired } = await stage.list();
@@ -67,6 +70,10 @@ play('a second browser is approved from the first', async (stage) => {
   await answer(first, 'Approve');
   await isPaired(second);
   assert.equal((await stage.list()).pending.length, 0);
+
+  await card(second, '(this browser)').getByRole('link', { name: 'Who gave it that?' }).click();
+  await second.getByRole('img', { name: 'admin, read, write, approvals, pairing as operator, through 2 acts, back to the owner of the gateway\'s host' }).waitFor();
+  await shot(second, 'provenance-of-two');
 });
 
 play('a wrong token is told so, and the right one is asked for in the page', async (stage) => {
@@ -378,6 +385,10 @@ play('a browser that can make no key says so', async (stage) => {
   await page.addInitScript(() => (crypto.subtle.generateKey = () => Promise.reject(new Error('Ed25519 is not known'))));
   await page.goto(`${stage.address}#token=${TOKEN}`);
   await page.getByText(/keeps no key for this page, and nobody is let in without one: Ed25519 is not known/).waitFor();
+  const plain = await stage.visitor();
+  await plain.addInitScript(() => Object.defineProperty(window, 'isSecureContext', { value: false }));
+  await plain.goto(stage.address);
+  await plain.getByText(/Open this page at http:\/\/127.0.0.1 on the gateway's host, or by https/).waitFor();
 });
 
 play('a policy is tried and applied where it tightens, and for a loosening the command of the owner is shown', async (stage) => {
