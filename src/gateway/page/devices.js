@@ -7,7 +7,7 @@ import { ago, beside, el, facts, fingerprint, said, scopes } from "./text.js";
 export const TITLE = "Devices";
 
 /** How often times are told anew, in milliseconds, and how many devices are shown until more are asked for. */
-const [EVERY_MS, AT_ONCE] = [15_000, 50];
+const [EVERY_MS, AT_ONCE] = [15_000, 20];
 const REASONS = {
   "not-paired": "is not paired",
   "metadata-upgrade": "is on another platform than before",
