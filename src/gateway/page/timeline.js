@@ -51,7 +51,7 @@ function drawn({ fromMs, untilMs, bars, marks }) {
   const busiest = bars.filter(total).sort((a, b) => total(b) - total(a)).slice(0, BUSIEST);
   return [
     el("ul.legend", { ariaLabel: "Colours" }, KINDS.map(([kind, text]) => el(`li.${kind}`, {}, text)), el("li.mark", {}, "start, or a change of settings or policy")),
-    el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Attempts over time: ${summary}` },
+    el("svg.chart", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `Attempts over time: ${summary}` },
       picture, edges, el("path.edge", { d: `M0 ${HEIGHT - FOOT}H${WIDTH}` })),
     el("p.why", {}, summary, " From ", at(fromMs), " to ", at(untilMs), "."),
     el("h3", {}, "Busiest"),
