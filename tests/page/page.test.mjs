@@ -253,6 +253,28 @@ play('devices are renamed, rotated, revoked and removed, each after it was told 
   for (const event of ['DeviceRenamed', 'TokenRotated', 'TokenRevoked', 'DeviceRemoved']) assert.match(journal, new RegExp(event));
 });
 
+play('a request is turned down, and what a device approved goes with it if that is said', async (stage) => {
+  const [first, second] = [await stage.approved(), await stage.approved()];
+  const [turned, phone] = [await asks(first, 'turned', READ), await asks(first, 'phone', READ)];
+  await press(await ready(card(first, turned.requestId)), 'Reject');
+  await answer(first, 'Reject');
+  // It stays, without effect, for as long as it is pointed at.
+  await first.getByText('Rejected.').waitFor();
+  await first.mouse.move(0, 0);
+  await card(first, turned.requestId).waitFor({ state: 'detached' });
+  await press(await ready(card(second, phone.requestId)), 'Approve');
+  await answer(second, 'Approve');
+  await second.getByText('Approved.').waitFor();
+  const own = await second.locator('[data-device]').filter({ hasText: '(this browser)' }).getAttribute('data-device');
+  await press(await ready(first.locator(`[data-device="${own}"]`)), 'Remove');
+  await first.getByRole('checkbox', { name: 'and remove too those that it approved' }).check();
+  await answer(first, 'Remove');
+  await first.getByText('Removed, and 1 that it approved.').waitFor();
+  await second.getByRole('heading', { name: 'This browser was sent away' }).waitFor();
+  const { paired, pending } = await stage.list();
+  assert.deepEqual([paired.length, pending.length], [1, 0]);
+});
+
 play('a browser that rotates its own token stays connected', async (stage) => {
   const page = await stage.approved();
   const row = await ready(card(page, '(this browser)'));
