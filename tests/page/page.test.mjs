@@ -87,6 +87,15 @@ play('a wrong token is told so, and the right one is asked for in the page', asy
   await waiting(page);
 });
 
+play('a secret that comes into the address of a page that is open is shown and forgotten too', async (stage) => {
+  const page = await stage.visitor();
+  await page.goto(stage.address);
+  await page.getByRole('heading', { name: 'Connect this browser' }).waitFor();
+  await page.goto(`${stage.address}#token=${TOKEN}`);
+  await waiting(page);
+  assert.equal(page.url(), stage.address);
+});
+
 play('a secret that is wrong locks nobody out who was let in before', async (stage) => {
   const page = await stage.approved();
   await page.goto('about:blank');

@@ -157,6 +157,8 @@ const link = new Link(
 );
 
 addEventListener("hashchange", () => {
+  const secret = fragment();
+  if (secret) return link.show(secret);
   if (nav.hidden) return;
   show();
   place.focus();
