@@ -16,7 +16,7 @@ const REASONS = {
 };
 
 export function open(place, page) {
-  const waiting = el("div", { ariaLive: "polite" });
+  const waiting = el("div", { "aria-live": "polite" });
   const paired = el("div");
   const state = el("p.why", { role: "status" });
   const words = el("input", { type: "search", id: "words", placeholder: "name, id, client, scope" });
@@ -83,7 +83,7 @@ function requestCard(request, page) {
   const asked = el("span");
   const does = (method, done) => () => page.call(method, { requestId }).then(() => done);
   const act = (text, kind, ...asks) => decides(page, "operator.pairing", text, kind, () => page.ask(...asks));
-  const node = el("article.card.waits", { ariaLabel: `Request ${requestId}` },
+  const node = el("article.card.waits", { "aria-label": `Request ${requestId}` },
     el("h3", {}, fingerprint(deviceId), ` ${REASONS[request.reason] ?? ""} (${request.reason})`),
     beside(["Asks for", asks], ["Holds", scopes(approvedScopes)]),
     facts([
@@ -140,7 +140,7 @@ function deviceCard(device, page) {
         el("p", {}, "Its connections as ", role, " close at once, and it holds nothing of the role until somebody approves it anew.", itself), also("withdraw too what it approved for others"),
       ], "device.token.revoke", { role }, ({ approved = [] }) => `Revoked${approved.length ? `, and ${approved.length} that it approved` : ""}.`)),
   ];
-  const node = el("article.card", { ariaLabel: `Device ${said(operatorLabel ?? displayName)?.textContent ?? ""} ${deviceId.slice(0, 8)}` },
+  const node = el("article.card", { "aria-label": `Device ${said(operatorLabel ?? displayName)?.textContent ?? ""} ${deviceId.slice(0, 8)}` },
     el("h3", {}, said(operatorLabel ?? displayName) ?? "unnamed", " ", fingerprint(deviceId), own && " (this browser)"),
     facts([
       operatorLabel && ["Calls itself", said(displayName) ?? "nothing"],

@@ -14,7 +14,7 @@ export function open(place, page) {
   const kind = el("select", { id: "kind" }, el("option", { value: "" }, "everything"));
   const only = el("input", { type: "checkbox", id: "only" });
   const follow = el("input", { type: "checkbox", id: "follow", checked: word !== "from" });
-  const rows = el("ol.rows", { ariaLabel: "Events, newest first" });
+  const rows = el("ol.rows", { "aria-label": "Events, newest first" });
   const older = el("button", { type: "button", disabled: true }, "Show older");
   const told = el("p.why", { role: "status" });
   place.append(el("h2", {}, TITLE),

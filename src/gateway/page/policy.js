@@ -10,7 +10,7 @@ const TRY_MS = 120_000;
 const FILE = "policy.json5";
 
 export function open(place, page) {
-  const text = el("textarea", { id: "policy", spellcheck: false, ariaLabel: "Policy text" });
+  const text = el("textarea", { id: "policy", spellcheck: false, "aria-label": "Policy text" });
   const found = el("div", { role: "status" });
   const about = el("div");
   const button = (name, kind, does) => el(`button${kind}`, { type: "button", onclick: () => does().catch((error) => found.replaceChildren(el("p.bad", {}, sentence(error.message)))) }, name);
@@ -70,7 +70,7 @@ export function open(place, page) {
         uncertain > 0 && ["Not told of", `${uncertain} that were refused and only counted, and are like none on record`],
         ["Otherwise", differing ? `${differing}, of ${byDevice.length} ${byDevice.length === 1 ? "device" : "devices"}` : "nothing"],
       ]),
-      el("ol.rows", { ariaLabel: "What would be decided otherwise, newest first" }, differences.map(({ seq, atMs, message }) =>
+      el("ol.rows", { "aria-label": "What would be decided otherwise, newest first" }, differences.map(({ seq, atMs, message }) =>
         el("li", {}, el("span.seq", {}, String(seq)), at(atMs), el("span"), sentence(message)))),
       left > 0 ? el("p.why", {}, `And ${left} more: openclaw policy simulate ${FILE}`) : "");
   }
@@ -94,7 +94,7 @@ const list = (title, messages) =>
 
 function table(changes) {
   const cell = (value) => el("td", {}, value === null ? "–" : said(typeof value === "string" ? value : JSON.stringify(value), 300));
-  return el("div.wide", { tabIndex: 0, role: "group", ariaLabel: "Changes" },
+  return el("div.wide", { tabIndex: 0, role: "group", "aria-label": "Changes" },
     el("table", {},
       el("thead", {}, el("tr", {}, ["Key", "From", "To", "Is"].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, changes.map(({ key, from, to, is }) => el("tr", {}, [key, from, to, is].map(cell))))));

@@ -62,9 +62,9 @@ function chain(held) {
       el(root ? "rect.node.root" : "rect.node", { x: x + 1, y: 1, width: BOX - 2, height: ROW - 2, rx: 8 }),
       lines.map((line, n) => el("text", { x: x + PAD, y: ROW / 2 + LINE * (n - (lines.length - 1) / 2) + 4 }, line)));
   });
-  return el("section.card", { ariaLabel: what },
+  return el("section.card", { "aria-label": what },
     el("h3", {}, what),
-    el("div.wide", { tabIndex: 0, role: "group", ariaLabel: `Picture: ${what}` },
+    el("div.wide", { tabIndex: 0, role: "group", "aria-label": `Picture: ${what}` },
       el("svg", { viewBox: `0 0 ${width} ${ROW}`, width, role: "img", "aria-label": `${what}, through ${all.length} acts, back to ${boxes.at(-1).lines.join(" ")}` }, drawn)),
     el("ol", {}, all.map((act) => el("li", {}, el("a", { href: `#journal/from/${act.seq}` }, `seq ${act.seq}`), " ", sentence(act.message)))));
 }

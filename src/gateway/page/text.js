@@ -57,7 +57,7 @@ export function command(text) {
 
 /** Scopes without their common beginning; those in `marked` are what is new. */
 export const scopes = (names, marked = []) =>
-  el("ul.scopes", { ariaLabel: "Scopes" }, (names.length ? names : ["none"]).map((name) =>
+  el("ul.scopes", { "aria-label": "Scopes" }, (names.length ? names : ["none"]).map((name) =>
     el(`li${marked.includes(name) ? ".new" : ""}`, {}, name.replace(/^operator\./, ""), marked.includes(name) && el("span.hidden", {}, " (new)"))));
 
 /** The first and last of a key's digest, as people compare it. */

@@ -50,7 +50,7 @@ function drawn({ fromMs, untilMs, bars, marks }) {
   const summary = `${counted(sum)}; at most ${most} in one bar.`;
   const busiest = bars.filter(total).sort((a, b) => total(b) - total(a)).slice(0, BUSIEST);
   return [
-    el("ul.legend", { ariaLabel: "Colours" }, KINDS.map(([kind, text]) => el(`li.${kind}`, {}, text)), el("li.mark", {}, "start, or a change of settings or policy")),
+    el("ul.legend", { "aria-label": "Colours" }, KINDS.map(([kind, text]) => el(`li.${kind}`, {}, text)), el("li.mark", {}, "start, or a change of settings or policy")),
     el("svg.chart", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `Attempts over time: ${summary}` },
       picture, edges, el("path.edge", { d: `M0 ${HEIGHT - FOOT}H${WIDTH}` })),
     el("p.why", {}, summary, " From ", at(fromMs), " to ", at(untilMs), "."),
