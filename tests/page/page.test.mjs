@@ -458,8 +458,13 @@ play('a policy is tried and applied where it tightens, and for a loosening the c
 play('x16 what the owner did is told in every view until somebody saw it, and the journal is verified', async (stage) => {
   const page = await stage.approved();
   const notes = page.getByRole('region', { name: 'What somebody has to see' });
-  await notes.getByText("1 act of this host's owner that nobody said to have seen").waitFor();
+  await stage.approved();
+  for (const label of ['a', 'b', 'c']) await stage.ours('devices', 'rename', (await stage.list()).paired[0].deviceId, label);
+  await notes.getByText("5 acts of this host's owner that nobody said to have seen").waitFor();
   await notes.getByRole('link').click();
+  const acts = page.getByRole('heading', { name: '5 acts' }).locator('..').getByRole('listitem');
+  await acts.nth(4).waitFor();
+  assert.match(await acts.last().innerText(), /by uid \d+, .*openclaw.* \(pid \d+\), /);
   await press(page, 'Verify every byte');
   await page.getByText(/^Sound: \d+ records, seq 1 to \d+\./).waitFor();
   await shot(page, 'health-verified');

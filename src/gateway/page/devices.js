@@ -134,10 +134,12 @@ function deviceCard(device, page) {
     revokedAtMs ? ["revoked ", ago(revokedAtMs, page.now())] : ["token carries ", scopes(carried ?? [])],
     !revokedAtMs && el("div.acts", {},
       act(`Rotate ${role} token`, "", `Rotate its ${role} token?`, [
-        el("p", {}, "Its token is good no longer and its connections as ", role, " close. It comes back with the gateway's shared secret, and gets the new token then; what it may do stays.", itself),
+        el("p", {}, `Its token is good no longer and its connections as ${role} close. It comes back with the gateway's shared secret, `,
+          "and gets the new token then; what it may do stays.", itself),
       ], "device.token.rotate", { role }, ({ token }) => own && token ? page.keep(token).then(() => "Rotated.") : "Rotated."),
       act(`Revoke ${role}`, "takes", `Revoke its role ${role}?`, [
-        el("p", {}, "Its connections as ", role, " close at once, and it holds nothing of the role until somebody approves it anew.", itself), also("withdraw too what it approved for others"),
+        el("p", {}, `Its connections as ${role} close at once, and it holds nothing of the role until somebody approves it anew.`, itself),
+        also("withdraw too what it approved for others"),
       ], "device.token.revoke", { role }, ({ approved = [] }) => `Revoked${approved.length ? `, and ${approved.length} that it approved` : ""}.`)),
   ];
   const node = el("article.card", { "aria-label": `Device ${said(operatorLabel ?? displayName)?.textContent ?? ""} ${deviceId.slice(0, 8)}` },
@@ -156,7 +158,9 @@ function deviceCard(device, page) {
       el("a", { href: `#journal/${deviceId}` }, "What did it do?"),
       decides(page, "operator.pairing", "Rename", "", rename),
       act("Remove", "takes", "Remove this device?", [
-        el("p", {}, "The device ", fingerprint(deviceId), " loses all that it holds, its requests and connections end at once, and it is let in again only if somebody approves it.", itself), also("remove too those that it approved"),
+        el("p", {}, "The device ", fingerprint(deviceId), " loses all that it holds, its requests and connections end at once, ",
+          "and it is let in again only if somebody approves it.", itself),
+        also("remove too those that it approved"),
       ], "device.pair.remove", {}, ({ approved = [] }) => `Removed${approved.length ? `, and ${approved.length} that it approved` : ""}.`)),
     lacks(page, "operator.pairing"));
   node.dataset.device = deviceId;

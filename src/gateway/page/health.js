@@ -1,6 +1,6 @@
 // Whether the gateway records what it does, and what somebody has to see.
 
-import { ago, at, command, el, facts, fingerprint, sentence, unseen as told } from "./text.js";
+import { ago, at, command, el, facts, fingerprint, happened, said, sentence, unseen as told } from "./text.js";
 
 export const TITLE = "Health";
 
@@ -13,48 +13,38 @@ export function open(place, page) {
   const verify = el("button", { type: "button" }, "Verify every byte");
   const others = el("div");
   place.append(el("h2", {}, "Health of the journal"), about, el("div.acts", {}, verify), verdict, others);
-  let [acts, last] = ["", 0];
+  let [shown, last] = ["", 0];
 
   async function changed() {
     const mine = ++last;
     try {
       const status = await page.call("status");
-      if (mine === last) draw(status);
+      const acts = status.ownerActs?.unseen > 0 ? await page.call("owner.acts") : undefined;
+      if (mine === last) draw(status, acts);
     } catch (error) {
       if (mine === last) about.replaceChildren(page.trouble(error));
     }
   }
 
-  function draw({ version, uptimeMs, journal, devices, connections, conditions = [], ownerActs }) {
+  function draw({ version, uptimeMs, journal, devices, connections, conditions = [] }, acts) {
     const { lastSync, head, records } = journal;
     about.replaceChildren(facts([
-      ["Records", records === false ? el("span.bad", {}, "no: nobody is let in") : "yes"],
+      ["Records", records ? "yes" : el("span.bad", {}, "no: nobody is let in")],
       ["Last record", `seq ${journal.seq}`],
-      lastSync && head && ["Head", el("code", {}, `${lastSync.seq}:${head}`)],
+      lastSync && ["Head", el("code", {}, `${lastSync.seq}:${head}`)],
       ["Last sync", ...(lastSync ? [`seq ${lastSync.seq}, `, ago(lastSync.atMs, page.now())] : ["none since the start"])],
       ["State", el("code", {}, journal.digest)],
       ["Journal", el("code", {}, journal.id ?? "none")],
       ["In", el("code", {}, journal.path)],
       ["Devices", `${devices.paired} paired, ${devices.pending} waiting, ${connections} connected`],
-      ["This browser", page.device && fingerprint(page.device)],
+      ["This browser", fingerprint(page.device)],
       ["Gateway", `${version}, up since `, at(page.now() - uptimeMs)],
     ]));
-    const text = JSON.stringify([conditions, ownerActs]);
-    if (text === acts) return;
-    acts = text;
-    others.replaceChildren(
-      conditions.length ? el("section.card", {}, el("h3", {}, "Not in order"), el("ul", {}, conditions.map(({ ts, message }) => el("li", {}, at(ts), " ", sentence(message))))) : "",
-      ownerActs?.unseen > 0 ? seen(ownerActs) : "");
+    const text = JSON.stringify([conditions, acts]);
+    if (text === shown) return;
+    shown = text;
+    others.replaceChildren(conditions.length ? found(conditions) : "", acts ? unseenActs(acts, page) : "");
   }
-
-  const seen = ({ unseen, acts }) => el("section.card", {},
-    el("h3", {}, told(unseen)),
-    el("ul", {}, acts.map(({ seq, ts, message }) => el("li", {}, at(ts), " ", el("a", { href: `#journal/from/${seq}` }, `seq ${seq}`), " ", sentence(message)))),
-    el("div.acts", {}, el("button", { type: "button", disabled: !page.may("operator.admin"), onclick: () => page.ask("Say that these were seen?", [el("p", {}, "That you saw them is on record then, and nobody else is told of them.")], "Seen", async () => {
-      await page.call("owner.seen", { through: acts.reduce((most, { seq }) => Math.max(most, seq), 0) });
-      await page.look();
-      return "Seen.";
-    }) }, "I saw them")));
 
   verify.addEventListener("click", async () => {
     verify.disabled = true;
@@ -78,6 +68,27 @@ export function open(place, page) {
   };
 }
 
+const found = (conditions) => el("section.card", {},
+  el("h3", {}, "Not in order"),
+  el("ul", {}, conditions.map(({ ts, message }) => el("li", {}, at(ts), " ", sentence(message)))));
+
+/** Who did it, as far as the system told. */
+const by = ({ uid, pid, program, terminal }) => el("div.why", {}, `by uid ${uid}, `, said(program), ` (pid ${pid}), `, said(terminal) ?? "no terminal");
+
+function unseenActs({ unseen, acts }, page) {
+  const see = async () => {
+    await page.call("owner.seen", { through: acts.at(-1).seq });
+    await page.look();
+    return "Seen.";
+  };
+  const ask = () => page.ask("Say that these were seen?", [el("p", {}, "That you saw them is on record then, and nobody is told of them any more.")], "Seen", see);
+  return el("section.card", {},
+    el("h3", {}, told(unseen)),
+    unseen > acts.length && el("p.why", {}, `${unseen - acts.length} before these: in the journal.`),
+    el("ul", {}, acts.map((act) => happened(act.seq, act.ts, act.message, by(act)))),
+    el("div.acts", {}, el("button", { type: "button", onclick: ask }, "I saw them")));
+}
+
 /** What the journal is worth, in words. */
 function judged({ verdict, seq, begins, records, witnessed, what, segment, offset, wrongCheckpoint }) {
   if (verdict === "sound" && !wrongCheckpoint) {
@@ -85,6 +96,6 @@ function judged({ verdict, seq, begins, records, witnessed, what, segment, offse
       witnessed ? `, and up to seq ${witnessed} nothing is missing.` : "."];
   }
   const where = segment && offset ? ` at offset ${offset} of ${segment}` : "";
-  return [el("span.bad", {}, wrongCheckpoint ? `The checkpoint at seq ${wrongCheckpoint} is not what the records lead to.` : `Not sound: ${verdict}${what ? `, ${what}` : ""}${where}.`),
-    " What to do is told on the gateway's host: ", command("openclaw doctor")];
+  const why = wrongCheckpoint ? `The checkpoint at seq ${wrongCheckpoint} is not what the records lead to.` : `Not sound: ${verdict}${what ? `, ${what}` : ""}${where}.`;
+  return [el("span.bad", {}, why), " What to do is told on the gateway's host: ", command("openclaw doctor")];
 }

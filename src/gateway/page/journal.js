@@ -42,7 +42,10 @@ export function open(place, page) {
   /** The lines behind a cursor, newest first. */
   async function ask(params) {
     const answer = await page.call("logs.tail", { limit: AT_ONCE, ...params });
-    const fresh = answer.lines.map((line) => JSON.parse(line)).map(({ seq, time, event, message, _meta }) => ({ seq, at: Date.parse(time), event, message, warn: _meta.logLevelName === "WARN" })).reverse();
+    const fresh = answer.lines.map((line) => {
+      const { seq, time, event, message, _meta } = JSON.parse(line);
+      return { seq, at: Date.parse(time), event, message, warn: _meta.logLevelName === "WARN" };
+    }).reverse();
     for (const { event } of fresh) {
       if (![...kind.options].some(({ value }) => value === event)) kind.append(el("option", { value: event }, event));
     }

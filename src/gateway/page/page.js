@@ -179,7 +179,8 @@ function fragment() {
 
 const shown = fragment();
 if (!window.isSecureContext || !crypto.subtle) {
-  place.replaceChildren(el("p", {}, "A browser makes keys only for pages of https or of this machine. Open this page at http://127.0.0.1 on the gateway's host, or by https."));
+  place.replaceChildren(el("p", {}, "A browser makes keys only for pages of https or of this machine. ",
+    "Open this page at http://127.0.0.1 on the gateway's host, or by https."));
 } else {
   shown ? link.show(shown) : link.open();
 }

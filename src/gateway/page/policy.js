@@ -13,7 +13,8 @@ export function open(place, page) {
   const text = el("textarea", { id: "policy", spellcheck: false, "aria-label": "Policy text" });
   const found = el("div", { role: "status" });
   const about = el("div");
-  const button = (name, kind, does) => el(`button${kind}`, { type: "button", onclick: () => does().catch((error) => found.replaceChildren(el("p.bad", {}, sentence(error.message)))) }, name);
+  const failed = (error) => found.replaceChildren(el("p.bad", {}, sentence(error.message)));
+  const button = (name, kind, does) => el(`button${kind}`, { type: "button", onclick: () => does().catch(failed) }, name);
   const apply = button("Apply", ".first", ask);
   place.append(el("h2", {}, TITLE), about, text, el("div.acts", {}, button("Check", "", check), button("Try on history", "", tryIt), apply), found);
   let [checked, known] = [undefined, []];
@@ -57,7 +58,8 @@ export function open(place, page) {
   function owners(looser, digest) {
     const file = URL.createObjectURL(new Blob([text.value], { type: "text/plain" }));
     return el("div", {},
-      el("p", {}, `In ${looser.join(", ")} it lets in what is not let in now, so only the owner applies it: `, el("a", { href: file, download: FILE }, `save it as ${FILE}`), " on the gateway's host, and there:"),
+      el("p", {}, `In ${looser.join(", ")} it lets in what is not let in now, so only the owner applies it: `,
+        el("a", { href: file, download: FILE }, `save it as ${FILE}`), " on the gateway's host, and there:"),
       command(`openclaw policy apply ${FILE} --digest ${digest}`));
   }
 

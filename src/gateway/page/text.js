@@ -51,7 +51,9 @@ export function ago(ms, now) {
 
 /** A command to be typed on the gateway's host. */
 export function command(text) {
-  const copy = el("button.quiet", { type: "button", "aria-label": `Copy ${text}`, onclick: () => navigator.clipboard.writeText(text).then(() => copy.replaceChildren("Copied")) }, "Copy");
+  const copied = () => copy.replaceChildren("Copied");
+  const onclick = () => navigator.clipboard.writeText(text).then(copied);
+  const copy = el("button.quiet", { type: "button", "aria-label": `Copy ${text}`, onclick }, "Copy");
   return el("span.command", {}, el("code", {}, text), copy);
 }
 
@@ -70,6 +72,10 @@ export const facts = (pairs) =>
 /** The same side by side, to be compared. */
 export const beside = (...pairs) =>
   el("dl.beside", {}, pairs.map(([name, ...value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+
+/** What happened, with the way to its record. */
+export const happened = (seq, ms, message, ...more) =>
+  el("li", {}, at(ms), " ", el("a", { href: `#journal/from/${seq}` }, `seq ${seq}`), " ", sentence(message), more);
 
 /** How much the owner did that nobody said to have seen. */
 export const unseen = (count) => `${count} ${count === 1 ? "act" : "acts"} of this host's owner that nobody said to have seen`;

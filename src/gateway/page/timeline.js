@@ -1,6 +1,6 @@
 // Attempts and refusals over time, so that a burst after an update is seen at a glance.
 
-import { at, el, sentence } from "./text.js";
+import { at, el, happened } from "./text.js";
 
 export const TITLE = "Timeline";
 
@@ -50,13 +50,14 @@ function drawn({ fromMs, untilMs, bars, marks }) {
   const summary = `${counted(sum)}; at most ${most} in one bar.`;
   const busiest = bars.filter(total).sort((a, b) => total(b) - total(a)).slice(0, BUSIEST);
   return [
-    el("ul.legend", { "aria-label": "Colours" }, KINDS.map(([kind, text]) => el(`li.${kind}`, {}, text)), el("li.mark", {}, "start, or a change of settings or policy")),
+    el("ul.legend", { "aria-label": "Colours" },
+      KINDS.map(([kind, text]) => el(`li.${kind}`, {}, text)), el("li.mark", {}, "start, or a change of settings or policy")),
     el("svg.chart", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": `Attempts over time: ${summary}` },
       picture, edges, el("path.edge", { d: `M0 ${HEIGHT - FOOT}H${WIDTH}` })),
     el("p.why", {}, summary, " From ", at(fromMs), " to ", at(untilMs), "."),
     el("h3", {}, "Busiest"),
-    el("ol.plain", {}, busiest.map((bar) => el("li", {}, at(bar.fromMs), ": ", counted(bar), ". ", el("a", { href: `#journal/from/${bar.seq}` }, `The journal from seq ${bar.seq}`)))),
-    marks.length > 0 && el("h3", {}, "What changed"),
-    marks.length > 0 && el("ol.plain", {}, [...marks].reverse().map(({ seq, atMs, message }) => el("li", {}, at(atMs), " ", el("a", { href: `#journal/from/${seq}` }, `seq ${seq}`), " ", sentence(message)))),
-  ].filter(Boolean);
+    el("ol.plain", {}, busiest.map((bar) =>
+      el("li", {}, at(bar.fromMs), ": ", counted(bar), ". ", el("a", { href: `#journal/from/${bar.seq}` }, `The journal from seq ${bar.seq}`)))),
+    ...(marks.length ? [el("h3", {}, "What changed"), el("ol.plain", {}, marks.toReversed().map(({ seq, atMs, message }) => happened(seq, atMs, message)))] : []),
+  ];
 }
