@@ -31,6 +31,7 @@ export class Link {
   #hears;
   #pushed;
   #socket;
+  #turn;
   #calls = new Map();
   #next = 1;
   #tries = 0;
@@ -39,7 +40,7 @@ export class Link {
   #state;
   /** Tells the other tabs that this device was let in, so that they need no secret of their own. */
   #tabs = new BroadcastChannel("openclaw-control-ui");
-  /** This browser's device, once it signed in. */
+  /** This browser's device, as it was kept when this was opened. */
   device;
   /** How far the gateway's clock is ahead of this browser's, in milliseconds. */
   ahead = 0;
@@ -56,11 +57,21 @@ export class Link {
     this.open();
   }
 
-  open() {
+  /** Opens it anew. Only who has a key at hand opens a socket. */
+  async open() {
     clearTimeout(this.#timer);
     this.#socket?.close();
+    this.#socket = undefined;
     this.#giveUp();
     if (this.#state !== "refused") this.#hears("connecting");
+    const turn = (this.#turn = {});
+    try {
+      this.device = await Device.load();
+    } catch (error) {
+      const message = `This browser makes or keeps no key for this page, and nobody is let in without one: ${error.message}`;
+      return this.#hears("refused", new Refused({ code: "NO_KEY", message }));
+    }
+    if (turn !== this.#turn) return;
     const at = new URL(location.href);
     at.protocol = at.protocol === "https:" ? "wss:" : "ws:";
     at.hash = at.search = "";
@@ -97,14 +108,8 @@ export class Link {
   }
 
   async #signIn({ nonce, ts: signedAt }) {
+    const { device } = this;
     const socket = this.#socket;
-    try {
-      this.device = await Device.load();
-    } catch (error) {
-      const message = `This browser makes or keeps no key for this page, and nobody is let in without one: ${error.message}`;
-      return this.#refused(new Refused({ code: "NO_KEY", message }), {});
-    }
-    const device = this.device;
     this.ahead = signedAt - Date.now();
     const auth = this.#secret ?? (device.token ? { deviceToken: device.token } : {});
     const platform = navigator.userAgentData?.platform || navigator.platform || "web";
@@ -143,7 +148,7 @@ export class Link {
     const waits = code === "PAIRING_REQUIRED" || refusal.retryAfterMs;
     if (!waits) this.#secret = undefined;
     // A secret that is wrong, or spent, locks nobody out who has a token.
-    if (!waits && !auth.deviceToken && this.device?.token) return this.open();
+    if (!waits && !auth.deviceToken && this.device.token) return this.open();
     this.#hears("refused", refusal);
     if (waits) this.#later(Math.max(refusal.retryAfterMs ?? 0, WAIT_MS));
   }
