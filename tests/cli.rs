@@ -16,6 +16,7 @@ mod segments;
 
 use insta::assert_snapshot;
 use openclaw_pairing::journal::format::SEGMENT_HEADER_BYTES;
+use openclaw_pairing::journal::{Verdict, verify};
 use openclaw_pairing::limits::LOG_LINES;
 use openclaw_pairing::pairing::{Actor, Millis, OwnerActsSeen, Person, Record, Seq};
 use segments::{appendable, segments_of};
@@ -44,7 +45,9 @@ impl Home {
     /// The segment without the zeros at its end.
     fn written(&self) -> Vec<u8> {
         let mut bytes = fs::read(self.segment()).expect("a segment");
-        bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+        // Not where the zeros begin: what is sound may end with some.
+        let Ok(Verdict::Sound(extent)) = verify(&self.state().join("journal")) else { panic!("it is sound") };
+        bytes.truncate(usize::try_from(extent.offset).expect("a length"));
         bytes
     }
 

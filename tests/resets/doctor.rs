@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
+use openclaw_pairing::journal::{Verdict, verify};
 use openclaw_pairing::state::StateDir;
 use serde_json::{Value, json};
 
@@ -185,7 +186,9 @@ async fn what_lies_wrong_in_the_directory_is_told_with_what_puts_it_right() {
 /// The segment of a stopped gateway's journal, without the zeros at its end.
 fn written(state: &StateDir) -> Vec<u8> {
     let mut bytes = fs::read(state.journal().join("00000000000000000001.segment")).expect("a segment");
-    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+    // Not where the zeros begin: what is sound may end with some.
+    let Ok(Verdict::Sound(extent)) = verify(&state.journal()) else { panic!("it is sound") };
+    bytes.truncate(usize::try_from(extent.offset).expect("a length"));
     bytes
 }
 
