@@ -249,6 +249,18 @@ fn a_paired_device_gains_by_a_code_and_keeps_its_token() {
 }
 
 #[test]
+fn a_paired_device_that_gains_nothing_by_a_code_spends_it_all_the_same() {
+    let mut world = World::new();
+    world.pair(1, "read");
+    let (known, token) = (made(&mut world, 1, &[operator("read pairing")]), world.token(1));
+    let told = shows(&mut world, &comes(1).asks("read"), 1);
+    assert_eq!((told.names(), told.admission().rule), (vec!["SetupCodeSpent", "ConnectionAdmitted"], Rule::Paired));
+    assert_eq!((world.held(1), world.token(1)), (scopes("read"), token), "nobody asked for more");
+    assert_eq!(world.registry.setup_code(&known).expect("known").spent, Some((device(1), world.now)));
+    bad(&shows(&mut world, &comes(2).asks("read"), 1));
+}
+
+#[test]
 fn a_device_that_is_no_longer_what_it_was_paired_as_needs_a_person_in_spite_of_a_code() {
     let mut world = World::new();
     world.pair(1, "read");

@@ -103,6 +103,22 @@ describe('threats', () => {
     await second.context().close();
   });
 
+  test('x14 a browser that is the owner\'s already spends the code too', async () => {
+    const page = await stage.approved();
+    const before = (await stage.list()).paired.length;
+    const dashboard = await stage.dashboard();
+    await page.goto(`file://${dashboard.file}`, { waitUntil: 'commit' });
+    await isIn(page);
+    const ended = await dashboard.ended();
+    assert.equal(ended.code, 0, ended.said);
+    const second = await stage.visitor();
+    await second.goto(dashboard.leads);
+    await second.getByRole('heading', { name: 'Connect this browser' }).waitFor();
+    assert.equal((await stage.list()).paired.length, before);
+    await page.context().close();
+    await second.context().close();
+  });
+
   test('x21 a page of this host that is not the gateway\'s is not let in, with the token and a device', async () => {
     const ask = { displayName: 'stranger', scopes: ['operator.read'], gateway: stage.gateway.authority };
     const file = path.join(scratchDirectory('stranger'), 'page.html');

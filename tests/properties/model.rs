@@ -516,6 +516,9 @@ impl Model {
                 self.raise(&Claim { offers: wanted, ..claim.clone() }, Reason::ScopeUpgrade);
             }
         }
+        if let (Some(code), false) = (code, is_probe) {
+            self.codes[code].spent.get_or_insert(device);
+        }
         let token = self.live(device, role);
         // Whoever shows a code is told again what else it gives, as far as it has it.
         let others = code.into_iter().flat_map(|code| &self.codes[code].grants).filter(|(of, _)| *of != role);

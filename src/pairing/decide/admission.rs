@@ -230,9 +230,13 @@ impl Try<'_> {
         let surface = self.surface(&device.description);
         attempt = self.ask_for_surface(attempt, device, &mut events);
         let scopes = asked.clone();
+        let code = self.code.and_then(|code| Some((code, self.asking.registry.setup_code(&code)?)));
+        if let Some((code, _)) = code.filter(|(_, known)| known.spent.is_none() && !self.is_probe()) {
+            // It is for one device, also where that gains nothing by it.
+            events.push((Actor::Peer, SetupCodeSpent { code, device: device.id }.into()));
+        }
         // Whoever spent the code may not have heard what it gave.
-        let code = self.code.and_then(|code| self.asking.registry.setup_code(&code));
-        let others = code.into_iter().flat_map(|code| &code.grants).filter(|grant| grant.role != role);
+        let others = code.into_iter().map(|(_, known)| known).flat_map(|code| &code.grants).filter(|grant| grant.role != role);
         let more = others.filter_map(|grant| device.token(grant.role)).collect();
         let admission = Admission { rule: Rule::Paired, role, scopes, device: Some(device.id), token, more, surface };
         admit(events, attempt, self.asking.context, admission)
